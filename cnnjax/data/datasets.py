@@ -1,0 +1,175 @@
+"""Data sets by TFDS name: prepared where they can be, read into memory without TensorFlow."""
+
+import dataclasses
+import difflib
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from cnnjax.data import builders, records, storage
+from cnnjax.data.downloads import DownloadError, fetch
+from cnnjax.data.quiet import quiet
+
+
+class DatasetNotFoundError(FileNotFoundError):
+    """A data set is not prepared in the folders searched, and cannot be prepared now."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Examples in memory.
+
+    Args:
+      images: uint8 [n, height, width, channels].
+      labels: int32 [n].
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set in memory.
+
+    Args:
+      name: TFDS name, with the config where there is one.
+      version: for example '3.0.1'.
+      train: examples to train on.
+      test: examples to test on: the split 'test', else 'validation'.
+      num_classes: labels are 0 .. num_classes - 1.
+      class_names: one for every class.
+      citation: what to cite.
+    """
+
+    name: str
+    version: str
+    train: Split
+    test: Split
+    num_classes: int
+    class_names: tuple[str, ...]
+    citation: str
+
+
+def load(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
+    """Reads a data set into memory; prepares it first where that is needed and possible.
+
+    Args:
+      name: TFDS name: 'mnist', 'mnist:3.0.1' or 'name/config'. Any data set prepared by TFDS as
+        array_record is read; those of `cnnjax.data.builders.NAMES` are prepared when missing.
+      data_dir: where prepared data sets are; None takes the environment's `TFDS_DATA_DIR`, else
+        `~/tensorflow_datasets`.
+
+    Raises:
+      DatasetNotFoundError: it is not there and cannot be prepared.
+      ValueError: it is there, but cannot be used.
+    """
+    path = prepare(name, data_dir)
+    info = records.info(path)
+    if "train" not in info.splits or not {"test", "validation"} & set(info.splits):
+        raise ValueError(
+            f"Data set {name!r} in {path} has the splits {sorted(info.splits)}, 'train' and 'test' "
+            "(or 'validation') are needed."
+        )
+    train = Split(*records.read(path, "train"))
+    test = Split(*records.read(path, "test" if "test" in info.splits else "validation"))
+    label = info.features["label"]
+    num_classes = getattr(label, "num_classes", None) or 1 + int(
+        max(train.labels.max(), test.labels.max())
+    )
+    return Dataset(
+        name=info.full_name.rsplit("/", 1)[0],
+        version=str(info.version),
+        train=train,
+        test=test,
+        num_classes=num_classes,
+        class_names=tuple(getattr(label, "names", None) or map(str, range(num_classes))),
+        citation=info.citation,
+    )
+
+
+def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
+    """Sees to it that a data set is prepared on disk, and says where.
+
+    What has to be downloaded goes to `<data_dir>/downloads/<name>/`; files of the same names put
+    there by hand are used instead. Several processes may prepare the same data set at once.
+
+    Args:
+      name: as in `load`.
+      data_dir: as in `load`; where it is read-only, `~/tensorflow_datasets` is written to instead.
+
+    Returns:
+      The folder of the prepared version.
+
+    Raises:
+      DatasetNotFoundError: it is not there and cannot be prepared.
+      ValueError: it is there but cannot be used, or a downloaded file is not the registered one.
+    """
+    wanted = storage.parse(name)
+    searched = storage.folders(data_dir)
+    found = storage.find(wanted, searched)
+    if found is not None:
+        return found
+    if wanted.name not in builders.NAMES or wanted.config is not None:
+        raise DatasetNotFoundError(_unknown(wanted, searched))
+    module = importlib.import_module(f"cnnjax.data.builders.{wanted.name}")
+    if wanted.version not in (None, str(module.Builder.VERSION)):
+        raise DatasetNotFoundError(
+            f"Data set {name!r} is not in {_listed(searched)}, and cnnjax prepares version "
+            f"{module.Builder.VERSION} of it."
+        )
+    sources = {"mnist": prepare("mnist", data_dir)} if wanted.name == "rotated_mnist" else {}
+    try:
+        fetch(getattr(module.Builder, "FILES", ()), searched[-1] / "downloads" / wanted.name)
+    except DownloadError as error:
+        raise DatasetNotFoundError(
+            _not_downloaded(module.Builder, searched, data_dir, error)
+        ) from None
+    print(f"Preparing {wanted.name} in {searched[-1]}.", file=sys.stderr)
+    try:
+        _build(module.Builder, searched[-1], sources)
+    except OSError:
+        # Another process that prepared the same data set may have been first to rename its folder.
+        if storage.find(wanted, searched) is None:
+            raise
+    return storage.find(wanted, searched)
+
+
+def _build(builder_class, folder: Path, sources: dict[str, Path]) -> None:
+    """TFDS writes to a folder with a random name and renames it, so nobody sees half of it."""
+    import tensorflow_datasets as tfds
+
+    with quiet():
+        builder = builder_class(data_dir=folder, file_format="array_record", **sources)
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
+
+
+def _not_downloaded(builder_class, searched, data_dir, error) -> str:
+    name = builder_class.name
+    option = f" --data-dir {data_dir}" if data_dir else ""
+    files = ", ".join(file.name for file in builder_class.FILES)
+    return (
+        f"Data set {name!r} is not in {_listed(searched)} and cannot be downloaded, {error}: run "
+        f"`python launch.py prepare {name}{option}` with network access, or put {files} into "
+        f"{searched[-1] / 'downloads' / name} first; `--data digits` needs no download."
+    )
+
+
+def _unknown(wanted: storage.Name, searched) -> str:
+    there = storage.prepared(searched)
+    close = difflib.get_close_matches(str(wanted), {*builders.NAMES, *there}, n=1)
+    hint = f" (perhaps you meant {close[0]!r})" if close else ""
+    return (
+        f"Data set {str(wanted)!r} is not in {_listed(searched)}{hint}: prepared there are "
+        f"[{', '.join(there)}], cnnjax prepares [{', '.join(builders.NAMES)}], and any other image "
+        "data set is read once TFDS has prepared it there with file_format='array_record'."
+    )
+
+
+def _listed(searched) -> str:
+    return " or ".join(str(folder) for folder in searched)

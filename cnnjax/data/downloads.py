@@ -1,0 +1,134 @@
+"""Downloads files of known size and SHA-256: a quick no, a progress bar, retries."""
+
+import dataclasses
+import hashlib
+import http.client
+import os
+import socket
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+PROBE_SECONDS = 3
+SILENCE_SECONDS = 30
+WAITS = (1, 4, 16)  # seconds between one attempt and the next
+BLOCK = 1 << 18
+
+
+class DownloadError(OSError):
+    """A file could not be downloaded; the message says why, in part of a sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file on the web.
+
+    Args:
+      url: where it is; its last part is the name it has on disk.
+      size: in bytes.
+      sha256: in hexadecimal.
+    """
+
+    url: str
+    size: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        return Path(urllib.parse.urlsplit(self.url).path).name
+
+
+def fetch(files: Sequence[File], folder: Path) -> list[Path]:
+    """Paths of the files in the folder, downloading those that are not there.
+
+    A file that somebody put into the folder by hand is used like a downloaded one.
+
+    Raises:
+      DownloadError: a host cannot be reached (known within seconds) or refuses.
+      ValueError: a file is not the one registered, whether found or downloaded.
+    """
+    missing = [file for file in files if not (folder / file.name).exists()]
+    for host in dict.fromkeys(_contact(file.url) for file in missing):
+        _probe(*host)
+    for file in missing:
+        _download(file, folder)
+    for file in files:
+        _verify(file, folder / file.name)
+    return [folder / file.name for file in files]
+
+
+def _contact(url: str) -> tuple[str, int]:
+    """Host and port that a request for the URL goes to: its own, or those of the proxy."""
+    parts = urllib.parse.urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.hostname):
+        parts = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _probe(host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), PROBE_SECONDS).close()
+    except OSError as error:
+        raise DownloadError(f"host {host} is unreachable ({error})") from None
+
+
+def _verify(file: File, path: Path) -> None:
+    with path.open("rb") as content:
+        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    if sha256 != file.sha256:
+        raise ValueError(
+            f"{path} is not the registered file: its SHA-256 is {sha256} ({path.stat().st_size} "
+            f"bytes), {file.sha256} ({file.size} bytes) would be right; delete it to download it "
+            f"from {file.url}."
+        )
+
+
+def _download(file: File, folder: Path) -> None:
+    """Downloads to a temporary name beside the final one, and renames when the size is right."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for wait in (*WAITS, None):
+        handle, partial = tempfile.mkstemp(prefix=f"{file.name}.", suffix=".part", dir=folder)
+        try:
+            with os.fdopen(handle, "wb") as output:
+                received = _copy(file, output)
+            if received != file.size:
+                raise OSError(f"it ended after {received} of {file.size} bytes")
+            os.replace(partial, folder / file.name)
+            return
+        except (OSError, http.client.HTTPException) as error:
+            refused = isinstance(error, urllib.error.HTTPError) and error.code < 500
+            if wait is None or refused:
+                raise DownloadError(f"{file.url} could not be downloaded ({error})") from None
+        finally:
+            Path(partial).unlink(missing_ok=True)
+        time.sleep(wait)
+
+
+def _copy(file: File, output) -> int:
+    """Copies the URL's content to an open file; returns the number of bytes."""
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    received = 0
+    with (
+        urllib.request.urlopen(file.url, timeout=SILENCE_SECONDS) as response,
+        progress.Progress(*columns, console=Console(stderr=True)) as bar,
+    ):
+        task = bar.add_task(file.name, total=file.size)
+        while block := response.read(BLOCK):
+            output.write(block)
+            received += len(block)
+            bar.update(task, completed=received)
+    return received

@@ -1,0 +1,31 @@
+"""Flax linen modules: parameters and one operator. `VARIANTS` names the convolutions.
+
+Names are loaded when first used, so that a command line can be parsed before jax is imported.
+"""
+
+import importlib
+
+_ROOMS = {
+    "conv": ("Conv", "ConvTranspose", "ConvolutionLayer", "DepthwiseConv", "DilatedConv"),
+    "banked": ("LocalConv", "LowRankLocalConv", "TiledConv"),
+    "dense": ("FullyConnected",),
+    "initializers": ("as_matrix", "one_by_one"),
+    "variants": ("VARIANTS",),
+    "conversion": (
+        "dense_to_local",
+        "local_to_dense",
+        "local_to_tiled",
+        "standard_to_tiled",
+        "tiled_to_local",
+        "tiled_to_standard",
+    ),
+}
+
+__all__ = sorted(name for names in _ROOMS.values() for name in names)  # noqa: PLE0605
+
+
+def __getattr__(name: str):
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,230 @@
+"""Convolutions with one kernel for all positions, and what every convolution of cnnjax shares."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
+from jax import lax
+
+from cnnjax import ops
+from cnnjax.layers.initializers import Initializer
+from cnnjax.ops import geometry
+from cnnjax.ops.window import Window, make_window, per_axis
+
+Sizes = int | Sequence[int]
+
+
+class ConvolutionLayer(nn.Module):
+    """The arguments of every convolution, named as in `flax.linen.Conv`.
+
+    A variant of your own can begin here: write `__call__`, and `predicted_lattice` if it has a symmetry.
+    Any other Flax module whose constructor takes `features`, `kernel_size`, `strides` and `padding`
+    does as well.
+    """
+
+    features: int
+    """Number of output channels."""
+    kernel_size: Sizes
+    """Taps of the window: one int for all spatial axes of x `[batch, *space, in]`, or one an axis;
+    then x may have any number of leading axes."""
+    strides: Sizes = 1
+    """Input positions from one output position to the next."""
+    padding: geometry.Padding = "SAME"
+    """'SAME', 'VALID', 'FULL', 'CIRCULAR', 'REFLECT', an int, or one int or pair an axis."""
+    input_dilation: Sizes = 1
+    """Distance of the entries of x, after zeros were put between them."""
+    kernel_dilation: Sizes = 1
+    """Input positions from one tap of the window to the next."""
+    feature_group_count: int = 1
+    """Groups of channels that are convolved apart."""
+    use_bias: bool = True
+    """Whether to add a bias, banked like the kernel."""
+    dtype: jnp.dtype | None = None
+    """Of the computation; None: what input and parameters promote to."""
+    param_dtype: jnp.dtype = jnp.float32
+    """Of the parameters."""
+    precision: lax.PrecisionLike = None
+    """Of the products, as in `jax.lax`."""
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    """Initialiser of one kernel `[*window, in/groups, out]`; its fan-in is in/groups * window."""
+    bias_init: Initializer = nn.initializers.zeros_init()
+    """Initialiser of the bias."""
+
+    def axes(self, x: jax.Array) -> int:
+        """Number of spatial axes: as many as `kernel_size` has, or all but batch and channels."""
+        return len(self.kernel_size) if isinstance(self.kernel_size, Sequence) else x.ndim - 2
+
+    def window(self, x: jax.Array) -> Window:
+        """The window of this layer over x, checked.
+
+        Raises:
+          ValueError: arguments that do not fit x or each other, with their values.
+        """
+        geometry.positive("features", self.features)
+        axes = self.axes(x)
+        if axes < 1 or x.ndim < axes + 1:
+            raise ValueError(
+                f"{type(self).__name__} with kernel_size {self.kernel_size!r} needs x "
+                f"[batch, *space, channels], got shape {x.shape}."
+            )
+        geometry.check_groups(x.shape[-1], self.features, self.groups(x))
+        return make_window(
+            x.shape[-axes - 1 : -1],
+            self.kernel_size,
+            strides=self.strides,
+            padding=self.padding,
+            kernel_dilation=self.kernel_dilation,
+            input_dilation=self.input_dilation,
+            feature_group_count=self.groups(x),
+        )
+
+    def groups(self, x: jax.Array) -> int:
+        """Groups of channels for this input."""
+        del x
+        return self.feature_group_count
+
+    def one_kernel(self, x: jax.Array) -> tuple[int, ...]:
+        """Shape of one kernel, `[*window, in/groups, out]`."""
+        window = self.window(x)
+        return (*window.kernel_size, x.shape[-1] // window.feature_group_count, self.features)
+
+    def arguments(self, x: jax.Array) -> dict:
+        """The keyword arguments of the operators in `cnnjax.ops`."""
+        return {
+            "strides": self.strides,
+            "padding": self.padding,
+            "kernel_dilation": self.kernel_dilation,
+            "input_dilation": self.input_dilation,
+            "feature_group_count": self.groups(x),
+            "precision": self.precision,
+        }
+
+    def bias(self, *bank: int) -> jax.Array | None:
+        """The bias `[*bank, features]`, or None."""
+        if not self.use_bias:
+            return None
+        return self.param("bias", self.bias_init, (*bank, self.features), self.param_dtype)
+
+    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...] | None:
+        """The translations this layer commutes with exactly, predicted from its arguments.
+
+        Args:
+          space: sizes of the input's spatial axes, which shifts wrap around.
+
+        Returns:
+          The smallest step an axis, in input positions; the axis' size where only the zero shift is
+          left; None where the layer makes no claim.
+        """
+        del space
+        return None
+
+    def lattice_of_tile(self, space: Sequence[int], tile: Sizes) -> tuple[int, ...]:
+        """The lattice of a layer whose kernels repeat every `tile` output positions."""
+        axes = len(space)
+        window = per_axis("kernel_size", self.kernel_size, axes)
+        reads_border = math.prod(window) > 1 or self.padding not in ("SAME", "VALID", "FULL", 0)
+        if reads_border and self.padding != "CIRCULAR":
+            return tuple(space)
+        strides = per_axis("strides", self.strides, axes)
+        tiles = per_axis("tile", tile, axes)
+        dilations = per_axis("input_dilation", self.input_dilation, axes)
+        each = zip(space, strides, tiles, dilations, strict=True)
+        return tuple(geometry.predicted_step(*axis) for axis in each)
+
+
+def add_bias(z: jax.Array, bias: jax.Array | None) -> jax.Array:
+    """Add a bias `[..., features]` to the last axes of z."""
+    if bias is None:
+        return z
+    return z + jnp.expand_dims(bias, range(z.ndim - bias.ndim))
+
+
+class Conv(ConvolutionLayer):
+    """Standard convolution: one kernel for all positions; also strided, dilated and grouped.
+
+        z[p, o] = bias[o] + sum over a, c of x[p strides + a kernel_dilation - low, c] kernel[a, c, o]
+
+    Parameters: kernel `[*window, in/groups, features]`, bias `[features]`.
+    Symmetry under circular padding: every shift by `strides`.
+    Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, eq. 9.8.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[*leading, *space, in]` to `[*leading, *out_space, features]`."""
+        kernel = self.param("kernel", self.kernel_init, self.one_kernel(x), self.param_dtype)
+        x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
+        return add_bias(ops.conv(x, kernel, **self.arguments(x)), bias)
+
+    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
+        """Every shift by `strides`, under circular padding."""
+        return self.lattice_of_tile(space, 1)
+
+
+class DilatedConv(Conv):
+    """`Conv` whose taps are 2 input positions apart: a wider view for the same weights.
+
+    Symmetry under circular padding: every shift by `strides`.
+    Source: Yu & Koltun, Multi-scale context aggregation by dilated convolutions, 2016, eq. 2.
+    """
+
+    kernel_dilation: Sizes = 2
+
+
+class DepthwiseConv(Conv):
+    """`Conv` that keeps the channels apart: each makes features/in channels of its own.
+
+    Parameters: kernel `[*window, 1, features]`, bias `[features]`; `features` must be a multiple of
+    the input's channels.
+    Symmetry under circular padding: every shift by `strides`.
+    Source: Chollet, Xception: deep learning with depthwise separable convolutions, 2017.
+    """
+
+    def groups(self, x: jax.Array) -> int:
+        """As many groups as channels."""
+        return x.shape[-1]
+
+
+class ConvTranspose(ConvolutionLayer):
+    """Transposed convolution: `strides - 1` zeros between the entries of x, then a convolution.
+
+    Parameters: kernel `[*window, in, features]` (`[*window, features, in]` with `transpose_kernel`),
+    bias `[features]`. Values are those of `flax.linen.ConvTranspose` but for 'CIRCULAR', which here
+    is the transpose of the circular convolution.
+    Symmetry under circular padding: a shift of x by 1 shifts the output by `strides`.
+    Source: Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016, section 4.
+    """
+
+    transpose_kernel: bool = False
+    """Flip the kernel and exchange its channels, as the transpose of a convolution does."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[*leading, *space, in]` to `[*leading, *out_space, features]`."""
+        geometry.positive("features", self.features)
+        for name in ("input_dilation", "feature_group_count"):
+            if getattr(self, name) != 1:
+                raise ValueError(f"ConvTranspose takes no {name}, got {getattr(self, name)!r}.")
+        taps = per_axis("kernel_size", self.kernel_size, self.axes(x))
+        channels = (x.shape[-1], self.features)
+        shape = (*taps, *(reversed(channels) if self.transpose_kernel else channels))
+        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
+        x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
+        z = ops.conv_transpose(
+            x,
+            kernel,
+            strides=self.strides,
+            padding=self.padding,
+            kernel_dilation=self.kernel_dilation,
+            transpose_kernel=self.transpose_kernel,
+            precision=self.precision,
+        )
+        return add_bias(z, bias)
+
+    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
+        """Every shift, under circular padding."""
+        circular = self.padding == "CIRCULAR"
+        return (1,) * len(space) if circular else tuple(space)

@@ -1,0 +1,290 @@
+"""Convolution with a bank of kernels: tiled, locally connected, low-rank local.
+
+One formula holds for all, with the rule that says which kernel of the bank a position uses:
+
+    z[p, o] = sum over a, c of x[p strides + a kernel_dilation - low, c] kernel[rule(p), a, c, o]
+
+Sources: Goodfellow, Bengio, Courville, Deep Learning, 2016, eq. 9.9 (unshared) and 9.10 (tiled);
+Gregor & LeCun, Emergence of complex-like cells in a temporal product network, 2010 (tiled).
+"""
+
+import dataclasses
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from cnnjax.ops import geometry
+from cnnjax.ops.conv import Sizes, convolve, promote
+from cnnjax.ops.window import (
+    Window,
+    check_channels,
+    check_rank,
+    flatten_leading,
+    make_window,
+    window_slices,
+    with_border,
+    written_out,
+    zero_pad,
+)
+
+
+def tiled_conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    strides: Sizes = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: Sizes = 1,
+    input_dilation: Sizes = 1,
+    feature_group_count: int = 1,
+    precision: lax.PrecisionLike = None,
+) -> jax.Array:
+    """Convolve with kernels that take turns: output position p uses kernel `p mod tile`.
+
+    A tile of 1 is `conv`, a tile as large as the output is `local_conv`. It costs the multiply-adds
+    of `conv`. Kernels beyond the output's size are not used.
+    Symmetry under circular padding: commutes with shifts by `strides * tile` input positions, where
+    that divides the axis; else with the zero shift only.
+
+    Args:
+      x: `[*leading, *space, in]`.
+      kernel: `[*tile, *window, in/groups, out]`, one tile size and one window size a spatial axis.
+      strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
+        `conv`.
+
+    Returns:
+      `[*leading, *out_space, out]`.
+
+    Raises:
+      ValueError: arguments that do not fit each other, with their values.
+    """
+    axes = _banked_axes(kernel, "tiled_conv", "[*tile, *window, in/groups, out]")
+    check_rank(x, axes, "tiled_conv", kernel.shape)
+    check_channels(x, kernel.shape[axes:], feature_group_count, "tiled_conv")
+    tile = kernel.shape[:axes]
+    if 0 in tile:
+        raise ValueError(f"tiled_conv: every tile size must be at least 1, got {tile}.")
+    window = make_window(
+        x.shape[-axes - 1 : -1],
+        kernel.shape[axes:-2],
+        strides=strides,
+        padding=padding,
+        kernel_dilation=kernel_dilation,
+        input_dilation=input_dilation,
+        feature_group_count=feature_group_count,
+    )
+    x, kernel = promote(x, kernel)
+    x, leading = flatten_leading(x, axes)
+    x, padded = written_out(*with_border(x, window))
+    # A smallest bank that covers the output, so that no phase is empty.
+    tile = tuple(min(size, positions) for size, positions in zip(tile, window.out_space))
+    parts = [
+        convolve(x, _phase(padded, phase, tile), kernel[phase], precision)
+        for phase in itertools.product(*(range(size) for size in tile))
+    ]
+    z = _interleave(parts, tile, window.out_space)
+    return z.reshape(*leading, *z.shape[1:])
+
+
+def _phase(window: Window, phase: tuple[int, ...], tile: tuple[int, ...]) -> Window:
+    """The window that visits only the positions `phase, phase + tile, phase + 2 tile, ...`.
+
+    The input is padded already: what is left over at either end is skipped by negative padding,
+    since slicing would copy the input once a phase.
+    """
+    strides, padding, out_space = [], [], []
+    for axis, (first, step) in enumerate(zip(phase, tile, strict=True)):
+        stride = window.strides[axis]
+        positions = -(-(window.out_space[axis] - first) // step)
+        low = -first * stride
+        reach = (positions - 1) * stride * step + geometry.span(
+            window.kernel_size[axis], window.kernel_dilation[axis]
+        )
+        strides.append(stride * step)
+        padding.append((low, reach - window.space[axis] - low))
+        out_space.append(positions)
+    return dataclasses.replace(
+        window, strides=tuple(strides), padding=tuple(padding), out_space=tuple(out_space)
+    )
+
+
+def _interleave(
+    parts: list[jax.Array], tile: tuple[int, ...], out_space: tuple[int, ...]
+) -> jax.Array:
+    """Put the phases, first axis slowest, back where their positions lie."""
+    if len(parts) == 1:
+        return parts[0]
+    axes = len(tile)
+    counts = [-(-size // step) for size, step in zip(out_space, tile, strict=True)]
+    filled = [
+        zero_pad(part, [(0, n - size) for n, size in zip(counts, part.shape[1:-1])], [1] * axes)
+        for part in parts
+    ]
+    z = jnp.stack(filled).reshape(*tile, *filled[0].shape)
+    batch, features = axes, 2 * axes + 1
+    order = [batch, *itertools.chain(*((axes + 1 + axis, axis) for axis in range(axes))), features]
+    z = z.transpose(order)
+    z = z.reshape(z.shape[0], *(n * step for n, step in zip(counts, tile)), z.shape[-1])
+    return z[(slice(None), *(slice(size) for size in out_space))]
+
+
+def local_conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    strides: Sizes = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: Sizes = 1,
+    input_dilation: Sizes = 1,
+    feature_group_count: int = 1,
+    precision: lax.PrecisionLike = None,
+) -> jax.Array:
+    """Connect locally: output position p has a kernel of its own (unshared convolution).
+
+    One matrix product a position; what the windows read is made again in the backward pass, not
+    kept. It costs the multiply-adds of `conv`.
+    Symmetry: none; it commutes with the zero shift only.
+
+    Args:
+      x: `[*leading, *space, in]`.
+      kernel: `[*out_space, *window, in/groups, out]`.
+      strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
+        `conv`.
+
+    Returns:
+      `[*leading, *out_space, out]`.
+
+    Raises:
+      ValueError: arguments that do not fit each other, with their values.
+    """
+    axes = _banked_axes(kernel, "local_conv", "[*out_space, *window, in/groups, out]")
+    check_rank(x, axes, "local_conv", kernel.shape)
+    check_channels(x, kernel.shape[axes:], feature_group_count, "local_conv")
+    window = make_window(
+        x.shape[-axes - 1 : -1],
+        kernel.shape[axes:-2],
+        strides=strides,
+        padding=padding,
+        kernel_dilation=kernel_dilation,
+        input_dilation=input_dilation,
+        feature_group_count=feature_group_count,
+    )
+    _check_positions("local_conv: kernel", kernel.shape, kernel.shape[:axes], window)
+    x, kernel = promote(x, kernel)
+    x, leading = flatten_leading(x, axes)
+    x, window = with_border(x, window)
+    # Positions first: then each position's product reads one contiguous block.
+    x = zero_pad(jnp.moveaxis(x, 0, -2), window.padding, window.input_dilation, first=0)
+    z = jax.checkpoint(lambda x, kernel: _local_products(x, kernel, window, precision))(x, kernel)
+    z = jnp.moveaxis(z, -2, 0)
+    return z.reshape(*leading, *z.shape[1:])
+
+
+def _local_products(
+    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
+) -> jax.Array:
+    """Multiply what each window reads of `[*space, batch, in]` by its kernel."""
+    axes, groups = len(window.kernel_size), window.feature_group_count
+    patches = jnp.stack(list(window_slices(x, window, first=0)), axis=axes + 1)
+    batch, taps, channels = patches.shape[axes:]
+    features = kernel.shape[-1] // groups
+    matrices = kernel.reshape(*window.out_space, taps * (channels // groups), groups, features)
+    patches = patches.reshape(*window.out_space, batch, taps, groups, channels // groups)
+    if groups == 1:
+        patches = patches.reshape(*window.out_space, batch, taps * channels)
+        matrices = matrices[..., 0, :]
+    else:
+        patches = jnp.moveaxis(patches, -2, axes)
+        patches = patches.reshape(*patches.shape[:-2], taps * (channels // groups))
+        matrices = jnp.moveaxis(matrices, -2, axes)
+    z = jnp.matmul(patches, matrices, precision=precision)
+    if groups > 1:
+        z = jnp.moveaxis(z, axes, -2).reshape(*window.out_space, batch, groups * features)
+    return z
+
+
+def low_rank_local_conv(
+    x: jax.Array,
+    kernels: jax.Array,
+    weights: jax.Array,
+    *,
+    strides: Sizes = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: Sizes = 1,
+    input_dilation: Sizes = 1,
+    feature_group_count: int = 1,
+    precision: lax.PrecisionLike = None,
+) -> jax.Array:
+    """Connect locally with kernels that are mixtures of a few: a bank of rank `rank`.
+
+        z[p] = sum over r of weights[p, r] (x * kernels[r])[p]
+
+    Computed as one wide convolution and one weighted sum: `rank` times the multiply-adds of `conv`.
+    Source: Elsayed, Ramachandran, Shlens, Kornblith, Revisiting spatial invariance with low-rank
+    local connectivity, 2020, section 3.
+    Symmetry: none in general; that of `conv` where all positions have equal weights.
+
+    Args:
+      x: `[*leading, *space, in]`.
+      kernels: `[rank, *window, in/groups, out]`.
+      weights: `[*out_space, rank]`.
+      strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
+        `conv`.
+
+    Returns:
+      `[*leading, *out_space, out]`.
+
+    Raises:
+      ValueError: arguments that do not fit each other, with their values.
+    """
+    axes = kernels.ndim - 3
+    check_rank(x, axes, "low_rank_local_conv", kernels.shape)
+    check_channels(x, kernels.shape[1:], feature_group_count, "low_rank_local_conv")
+    window = make_window(
+        x.shape[-axes - 1 : -1],
+        kernels.shape[1:-2],
+        strides=strides,
+        padding=padding,
+        kernel_dilation=kernel_dilation,
+        input_dilation=input_dilation,
+        feature_group_count=feature_group_count,
+    )
+    rank, groups, features = kernels.shape[0], feature_group_count, kernels.shape[-1]
+    _check_positions("low_rank_local_conv: weights", weights.shape, weights.shape[:-1], window)
+    if weights.shape[-1] != rank or rank < 1:
+        raise ValueError(
+            f"low_rank_local_conv: weights of shape {weights.shape} mix {weights.shape[-1]} "
+            f"kernels, but kernels of shape {kernels.shape} holds {rank}; both need the same, "
+            f"at least 1."
+        )
+    x, kernels, weights = promote(x, kernels, weights)
+    x, leading = flatten_leading(x, axes)
+    # Output channels must be ordered group by group, so the rank goes inside the groups.
+    wide = kernels.reshape(*kernels.shape[:-1], groups, features // groups)
+    wide = jnp.moveaxis(wide, 0, -2).reshape(*kernels.shape[1:-1], rank * features)
+    z = convolve(*with_border(x, window), wide, precision)
+    z = z.reshape(*z.shape[:-1], groups, rank, features // groups)
+    z = (z * weights[None, ..., None, :, None]).sum(axis=-2)
+    return z.reshape(*leading, *window.out_space, features)
+
+
+def _banked_axes(kernel: jax.Array, operator_name: str, layout: str) -> int:
+    if kernel.ndim % 2 or not 4 <= kernel.ndim <= 8:
+        raise ValueError(
+            f"{operator_name}: kernel must be {layout} of rank 4, 6 or 8 for 1, 2 or 3 spatial "
+            f"axes, got shape {kernel.shape}."
+        )
+    return kernel.ndim // 2 - 1
+
+
+def _check_positions(
+    what: str, shape: tuple[int, ...], positions: tuple[int, ...], window: Window
+) -> None:
+    if positions != window.out_space:
+        raise ValueError(
+            f"{what} of shape {shape} is for {math.prod(positions)} output positions {positions}, "
+            f"but the output has {window.out_space}."
+        )

@@ -1,0 +1,258 @@
+"""Convolution with one kernel for all positions: standard, strided, dilated, grouped, transposed.
+
+What is called convolution here, as everywhere in this field, is cross-correlation: the kernel is
+not flipped. `flip_kernel=True` gives the convolution of mathematics.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from cnnjax.ops import geometry
+from cnnjax.ops.window import (
+    Window,
+    check_channels,
+    check_rank,
+    flatten_leading,
+    make_window,
+    per_axis,
+    window_slices,
+    with_border,
+    written_out,
+    zero_pad,
+)
+
+Sizes = int | Sequence[int] | None
+
+
+def conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    strides: Sizes = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: Sizes = 1,
+    input_dilation: Sizes = 1,
+    feature_group_count: int = 1,
+    precision: lax.PrecisionLike = None,
+    flip_kernel: bool = False,
+) -> jax.Array:
+    """Convolve x with one kernel, shared by all positions.
+
+        z[p, o] = sum over a, c of x[p strides + a kernel_dilation - low, c] kernel[a, c, o]
+
+    Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, eq. 9.7 and 9.8 (0-based).
+    Symmetry under circular padding: commutes with every shift by `strides` input positions.
+
+    Args:
+      x: `[*leading, *space, in]`, 1 to 3 spatial axes, as many as the kernel has.
+      kernel: `[*window, in/groups, out]`.
+      strides: input positions from one output position to the next.
+      padding: 'SAME', 'VALID', 'FULL', 'CIRCULAR', 'REFLECT', zeros on every side, or one int or
+        (low, high) pair an axis; see `geometry.padding_pair`.
+      kernel_dilation: input positions from one tap of the window to the next.
+      input_dilation: distance of the entries of x, after zeros were put between them.
+      feature_group_count: groups of channels convolved apart; as many as channels: depthwise.
+      precision: of the products, as in `jax.lax`.
+      flip_kernel: reverse the kernel's spatial axes first.
+
+    Returns:
+      `[*leading, *out_space, out]`, of the type that x and kernel promote to.
+
+    Raises:
+      ValueError: arguments that do not fit each other, with their values.
+    """
+    axes = kernel.ndim - 2
+    check_rank(x, axes, "conv", kernel.shape)
+    check_channels(x, kernel.shape, feature_group_count, "conv")
+    window = make_window(
+        x.shape[-axes - 1 : -1],
+        kernel.shape[:-2],
+        strides=strides,
+        padding=padding,
+        kernel_dilation=kernel_dilation,
+        input_dilation=input_dilation,
+        feature_group_count=feature_group_count,
+    )
+    if flip_kernel:
+        kernel = jnp.flip(kernel, range(axes))
+    x, kernel = promote(x, kernel)
+    x, leading = flatten_leading(x, axes)
+    z = convolve(*with_border(x, window), kernel, precision)
+    return z.reshape(*leading, *z.shape[1:])
+
+
+def conv_transpose(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    strides: Sizes = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: Sizes = 1,
+    transpose_kernel: bool = False,
+    precision: lax.PrecisionLike = None,
+) -> jax.Array:
+    """Put `strides - 1` zeros between the entries of x and convolve: the way back up from a stride.
+
+    Values, shapes and layouts are those of `jax.lax.conv_transpose` and Flax's `ConvTranspose`:
+    'SAME' gives `size * strides` positions, 'VALID' `size * strides + max(window - strides, 0)`;
+    an int or pairs pad the interleaved input. 'CIRCULAR' gives `size * strides` positions.
+    Source: Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016, section 4.
+    Symmetry under circular padding: a shift of x by 1 shifts the output by `strides`.
+
+    Args:
+      x: `[*leading, *space, in]`.
+      kernel: `[*window, in, out]`, or `[*window, out, in]` with `transpose_kernel`.
+      strides: output positions from one input position to the next.
+      padding: as for `conv`; 'REFLECT' has no transpose here.
+      kernel_dilation: as for `conv`.
+      transpose_kernel: flip the kernel and exchange its channels: then 'SAME' (where the strides
+        divide the size), 'VALID' and 'CIRCULAR' are exactly the transpose of the linear map of
+        `conv` with the same kernel, strides and padding.
+      precision: of the products, as in `jax.lax`.
+
+    Raises:
+      ValueError: arguments that do not fit each other, with their values.
+    """
+    axes = kernel.ndim - 2
+    check_rank(x, axes, "conv_transpose", kernel.shape)
+    if transpose_kernel:
+        kernel = jnp.flip(kernel, range(axes)).swapaxes(-1, -2)
+    check_channels(x, kernel.shape, 1, "conv_transpose")
+    strides = per_axis("strides", strides, axes)
+    kernel_dilation = per_axis("kernel_dilation", kernel_dilation, axes)
+    spans = [
+        geometry.span(size, dilation)
+        for size, dilation in zip(kernel.shape[:-2], kernel_dilation, strict=True)
+    ]
+    if padding == "REFLECT":
+        raise ValueError("conv_transpose has no padding 'REFLECT'; use 'SAME' or 'CIRCULAR'.")
+    x, kernel = promote(x, kernel)
+    x, leading = flatten_leading(x, axes)
+    if padding == "CIRCULAR":
+        x = zero_pad(x, [(0, stride - 1) for stride in strides], strides)
+        x = jnp.pad(x, [(0, 0), *((each // 2, (each - 1) // 2) for each in spans), (0, 0)], "wrap")
+        pairs, interleave = [(0, 0)] * axes, (1,) * axes
+    else:
+        pairs = transposed_padding(padding, spans, strides)
+        interleave = strides
+    window = make_window(
+        x.shape[1:-1],
+        kernel.shape[:-2],
+        padding=pairs,
+        kernel_dilation=kernel_dilation,
+        input_dilation=interleave,
+    )
+    z = convolve(x, window, kernel, precision)
+    return z.reshape(*leading, *z.shape[1:])
+
+
+def transposed_padding(
+    padding: geometry.Padding, spans: Sequence[int], strides: Sequence[int]
+) -> geometry.Padding:
+    """What to put around an interleaved input: the border of a transposed convolution.
+
+    Both are chosen so that the transpose of a convolution with that padding comes out; the sizes
+    are those of `jax.lax.conv_transpose`.
+    """
+    pairs = []
+    for window_span, stride in zip(spans, strides, strict=True):
+        if padding == "SAME":
+            total = window_span + stride - 2
+            low = window_span - 1 if stride > window_span - 1 else -(-total // 2)
+        elif padding == "VALID":
+            total = window_span + stride - 2 + max(window_span - stride, 0)
+            low = window_span - 1
+        else:
+            return padding
+        pairs.append((low, total - low))
+    return pairs
+
+
+def promote(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Give all arrays the type that they promote to."""
+    dtype = jnp.result_type(*arrays)
+    return tuple(jnp.asarray(array, dtype) for array in arrays)
+
+
+def convolve(
+    x: jax.Array, window: Window, kernel: jax.Array, precision: lax.PrecisionLike
+) -> jax.Array:
+    """Convolve `[batch, *space, in]`, zero padding only, by the fastest way of each platform.
+
+    XLA's CPU backend runs the gradients of grouped convolutions dozens of times slower than those
+    of their parts, so there the groups are spelled out.
+    """
+    groups = window.feature_group_count
+    if groups == 1:
+        return _convolve_at_once(x, kernel, window, precision)
+    apart = _convolve_depthwise if kernel.shape[-2] == 1 else _convolve_group_by_group
+    return lax.platform_dependent(
+        x,
+        kernel,
+        cpu=lambda x, kernel: apart(x, kernel, window, precision),
+        default=lambda x, kernel: _convolve_at_once(x, kernel, window, precision),
+    )
+
+
+def _convolve_at_once(
+    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike, groups=None
+) -> jax.Array:
+    x, window = _with_safe_padding(x, window)
+    letters = "HWD"[: len(window.kernel_size)]
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=window.strides,
+        padding=window.padding,
+        lhs_dilation=window.input_dilation,
+        rhs_dilation=window.kernel_dilation,
+        dimension_numbers=(f"N{letters}C", f"{letters}IO", f"N{letters}C"),
+        feature_group_count=window.feature_group_count if groups is None else groups,
+        precision=precision,
+    )
+
+
+def _with_safe_padding(x: jax.Array, window: Window) -> tuple[jax.Array, Window]:
+    """Write zero padding out where XLA would get it, or a derivative's, wrong.
+
+    On CPU, XLA of jax 0.10 returns wrong numbers for a convolution that crops below and pads above
+    (jax 0.12 does not). The derivatives of a convolution are convolutions whose padding below is
+    `span - 1 - low` and, of second order, `reach - 1 - low`: those must not be negative.
+    """
+    for axis, (low, high) in enumerate(window.padding):
+        window_span = geometry.span(window.kernel_size[axis], window.kernel_dilation[axis])
+        reach = geometry.span(window.out_space[axis], window.strides[axis])
+        if (low < 0 < high) or low >= min(window_span, reach):
+            x, window = written_out(x, window)
+            break
+    return x, window
+
+
+def _convolve_group_by_group(
+    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
+) -> jax.Array:
+    groups = window.feature_group_count
+    parts = [
+        _convolve_at_once(part, part_kernel, window, precision, groups=1)
+        for part, part_kernel in zip(
+            jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1), strict=True
+        )
+    ]
+    return jnp.concatenate(parts, axis=-1)
+
+
+def _convolve_depthwise(
+    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
+) -> jax.Array:
+    del precision  # products of single numbers
+    channels, features = x.shape[-1], kernel.shape[-1]
+    x, window = written_out(x, window)
+    taps = kernel.reshape(-1, channels, features // channels)
+    z = sum(
+        tap_input[..., None] * jnp.expand_dims(tap, range(tap_input.ndim - 1))
+        for tap_input, tap in zip(window_slices(x, window), taps, strict=True)
+    )
+    return z.reshape(*z.shape[:-2], features)

@@ -1,0 +1,243 @@
+"""A report of one run: a few kinds of blocks, written as an HTML page and as Markdown."""
+
+import base64
+import html
+import io
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from cnnjax.report.table import Table, escape_markdown, table_html, table_markdown
+
+# Width of a figure on screen, per inch of its width in print: 7 inches fill the page.
+_CSS_PIXELS_PER_INCH = 136
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading of `level` 2 (sections) to 4; level 1 is the page's title."""
+
+    text: str
+    level: int = 2
+
+    def __post_init__(self) -> None:
+        if self.level not in (2, 3, 4):
+            raise ValueError(f"a Heading has level 2, 3 or 4, but got {self.level}.")
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A paragraph of plain text; `lead` sets it larger, for what the reader must not miss."""
+
+    text: str
+    lead: bool = False
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text shown as typed, line by line: a command, a configuration."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A PNG image (its bytes, or the path of a file), stored beside the page as figures/`name`.png.
+
+    `caption` is printed below it; `alt` says in words what it shows, to who cannot see it. Raises
+    ValueError when `name` cannot name a file on every system, or `alt` is empty.
+    """
+
+    name: str
+    image: bytes | Path
+    caption: str
+    alt: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.name):
+            raise ValueError(
+                "a Figure's name is made of letters, digits, '_' and '-', and begins with a letter "
+                f"or digit, but is {self.name!r}."
+            )
+        if not self.alt.strip():
+            raise ValueError(f"figure {self.name!r} needs an alt text, but alt is {self.alt!r}.")
+
+
+Block = Heading | Paragraph | Code | Table | Figure
+
+
+def write_page(title: str, blocks: Sequence[Block], directory: str | os.PathLike[str]) -> Path:
+    """Write report.html (self-contained), report.md and figures/*.png to `directory`.
+
+    Each file is replaced atomically, report.html last. Every text is shown as it is: nothing in it
+    is read as HTML or Markdown. Returns the path of report.html. Raises ValueError for two figures
+    of one name, an image that is no PNG, or an object that is no block, before it writes anything.
+    """
+    blocks = list(blocks)
+    images = _images(blocks)
+    page = _html_page(title, blocks, images).encode()
+    markdown = _markdown_page(title, blocks).encode()
+    directory = Path(directory)
+    for name, image in images.items():
+        _replace(directory / "figures" / f"{name}.png", image)
+    _replace(directory / "report.md", markdown)
+    _replace(directory / "report.html", page)
+    return directory / "report.html"
+
+
+def _images(blocks: list[Block]) -> dict[str, bytes]:
+    images: dict[str, bytes] = {}
+    for block in blocks:
+        if not isinstance(block, Block):
+            raise ValueError(
+                f"a page is made of Heading, Paragraph, Code, Table and Figure, but got {block!r}."
+            )
+        if not isinstance(block, Figure):
+            continue
+        # Names that differ in case alone are one file on some systems.
+        if block.name.lower() in {name.lower() for name in images}:
+            raise ValueError(f"every figure needs a name of its own, but {block.name!r} is twice.")
+        data = block.image if isinstance(block.image, bytes) else Path(block.image).read_bytes()
+        if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+            raise ValueError(
+                f"figure {block.name!r} must be a PNG image, but its data begins with {data[:8]!r}."
+            )
+        images[block.name] = data
+    return images
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write `data` under `path` such that a reader sees the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _html_page(title: str, blocks: list[Block], images: dict[str, bytes]) -> str:
+    body = "\n".join(_html_block(block, images) for block in blocks)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html.escape(title)}</title>
+<style>
+{_CSS}</style>
+</head>
+<body>
+<main>
+<h1>{html.escape(title)}</h1>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def _html_block(block: Block, images: dict[str, bytes]) -> str:
+    match block:
+        case Heading(text, level):
+            return f"<h{level}>{html.escape(text)}</h{level}>"
+        case Paragraph(text, lead):
+            opening = '<p class="lead">' if lead else "<p>"
+            return f"{opening}{html.escape(text)}</p>"
+        case Code(text):
+            return f"<pre><code>{html.escape(text)}</code></pre>"
+        case Figure():
+            return _html_figure(block, images[block.name])
+        case Table():
+            box = f'<div class="scroll" tabindex="0">\n{table_html(block)}\n</div>'
+            return f"<figure>\n{box}{_html_caption(block.caption)}\n</figure>"
+
+
+def _html_figure(figure: Figure, data: bytes) -> str:
+    with Image.open(io.BytesIO(data)) as image:
+        width, dots_per_inch = image.width, image.info.get("dpi", (200, 200))[0]
+    pixels = round(width / dots_per_inch * _CSS_PIXELS_PER_INCH)
+    source = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
+    return (
+        f'<figure>\n<img width="{pixels}" alt="{html.escape(figure.alt)}" src="{source}">'
+        f"{_html_caption(figure.caption)}\n</figure>"
+    )
+
+
+def _html_caption(text: str) -> str:
+    return f"\n<figcaption>{html.escape(text)}</figcaption>" if text else ""
+
+
+def _markdown_page(title: str, blocks: list[Block]) -> str:
+    parts = [f"# {escape_markdown(title)}", *(_markdown_block(block) for block in blocks)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _markdown_block(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {escape_markdown(text)}"
+        case Paragraph(text, lead):
+            return f"**{escape_markdown(text)}**" if lead else escape_markdown(text)
+        case Code(text):
+            return "\n".join(f"    {line}" for line in text.splitlines())
+        case Figure(name, _, caption, alt):
+            link = f"![{escape_markdown(alt)}](figures/{name}.png)"
+            return f"{link}\n\n{escape_markdown(caption)}" if caption else link
+        case Table():
+            return table_markdown(block)
+
+
+_CSS = """\
+html { font-size: 17px; -webkit-text-size-adjust: 100%; }
+body { margin: 0; background: #fff; color: #1c1c1c;
+  font-family: Charter, "Bitstream Charter", "Source Serif 4", Cambria, Georgia, serif;
+  line-height: 1.55; }
+main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
+h1, h2, h3, h4, table, figcaption { font-family: Inter, "Segoe UI", "Helvetica Neue", Arial,
+  sans-serif; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1.5rem; letter-spacing: -0.01em; }
+h2 { font-size: 1.3rem; line-height: 1.3; margin: 2.6rem 0 0.7rem; }
+h3 { font-size: 1.05rem; margin: 1.8rem 0 0.5rem; }
+h4 { font-size: 0.95rem; margin: 1.4rem 0 0.4rem; }
+p { max-width: 42rem; margin: 0 0 1rem; }
+p.lead { font-size: 1.15rem; line-height: 1.5; max-width: 46rem; }
+pre { overflow-x: auto; padding: 0.8rem 1rem; background: #f5f5f3; border-radius: 4px;
+  font-size: 0.8rem; line-height: 1.45; }
+figure { margin: 1.6rem 0 2.2rem; }
+img { display: block; max-width: 100%; height: auto; }
+figcaption { max-width: 48rem; margin-top: 0.6rem; font-size: 0.8rem; line-height: 1.45;
+  color: #444; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 0.8rem; line-height: 1.3;
+  font-variant-numeric: tabular-nums lining-nums; border-top: 1.5px solid #1c1c1c;
+  border-bottom: 1.5px solid #1c1c1c; }
+th, td { padding: 0.36rem 0.5rem; white-space: nowrap; text-align: left; }
+th:first-child, td:first-child { padding-left: 0; }
+th:last-child, td:last-child { padding-right: 0.2rem; }
+th { font-weight: 600; white-space: normal; vertical-align: bottom;
+  border-bottom: 1px solid #1c1c1c; }
+td { border-bottom: 1px solid #e4e4e0; }
+tr:last-child td { border-bottom: 0; }
+.right { text-align: right; }
+@media print {
+  @page { margin: 18mm 16mm; }
+  html { font-size: 10.5pt; }
+  main { max-width: none; padding: 0; }
+  h2, h3, h4 { break-after: avoid; }
+  figure, tr { break-inside: avoid; }
+  .scroll { overflow: visible; }
+  table { font-size: 7pt; }
+  th, td { padding: 0.25rem 0.25rem; }
+  td.left { white-space: normal; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+}
+"""

@@ -1,0 +1,279 @@
+"""The record of a run: its directory, and the files that it leaves there."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnjax.report.configuration import differences, read_json, to_json
+from cnnjax.report.environment import environment, now
+
+# Everything that a run may leave; config.json last, because it marks the directory as a run's.
+_CONTENTS = (
+    "done",
+    "results.json",
+    "report.html",
+    "report.md",
+    "metrics.jsonl",
+    "figures",
+    "checkpoints",
+    "environment.json",
+    "config.json",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A run's directory. All files but metrics.jsonl appear whole or not at all.
+
+    On many hosts only the first process writes; the others call the same methods, without effect.
+    """
+
+    directory: Path
+    """Where everything is written."""
+    resumed: bool = False
+    """Whether an unfinished run continues here."""
+
+    @classmethod
+    def open(
+        cls,
+        directory: str | Path,
+        config: Any,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        command: Sequence[str] = (),
+        source: Path | None = None,
+    ) -> "Record":
+        """Begin a run in the directory, or continue one; writes config.json and environment.json.
+
+        With `resume` a finished run is returned untouched: look at `finished`.
+
+        Args:
+          directory: made if it is not there.
+          config: the configuration, a dataclass.
+          resume: continue an unfinished run of the same configuration, if there is one.
+          overwrite: remove the run that is there, finished or not.
+          command: the command line, for environment.json.
+          source: folder of the experiment, whose commit is recorded if git tracks its files.
+
+        Raises:
+          FileExistsError: a run is there and neither `resume` nor `overwrite` was given, or the
+            directory holds something else.
+          ValueError: both were given, or the run to resume has another configuration.
+        """
+        if resume and overwrite:
+            raise ValueError("Give either --resume or --overwrite, not both.")
+        record = cls(Path(directory))
+        if not _first_process():
+            return dataclasses.replace(record, resumed=resume)
+        state = _state(record.directory)
+        if state != "empty" and not overwrite:
+            if not resume:
+                raise FileExistsError(_already_there(record.directory, state))
+            _require_same(record.directory, config)
+            record = dataclasses.replace(record, resumed=True)
+            if state == "finished":
+                return record
+        if state != "empty" and overwrite:
+            record._remove()
+        record.directory.mkdir(parents=True, exist_ok=True)
+        record._drop_torn_metrics()
+        here = environment(command, source)
+        if record.resumed:
+            earlier = read_json(record.directory / "environment.json")
+            here["earlier_starts"] = [*earlier.pop("earlier_starts", []), earlier]
+        record._write_json("environment.json", here)
+        record._write_json("config.json", to_json(config))
+        return record
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.directory / "done").exists()
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the run."""
+        return self.directory / "report.html"
+
+    def metrics(self, step: int, **values: Any) -> None:
+        """Append one line to metrics.jsonl: step, wall_time (Unix seconds), and the values.
+
+        NaN and infinities are written as null, so that every line is JSON.
+        """
+        if reserved := {"step", "wall_time"} & set(values):
+            raise ValueError(f"{reserved.pop()!r} cannot be the name of a metric.")
+        line = {"step": step, "wall_time": round(time.time(), 3), **values}
+        text = json.dumps(to_json(line, "metrics", null_if_not_finite=True), allow_nan=False)
+        if _first_process():
+            with open(self.directory / "metrics.jsonl", "a", encoding="utf-8") as file:
+                file.write(text + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All lines of metrics.jsonl, oldest first."""
+        file = self.directory / "metrics.jsonl"
+        if not file.exists():
+            return []
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+    def rewind(self, step: int, **values: Any) -> None:
+        """Forget the metrics after this step, among the lines that hold these values.
+
+        A run that resumes from the checkpoint of a step rewinds to it: what it then does again is
+        recorded once.
+        """
+        values = to_json(values, "metrics")
+        kept = [
+            line
+            for line in self.read_metrics()
+            if line["step"] <= step
+            or any(name not in line or line[name] != value for name, value in values.items())
+        ]
+        self.write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+
+    def results(self, values: Mapping[str, Any]) -> None:
+        """Write results.json. A number that is not finite is a ValueError naming its place."""
+        self._write_json("results.json", to_json(values, "results"))
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file such as report.html; returns its path."""
+        path = self.directory / _file_name(name)
+        if _first_process():
+            _write(path, text.encode())
+        return path
+
+    def figure(self, name: str, figure: Any) -> Path:
+        """Save a matplotlib figure as figures/NAME.png; returns its path."""
+        path = self.figure_path(name)
+        if _first_process():
+            with _replacing(path) as temporary:
+                figure.savefig(temporary, format="png")
+        return path
+
+    def figure_path(self, name: str) -> Path:
+        """The path figures/NAME.png, its folder made."""
+        folder = self.directory / "figures"
+        if _first_process():
+            folder.mkdir(exist_ok=True)
+        return folder / f"{_file_name(name)}.png"
+
+    def checkpoints(self, *names: str) -> Path:
+        """The folder for checkpoints, or the one in it for the training with these names."""
+        return self.directory.joinpath("checkpoints", *map(_file_name, names))
+
+    def finish(self) -> None:
+        """Mark the run as finished."""
+        self.write("done", now() + "\n")
+
+    def discard(self) -> bool:
+        """Remove a run that ended before it recorded anything; returns whether it did."""
+        if self.resumed or not _first_process():
+            return False
+        if {path.name for path in self.directory.iterdir()} - {"config.json", "environment.json"}:
+            return False
+        self._remove()
+        self.directory.rmdir()
+        return True
+
+    def _write_json(self, name: str, value: Any) -> None:
+        self.write(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+    def _drop_torn_metrics(self) -> None:
+        """A process killed while it wrote leaves half a line at the end."""
+        file = self.directory / "metrics.jsonl"
+        if file.exists() and not (text := file.read_bytes()).endswith(b"\n"):
+            _write(file, text[: text.rfind(b"\n") + 1])
+
+    def _remove(self) -> None:
+        """Remove what a run leaves, and nothing else that may lie in the directory."""
+        for name in _CONTENTS:
+            path = self.directory / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def run_directory(experiment: str, preset: str, hash_of_configuration: str) -> Path:
+    """Where a run goes by itself: runs/EXPERIMENT/PRESET-HASH."""
+    return Path("runs", _file_name(experiment), _file_name(f"{preset}-{hash_of_configuration}"))
+
+
+def _state(directory: Path) -> str:
+    """`empty`, `finished` or `unfinished`; something that is no run is a FileExistsError."""
+    if not directory.exists():
+        return "empty"
+    if not directory.is_dir():
+        raise FileExistsError(f"{directory} is a file; give a directory with --workdir.")
+    names = {path.name for path in directory.iterdir()}
+    if all(name.startswith(".") and name.endswith(".tmp") for name in names - {"environment.json"}):
+        return "empty"  # or killed while its first files were written
+    if "config.json" not in names:
+        raise FileExistsError(
+            f"{directory} holds files but no run; give another directory with --workdir."
+        )
+    return "finished" if "done" in names else "unfinished"
+
+
+def _already_there(directory: Path, state: str) -> str:
+    if state == "finished":
+        return (
+            f"A finished run is in {directory}; replace it with --overwrite, or keep it and give "
+            "another directory with --workdir."
+        )
+    return (
+        f"An unfinished run is in {directory}; continue it with --resume, or replace it with "
+        "--overwrite."
+    )
+
+
+def _require_same(directory: Path, config: Any) -> None:
+    differing = differences(read_json(directory / "config.json"), config)
+    if differing:
+        fields = ", ".join(
+            f"{name} (was {before!r}, is {now!r})" for name, (before, now) in differing.items()
+        )
+        raise ValueError(
+            f"The run in {directory} cannot continue under another configuration, which differs "
+            f"in {fields}."
+        )
+
+
+def _first_process() -> bool:
+    import jax
+
+    return jax.process_index() == 0
+
+
+def _file_name(name: str) -> str:
+    """The name itself if it is safe as one, else a safe one that no other name gets."""
+    if re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
+        return name
+    safe = re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_")[:80]
+    return f"{safe or '_'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+@contextlib.contextmanager
+def _replacing(path: Path):
+    """A temporary path beside this one, which takes its place at the end."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with _replacing(path) as temporary:
+        temporary.write_bytes(content)

@@ -1,0 +1,259 @@
+"""Numbers with their uncertainty, in sensible digits, and tables of them in HTML and Markdown."""
+
+# Minus, times and dash are the signs of print, not the letters that look like them.
+# ruff: noqa: RUF001, RUF002
+
+import html
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import special
+
+MISSING = "–"
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_NUMBER = re.compile(r"[+\-−±(<>≤≥~]?\s?[+\-−]?\d")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean and sample standard deviation of `n` independent values (seeds).
+
+    `std` divides by n - 1, and is None when n is 1: one value says nothing about its spread.
+    """
+
+    mean: float
+    std: float | None
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"a Summary needs at least one value, but n is {self.n}.")
+        if (self.std is None) != (self.n == 1):
+            raise ValueError(
+                f"std must be None exactly when n is 1, but std is {self.std} with n {self.n}."
+            )
+
+    def half_width(self, confidence: float = 0.95) -> float | None:
+        """t * std / sqrt(n), t the (1 + confidence) / 2 quantile of Student's t (Gosset, 1908).
+
+        The quantile has n - 1 degrees of freedom; None when n is 1. Raises ValueError unless
+        0 < confidence < 1.
+        """
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence must lie between 0 and 1, but is {confidence}.")
+        if self.std is None:
+            return None
+        quantile = special.stdtrit(self.n - 1, (1 + confidence) / 2)
+        return float(quantile * self.std / math.sqrt(self.n))
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float] | None:
+        """The confidence interval (mean - half_width, mean + half_width) of the mean, or None."""
+        half_width = self.half_width(confidence)
+        if half_width is None:
+            return None
+        return self.mean - half_width, self.mean + half_width
+
+
+def summarize(values: Sequence[float] | np.ndarray) -> Summary:
+    """Summary of a vector of values; raises ValueError when it is empty or not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"summarize needs a vector of values, but got shape {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"summarize needs finite values, but got {array.tolist()}.")
+    std = float(array.std(ddof=1)) if array.size > 1 else None
+    return Summary(mean=float(array.mean()), std=std, n=int(array.size))
+
+
+def format_number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits: '0.123', '12.3', '12,345', '1.40 × 10⁻⁷'.
+
+    Whole digits are never rounded away below ten million; None gives a dash.
+    """
+    if value is None:
+        return MISSING
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    if value == 0:
+        return "0"
+    exponent = _exponent(value, digits)
+    if not _plain(exponent):
+        return f"{_fixed(value / 10.0**exponent, digits - 1)} {_power(exponent)}"
+    return _fixed(value, max(0, digits - 1 - exponent))
+
+
+def format_count(value: float | None, digits: int = 2) -> str:
+    """A count with a decimal prefix: '950', '37 k', '1.2 M', '3.4 G'; None gives a dash."""
+    if value is None:
+        return MISSING
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"a count must be a finite number from 0 up, but is {value}.")
+    for power, prefix in enumerate(("", " k", " M", " G", " T")):
+        scaled = value / 1000.0**power
+        whole = prefix == "" and scaled == int(scaled)
+        decimals = 0 if whole else max(0, digits - 1 - _exponent(scaled, digits))
+        if round(scaled, decimals) < 1000:
+            break
+    return f"{_fixed(scaled, decimals)}{prefix}"
+
+
+def format_summary(
+    summary: Summary,
+    scale: float = 1.0,
+    spread: Literal["interval", "std"] = "interval",
+    digits: int = 3,
+) -> str:
+    """Mean ± spread of `scale` times the values, to the digits that the spread leaves certain.
+
+    The spread is the half width of the 95 % confidence interval of the mean, or the standard
+    deviation. It is rounded to one significant digit (two when the first is 1), the mean to the
+    same decimal: '96.4 ± 0.8', '(1.0 ± 0.2) × 10⁻⁷'. Without a spread (n = 1), or with one that is
+    only rounding noise (a millionth of the mean), the mean has `digits` significant digits.
+    """
+    if spread not in ("interval", "std"):
+        raise ValueError(f"spread must be 'interval' or 'std', but is {spread!r}.")
+    mean = summary.mean * scale
+    width = summary.half_width() if spread == "interval" else summary.std
+    if width is None:
+        return format_number(mean, digits)
+    width = abs(width * scale)
+    if width <= 1e-6 * abs(mean):
+        return f"{format_number(mean, digits)} ± 0"
+    exponent = _exponent(max(abs(mean), width), digits)
+    power = 0 if _plain(exponent) else exponent
+    mean, width = mean / 10.0**power, width / 10.0**power
+    decimals = _uncertain_decimals(width)
+    text = f"{_fixed(mean, decimals)} ± {_fixed(width, decimals)}"
+    return text if power == 0 else f"({text}) {_power(power)}"
+
+
+def _plain(exponent: int) -> bool:
+    """Whether a number of this decimal exponent reads better without a power of ten."""
+    return -4 <= exponent < 7
+
+
+def _uncertain_decimals(width: float) -> int:
+    """Decimals that leave one significant digit of `width`, two when the first of them is 1."""
+    exponent = _exponent(width, 1)
+    leading = round(width / 10.0**exponent, 1)
+    return (1 if leading < 2 else 0) - exponent
+
+
+def _exponent(value: float, digits: int) -> int:
+    """Decimal exponent of `value` once rounded to so many significant digits (9.996 -> 1)."""
+    return int(f"{value:.{digits - 1}e}".split("e")[1])
+
+
+def _fixed(value: float, decimals: int) -> str:
+    text = f"{round(value, decimals):,.{max(0, decimals)}f}"
+    return text.replace("-", "−") if float(text.replace(",", "")) else text.lstrip("-")
+
+
+def _power(exponent: int) -> str:
+    return f"× 10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text: `columns` are the headings, each row one cell per column.
+
+    `align` holds 'left' or 'right' per column; by default a column whose filled cells all begin
+    with a number is set right, every other left. Raises ValueError for a row of another length,
+    a cell that is no text, or an unknown alignment.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    align: Sequence[Literal["left", "right"]] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError(f"a Table needs at least one column, but columns is {self.columns!r}.")
+        for number, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"row {number} of the table has {len(row)} cells, but there are "
+                    f"{len(self.columns)} columns: {list(self.columns)}."
+                )
+            for column, cell in zip(self.columns, row, strict=True):
+                if not isinstance(cell, str):
+                    raise ValueError(
+                        f"the cell in row {number}, column {column!r} is {cell!r}, but must be "
+                        "text: format numbers first, for example with format_number."
+                    )
+        if self.align is not None and (
+            len(self.align) != len(self.columns) or set(self.align) - {"left", "right"}
+        ):
+            raise ValueError(
+                f"align must hold 'left' or 'right' for each of {len(self.columns)} columns, "
+                f"but is {list(self.align)}."
+            )
+
+    def alignments(self) -> list[str]:
+        """'left' or 'right' for each column, as given or as its cells suggest."""
+        if self.align is not None:
+            return list(self.align)
+        return [_suggest([row[i] for row in self.rows]) for i in range(len(self.columns))]
+
+
+def _suggest(cells: list[str]) -> str:
+    filled = [cell for cell in cells if cell not in ("", MISSING, "NaN", "∞", "−∞")]
+    return "right" if filled and all(_NUMBER.match(cell) for cell in filled) else "left"
+
+
+def table_html(table: Table) -> str:
+    """The table as an HTML fragment without its caption: text escaped, alignment as a class."""
+    alignments = table.alignments()
+    lines = ["<table>"]
+    lines.append(f"<thead>{_html_row('th', table.columns, alignments)}</thead>")
+    lines.append("<tbody>")
+    lines += [_html_row("td", row, alignments) for row in table.rows]
+    lines += ["</tbody>", "</table>"]
+    return "\n".join(lines)
+
+
+def _html_row(tag: str, cells: Sequence[str], alignments: list[str]) -> str:
+    scope = ' scope="col"' if tag == "th" else ""
+    marked = (
+        f'<{tag}{scope} class="{align}">{html.escape(cell)}</{tag}>'
+        for cell, align in zip(cells, alignments, strict=True)
+    )
+    return f"<tr>{''.join(marked)}</tr>"
+
+
+def table_markdown(table: Table) -> str:
+    """The table as GitHub-flavoured Markdown, padded so that its source reads as a table too."""
+    alignments = table.alignments()
+    grid = [[escape_markdown(cell) for cell in row] for row in (table.columns, *table.rows)]
+    widths = [max(3, *(len(row[i]) for row in grid)) for i in range(len(table.columns))]
+    rule = [
+        "-" * width if align == "left" else "-" * (width - 1) + ":"
+        for width, align in zip(widths, alignments, strict=True)
+    ]
+    padded = [
+        [
+            cell.ljust(width) if align == "left" else cell.rjust(width)
+            for cell, width, align in zip(row, widths, alignments, strict=True)
+        ]
+        for row in grid
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in (padded[0], rule, *padded[1:])]
+    return "\n".join(lines + (["", escape_markdown(table.caption)] if table.caption else []))
+
+
+def escape_markdown(text: str) -> str:
+    """`text` on one line such that Markdown shows it as it is: no markup, no HTML, no new cell."""
+    line = html.escape(" ".join(text.split()), quote=False)
+    line = re.sub(r"([\\`*\[\]|#~$])", r"\\\1", line)
+    line = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
+    return re.sub(r"^([-+=]|\d+[.)])(?=\s|$|[-=])", _escape_list_marker, line)
+
+
+def _escape_list_marker(match: re.Match[str]) -> str:
+    marker = match.group(1)
+    return f"{marker[:-1]}\\{marker[-1]}"

@@ -1,0 +1,153 @@
+"""The loop: update, look, save."""
+
+import contextlib
+import dataclasses
+import math
+import signal
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+import jax
+import numpy as np
+
+from cnnjax.train.checkpoint import Checkpoints
+from cnnjax.train.parallel import replicate, shard
+from cnnjax.train.progress import Progress, Throughput
+from cnnjax.train.state import TrainState
+from cnnjax.train.training import Training
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """What `fit` leaves: the last state, and images/s without compilation and evaluation.
+
+    `images_per_second` is None where fewer than two steps ran.
+    """
+
+    state: TrainState
+    images_per_second: float | None
+
+
+def fit(
+    training: Training,
+    state: TrainState,
+    batch: Callable[[int, int], dict[str, np.ndarray]],
+    source: Any = None,
+    *,
+    evaluate: Callable[[TrainState], dict[str, float]] | None = None,
+    write: Callable[[int, dict[str, float]], None] | None = None,
+    checkpoints: Checkpoints | None = None,
+    quiet: bool = False,
+) -> Fit:
+    """Train from `state.step` to `config.steps` updates; the given state stays usable.
+
+    A run from a restored state gives the numbers of a run that was never stopped, bit by bit.
+    A step is counted from 1: step k is the k-th update, and a checkpoint k comes after it. SIGTERM
+    saves a checkpoint and exits (on one process; where several run, it just ends them).
+
+    Args:
+      training: the compiled functions.
+      state: where to begin, from `training.init` or `Checkpoints.restore`.
+      batch: `batch(seed, step)`, a pure function, gives batch number `step`, counted from 0, of the
+        run with that seed: what `prepare` takes, or 'image', 'label' and 'position'.
+      source: what `prepare` takes examples from; placed on the devices once.
+      evaluate: numbers of a state, every `eval_every` steps and after the last; its 'accuracy'
+        says which checkpoint is best. The state is its only for the call.
+      write: `write(step, values)` takes the numbers of a step, every `log_every` steps and after
+        the last: 'loss', 'accuracy', 'gradient_norm' and 'learning_rate' of that step's batch; and
+        those of `evaluate`, under names that begin with 'eval_'.
+      checkpoints: where to save every `checkpoint_every` steps and after the last.
+      quiet: show no progress.
+
+    Raises:
+      FloatingPointError: the loss or the gradient is not finite.
+    """
+    config, devices = training.config, training.devices
+    seed, start = int(state.seed), int(state.step)
+    # A copy, because the step uses its state up.
+    state = replicate(state, devices, copy=True)
+    source = replicate(source, devices)
+    throughput = Throughput(config.batch_size)
+
+    def read(step: int, metrics: dict[str, jax.Array]) -> None:
+        host = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        throughput.step()
+        values = {
+            "loss": host["loss"] / host["count"],
+            "accuracy": host["correct"] / host["count"],
+            "gradient_norm": host["gradient_norm"],
+            "learning_rate": host["learning_rate"],
+        }
+        for name in ("loss", "gradient_norm"):
+            if not math.isfinite(values[name]):
+                raise FloatingPointError(
+                    f"{name} is {values[name]} at step {step}; {_last_good(checkpoints)}."
+                )
+        speed = throughput.images_per_second
+        progress.step(step, values["loss"], values["accuracy"], speed)
+        if write is not None and _due(step, config.log_every, config.steps):
+            write(step, values)
+
+    def look(step: int, state: TrainState) -> dict[str, float]:
+        if evaluate is None:
+            return {}
+        scores = evaluate(state)
+        listed = "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
+        progress.line(f"evaluation after step {step:,}: {listed}")
+        if write is not None:
+            write(step, {f"eval_{name}": value for name, value in scores.items()})
+        return scores
+
+    with (
+        Progress(config.steps, config.batch_size, config.log_every, quiet=quiet) as progress,
+        _termination() as terminated,
+    ):
+        unread = []
+        for step in range(start + 1, config.steps + 1):
+            inputs = shard(batch(seed, step - 1), devices)
+            state, metrics = training.train_step(state, source, inputs)
+            unread.append((step, metrics))
+            stopping = terminated.is_set()
+            evaluating = _due(step, config.eval_every, config.steps)
+            saving = stopping or _due(step, config.checkpoint_every, config.steps)
+            pausing = evaluating or saving
+            # One step is read while the next one runs; more than two calls in flight dead-lock
+            # virtual CPU devices. What is evaluated or saved has been read, hence is finite.
+            while len(unread) > (0 if pausing else 1):
+                read(*unread.pop(0))
+            if pausing:
+                with throughput.pause():
+                    scores = look(step, state) if evaluating else {}
+                    if saving and checkpoints is not None:
+                        checkpoints.save(state, accuracy=scores.get("accuracy"))
+            if stopping:
+                progress.line(f"Terminated at step {step}; {_last_good(checkpoints)}.")
+                raise SystemExit(128 + signal.SIGTERM)
+    if checkpoints is not None:
+        checkpoints.wait()
+    return Fit(state, throughput.images_per_second)
+
+
+def _due(step: int, every: int, last: int) -> bool:
+    return step == last or (every > 0 and step % every == 0)
+
+
+def _last_good(checkpoints: Checkpoints | None) -> str:
+    if checkpoints is None or not checkpoints.steps():
+        return "no checkpoint was saved"
+    return f"the last good checkpoint is {checkpoints.steps()[-1]} in {checkpoints.directory}"
+
+
+@contextlib.contextmanager
+def _termination() -> Generator[threading.Event]:
+    """An event that SIGTERM sets, in the main thread of a single process."""
+    requested = threading.Event()
+    if threading.current_thread() is not threading.main_thread() or jax.process_count() > 1:
+        yield requested
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: requested.set())
+    try:
+        yield requested
+    finally:
+        signal.signal(signal.SIGTERM, before)

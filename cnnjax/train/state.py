@@ -1,0 +1,80 @@
+"""The state of training, and the random keys that are derived from it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen, struct
+
+INIT, AUGMENTATION, DROPOUT = range(3)
+"""Purposes of randomness: each has keys of its own; a study may take numbers from 3 on."""
+
+
+class TrainState(struct.PyTreeNode):
+    """Everything that training changes, and the seed that all its randomness derives from.
+
+    Attributes:
+      step: number of updates done, int32.
+      seed: the seed of the run, uint32.
+      params: parameters of the network, float32.
+      batch_stats: running statistics of its BatchNorm modules, an empty dict where it has none.
+      opt_state: state of the optimiser.
+      ema_params: bias-corrected moving average of `params`, None where it is off.
+    """
+
+    step: jax.Array
+    seed: jax.Array
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+    ema_params: Any = None
+
+
+def create_state(
+    model: linen.Module,
+    optimizer: optax.GradientTransformation,
+    seed: jax.Array | int,
+    sample_input: jax.Array,
+    *,
+    ema: bool = False,
+) -> TrainState:
+    """State before the first update; only shape and dtype of `sample_input` [b, ...] matter.
+
+    Raises:
+      ValueError: the model keeps variables that training would lose.
+    """
+    state = TrainState(
+        step=jnp.zeros((), jnp.int32),
+        seed=jnp.asarray(seed, jnp.uint32),
+        params=None,
+        batch_stats=None,
+        opt_state=None,
+    )
+    variables = dict(model.init(step_key(state, INIT), sample_input))
+    params = variables.pop("params", {})
+    batch_stats = variables.pop("batch_stats", {})
+    if variables:
+        raise ValueError(
+            f"{type(model).__name__} has variables {sorted(variables)}, "
+            "but training keeps 'params' and 'batch_stats' only."
+        )
+    return state.replace(
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=optimizer.init(params),
+        ema_params=jax.tree.map(jnp.copy, params) if ema else None,
+    )
+
+
+def step_key(state: TrainState, purpose: int) -> jax.Array:
+    """Random key of one purpose at this step: `fold_in(fold_in(key(seed), purpose), step)`."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(state.seed), purpose), state.step)
+
+
+def example_keys(state: TrainState, purpose: int, position: jax.Array) -> jax.Array:
+    """Random keys [b] of the examples at `position` [b] of the global batch.
+
+    A key depends on the example's place in the whole batch, never on the device that holds it.
+    """
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key(state, purpose), position)

@@ -1,0 +1,176 @@
+"""One update and one evaluation, as pure functions of what one device holds."""
+
+import inspect
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen
+from jax import lax
+
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.optimizer import schedule
+from cnnjax.train.state import DROPOUT, TrainState, step_key
+
+AXIS = "batch"
+"""Name of the axis of devices; a BatchNorm module with `axis_name='batch'` averages over it."""
+
+Batch = dict[str, jax.Array]
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    model: linen.Module,
+    optimizer: optax.GradientTransformation,
+    config: TrainConfig,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+    """One update by the gradient of the mean loss over the batch of all devices.
+
+    Every device holds an equal share, so that the mean of their gradients is the gradient of the
+    mean. The loss is the cross-entropy with smoothed labels; weight decay is not part of it.
+    Dropout masks are keyed by the first position of a device's share: they differ between devices
+    and repeat exactly, but depend on the number of devices.
+
+    Args:
+      state: the same on every device.
+      batch: this device's share: 'image' floating [b, ...], 'label' int [b], and 'position' int
+        [b], the examples' places in the batch of all devices.
+      model: called as `model.apply(variables, image, train=True)`, or without `train` where it
+        takes none; gives logits [b, classes].
+      optimizer: the transformation that made `state.opt_state`.
+      config: what to do.
+
+    Returns:
+      The next state, and metrics of the whole batch before the update: sums 'loss', 'correct' and
+      'count', and 'gradient_norm' (before clipping) and 'learning_rate'.
+
+    Raises:
+      ValueError: an entry of the batch is missing or is not what it must be.
+    """
+    _check_batch(batch, ("image", "label", "position"))
+    dropout = jax.random.fold_in(step_key(state, DROPOUT), batch["position"][0])
+
+    def mean_loss(params):
+        variables = {"params": params, "batch_stats": state.batch_stats}
+        logits, updated = _apply(
+            model,
+            variables,
+            batch["image"],
+            config,
+            train=True,
+            rngs={"dropout": dropout},
+            mutable=["batch_stats"],
+        )
+        losses = cross_entropy(logits, batch["label"], config.label_smoothing)
+        return losses.mean(), (losses, logits, updated.get("batch_stats", {}))
+
+    gradient, (losses, logits, batch_stats) = jax.grad(mean_loss, has_aux=True)(state.params)
+    # Statistics that no BatchNorm module has averaged over the devices must not differ on them.
+    gradient, batch_stats = lax.pmean((gradient, batch_stats), AXIS)
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    step = state.step + 1
+
+    metrics = lax.psum(_sums(losses, logits, batch["label"], jnp.ones_like(losses)), AXIS)
+    metrics["gradient_norm"] = optax.tree.norm(gradient)
+    metrics["learning_rate"] = jnp.asarray(schedule(config)(state.step), jnp.float32)
+    ema_params = state.ema_params
+    if config.ema_decay > 0:
+        ema_params = moving_average(ema_params, params, step, config.ema_decay)
+    return state.replace(
+        step=step,
+        params=params,
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+        ema_params=ema_params,
+    ), metrics
+
+
+def eval_step(
+    state: TrainState, batch: Batch, *, model: linen.Module, config: TrainConfig
+) -> dict[str, jax.Array]:
+    """Sums over the batch of all devices, each example times its weight.
+
+    The network runs with averaged parameters where the state has them, and with the running
+    statistics of BatchNorm, which are averages already; the loss is the plain cross-entropy.
+
+    Args:
+      state: the same on every device.
+      batch: this device's share: 'image' floating [b, ...], 'label' int [b], 'weight' [b], which is
+        0 for examples that only fill the batch up.
+      model: as in `train_step`, called with `train=False`.
+      config: what to do.
+
+    Returns:
+      'loss', 'correct' and 'count'.
+
+    Raises:
+      ValueError: an entry of the batch is missing or is not what it must be.
+    """
+    _check_batch(batch, ("image", "label", "weight"))
+    params = state.params if state.ema_params is None else state.ema_params
+    variables = {"params": params, "batch_stats": state.batch_stats}
+    logits = _apply(model, variables, batch["image"], config, train=False)
+    losses = cross_entropy(logits, batch["label"])
+    return lax.psum(_sums(losses, logits, batch["label"], batch["weight"]), AXIS)
+
+
+def cross_entropy(logits: jax.Array, label: jax.Array, smoothing: float = 0.0) -> jax.Array:
+    """Cross-entropy [b] in float32 of `logits` [b, classes] and labels [b].
+
+    The target is `(1 - smoothing) * one_hot(label) + smoothing / classes` (Szegedy et al., 2016).
+    """
+    target = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), smoothing)
+    return -jnp.sum(target * jax.nn.log_softmax(logits.astype(jnp.float32)), axis=-1)
+
+
+def moving_average(average: Any, params: Any, step: jax.Array, decay: float) -> Any:
+    """Exponential moving average of parameters without the bias of its start.
+
+    `average += weight * (params - average)` with `weight = (1 - decay) / (1 - decay ** step)`,
+    where `step` counts from 1: always the mean of the parameters after each update, weighted by
+    `decay ** age`, with weights that sum to 1 (the correction of Kingma and Ba, 2015). What the
+    average was before the first update does not count.
+    """
+    # expm1 keeps the digits that 1 - decay ** step loses in float32 when decay is near 1.
+    weight = jnp.expm1(math.log(decay)) / jnp.expm1(step * math.log(decay))
+    return jax.tree.map(lambda old, new: old + weight * (new - old), average, params)
+
+
+def _apply(model, variables, image, config, *, train: bool, **options):
+    # Casting the parameters, too, makes every module of the network compute in bfloat16 whatever
+    # its own settings; the cast's derivative brings the gradient back to float32.
+    if config.bfloat16:
+        params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), variables["params"])
+        variables = {**variables, "params": params}
+        image = image.astype(jnp.bfloat16)
+    if "train" in inspect.signature(model.__call__).parameters:
+        options["train"] = train
+    return model.apply(variables, image, **options)
+
+
+def _sums(losses, logits, label, weight):
+    correct = (jnp.argmax(logits, axis=-1) == label).astype(jnp.float32)
+    # Where the weight is zero not even a NaN counts.
+    losses = jnp.where(weight > 0, losses, 0)
+    return {
+        "loss": jnp.sum(weight * losses),
+        "correct": jnp.sum(weight * correct),
+        "count": jnp.sum(weight, dtype=jnp.float32),
+    }
+
+
+def _check_batch(batch: Batch, names: tuple[str, ...]) -> None:
+    missing = [name for name in names if name not in batch]
+    if missing:
+        raise ValueError(
+            f"The batch lacks {missing}: a step needs {list(names)}, got {sorted(batch)}."
+        )
+    if not jnp.issubdtype(batch["image"].dtype, jnp.floating):
+        raise ValueError(
+            f"batch['image'] must be floating and standardised, got {batch['image'].dtype}."
+        )

@@ -1,0 +1,79 @@
+"""A network and the way it is trained, compiled once for all seeds and data."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import linen
+
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.optimizer import optimizer
+from cnnjax.train.parallel import Devices, Prepare, parallel_step, replicate
+from cnnjax.train.state import TrainState, create_state
+from cnnjax.train.step import eval_step, train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """The compiled functions of one network; each compiles at its first call, then never again.
+
+    Attributes:
+      config: how to train.
+      devices: the devices that share each batch.
+      init: `init(seed, sample_input) -> TrainState`; of the input [b, ...] only the shape counts.
+      train_step: `(state, source, shards) -> (state, metrics)`; uses the state up.
+      eval_step: `(state, source, shards) -> sums`.
+    """
+
+    config: TrainConfig
+    devices: tuple[jax.Device, ...]
+    init: Callable[[int, Any], TrainState]
+    train_step: Callable
+    eval_step: Callable
+
+
+def compile_training(
+    model: linen.Module,
+    config: TrainConfig,
+    prepare: Prepare | None = None,
+    prepare_eval: Prepare | None = None,
+    *,
+    devices: Devices | None = None,
+) -> Training:
+    """Functions that initialise, train and evaluate `model` on `devices` (default all).
+
+    Args:
+      model: gives logits [b, classes]; its BatchNorm modules have `axis_name='batch'`.
+      config: how to train.
+      prepare: makes training batches inside the compiled step, see `parallel_step`; None where
+        batches come with their images.
+      prepare_eval: the same for evaluation, where usually nothing is random.
+      devices: of all processes, in the order in which they share a batch.
+
+    Raises:
+      ValueError: the devices do not divide the batch size.
+    """
+    devices = tuple(jax.devices() if devices is None else devices)
+    if config.batch_size % len(devices):
+        raise ValueError(
+            f"batch_size={config.batch_size} cannot be dealt out evenly to {len(devices)} devices."
+        )
+    optimization = optimizer(config)
+    create = jax.jit(functools.partial(create_state, model, optimization, ema=config.ema_decay > 0))
+
+    def init(seed: int, sample_input) -> TrainState:
+        if not 0 <= seed < 2**32:
+            raise ValueError(f"seed={seed} must be at least 0 and below 2**32.")
+        return replicate(create(seed, sample_input), devices)
+
+    update = functools.partial(train_step, model=model, optimizer=optimization, config=config)
+    score = functools.partial(eval_step, model=model, config=config)
+    return Training(
+        config=config,
+        devices=devices,
+        init=init,
+        train_step=parallel_step(update, prepare, devices, donate_state=True),
+        eval_step=parallel_step(score, prepare_eval, devices),
+    )

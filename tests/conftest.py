@@ -1,0 +1,24 @@
+"""Strict configuration of every test: four virtual CPU devices, no silent rank promotion."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from cnnjax import process
+
+# Numbers are tested here, speed never: skip XLA's optimisation, keep what is compiled.
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+).strip()
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "cnnjax-test-compilations")
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+process.configure(devices=4)
+
+import hypothesis
+import jax
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+hypothesis.settings.register_profile("cnnjax", deadline=None, print_blob=True, max_examples=25)
+hypothesis.settings.load_profile("cnnjax")

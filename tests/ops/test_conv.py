@@ -1,0 +1,161 @@
+"""The flip, the three names of padding that NumPy knows, dtypes, and empty or many leading axes."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.signal
+
+from cnnjax import ops
+from tests.ops.jaxprs import equations
+from tests.ops.strategies import integers
+
+pytestmark = pytest.mark.fast
+
+
+@pytest.mark.parametrize(("padding", "mode"), [("VALID", "valid"), ("FULL", "full")])
+@pytest.mark.parametrize("window", [1, 2, 3, 5])
+def test_one_axis_is_numpys_convolve_and_correlate(padding, mode, window):
+    x, kernel = integers(0, 99, 7), integers(1, 99, window)
+    call = partial(
+        ops.conv,
+        jnp.asarray(x, jnp.float32)[:, None],
+        jnp.asarray(kernel, jnp.float32)[:, None, None],
+        padding=padding,
+    )
+    np.testing.assert_array_equal(call(flip_kernel=True)[:, 0], np.convolve(x, kernel, mode))
+    np.testing.assert_array_equal(call()[:, 0], np.correlate(x, kernel, mode))
+
+
+@pytest.mark.parametrize("space", [(7,), (5, 6), (4, 3, 5)], ids=str)
+@pytest.mark.parametrize(("padding", "mode"), [("VALID", "valid"), ("FULL", "full")])
+def test_flipped_kernel_is_scipys_convolution(space, padding, mode):
+    """In every channel pair, and the channels are not flipped."""
+    window = (3, 2, 2)[: len(space)]
+    x, kernel = integers(0, 99, *space, 2), integers(1, 99, *window, 2, 3)
+    expected = [
+        sum(scipy.signal.convolve(x[..., c], kernel[..., c, o], mode, "direct") for c in range(2))
+        for o in range(3)
+    ]
+    z = ops.conv(
+        jnp.asarray(x, jnp.float32),
+        jnp.asarray(kernel, jnp.float32),
+        padding=padding,
+        flip_kernel=True,
+    )
+    np.testing.assert_array_equal(z, np.stack(expected, axis=-1))
+
+
+def test_flip_commutes_where_cross_correlation_does_not():
+    """x * k = k * x is true of convolution only."""
+    a = jnp.asarray(integers(0, 9, 5, 1), jnp.float32)
+    b = jnp.asarray(integers(1, 9, 5, 1), jnp.float32)
+    for flip, same in ((True, True), (False, False)):
+        call = partial(ops.conv, padding="FULL", flip_kernel=flip)
+        assert np.array_equal(call(a, b[..., None]), call(b, a[..., None])) is same
+
+
+BANKS = {
+    "conv": [(3, 2, 4)],
+    "conv_transpose": [(3, 2, 4)],
+    "tiled_conv": [(2, 3, 2, 4)],
+    "local_conv": [(5, 3, 2, 4)],
+    "low_rank_local_conv": [(2, 3, 2, 4), (5, 2)],
+}
+
+
+@pytest.mark.parametrize("name", BANKS)
+@pytest.mark.parametrize(
+    ("x_dtype", "kernel_dtype", "expected"),
+    [
+        (jnp.float32, jnp.float32, jnp.float32),
+        (jnp.bfloat16, jnp.bfloat16, jnp.bfloat16),
+        (jnp.float16, jnp.float16, jnp.float16),
+        (jnp.bfloat16, jnp.float32, jnp.float32),
+        (jnp.float32, jnp.bfloat16, jnp.float32),
+        (jnp.float16, jnp.bfloat16, jnp.float32),
+        (jnp.uint8, jnp.float32, jnp.float32),
+        (jnp.int32, jnp.bfloat16, jnp.bfloat16),
+    ],
+)
+def test_dtypes_promote_as_jax_promotes(name, x_dtype, kernel_dtype, expected):
+    x = jnp.ones((5, 2), x_dtype)
+    banks = [jnp.ones(shape, kernel_dtype) for shape in BANKS[name]]
+    z = getattr(ops, name)(x, *banks)
+    assert z.dtype == expected
+    # Ones: a window of 3 over two channels counts 6, and 4 where it meets the border.
+    counts = np.array([4, 6, 6, 6, 4]) * (2 if name == "low_rank_local_conv" else 1)
+    np.testing.assert_array_equal(z.astype(jnp.float32), np.tile(counts[:, None], 4))
+
+
+def test_low_rank_promotes_all_three():
+    x, kernels = jnp.ones((5, 2), jnp.bfloat16), jnp.ones((2, 3, 2, 4), jnp.bfloat16)
+    z = ops.low_rank_local_conv(x, kernels, jnp.ones((5, 2), jnp.float32))
+    assert z.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("name", BANKS)
+@pytest.mark.parametrize("leading", [(), (0,), (1,), (2, 1, 3)], ids=str)
+def test_leading_axes_are_a_batch(name, leading):
+    """Any number of them, one of length zero included, gives what each example gives alone."""
+    x = jnp.asarray(integers(0, 9, *leading, 5, 2), jnp.float32)
+    banks = [jnp.asarray(integers(i, 9, *s), jnp.float32) for i, s in enumerate(BANKS[name])]
+    operator = getattr(ops, name)
+    z = operator(x, *banks)
+    assert z.shape == (*leading, 5, 4)
+    for index in np.ndindex(*leading):
+        np.testing.assert_array_equal(z[index], operator(x[index], *banks))
+
+
+@pytest.mark.parametrize("name", BANKS)
+@pytest.mark.parametrize("precision", ["highest", jax.lax.Precision.HIGHEST, "default"], ids=str)
+def test_precision_is_accepted_and_reaches_the_products(name, precision):
+    x = jnp.asarray(integers(0, 9, 2, 5, 2), jnp.float32)
+    banks = [jnp.asarray(integers(i, 9, *s), jnp.float32) for i, s in enumerate(BANKS[name])]
+    call = partial(getattr(ops, name), precision=precision)
+    np.testing.assert_array_equal(call(x, *banks), getattr(ops, name)(x, *banks))
+    products = [
+        equation
+        for equation in equations(jax.make_jaxpr(call)(x, *banks).jaxpr)
+        if equation.primitive.name in ("conv_general_dilated", "dot_general")
+    ]
+    assert products
+    if precision != "default":
+        highest = jax.lax.Precision.HIGHEST
+        assert all(e.params["precision"] in (highest, (highest, highest)) for e in products)
+
+
+@pytest.mark.parametrize("name", BANKS)
+def test_defaults_are_same_padding_and_unit_strides(name):
+    x = jnp.asarray(integers(0, 9, 5, 2), jnp.float32)
+    banks = [jnp.asarray(integers(i, 9, *s), jnp.float32) for i, s in enumerate(BANKS[name])]
+    operator = getattr(ops, name)
+    spelled = operator(x, *banks, strides=(1,), padding="SAME", kernel_dilation=(1,))
+    np.testing.assert_array_equal(operator(x, *banks), spelled)
+
+
+@pytest.mark.parametrize("padding", ["CIRCULAR", "FULL", "SAME"])
+def test_a_window_may_be_wider_than_its_input(padding):
+    """A circular window then goes round more than once; zeros need no care."""
+    x, kernel = integers(0, 9, 2), integers(1, 9, 7)
+    padded = {
+        "CIRCULAR": np.pad(x, (3, 3), mode="wrap"),
+        "FULL": np.pad(x, 6),
+        "SAME": np.pad(x, 3),
+    }[padding]
+    z = ops.conv(
+        jnp.asarray(x, jnp.float32)[:, None],
+        jnp.asarray(kernel, jnp.float32)[:, None, None],
+        padding=padding,
+    )
+    np.testing.assert_array_equal(z[:, 0], np.correlate(padded, kernel, "valid"))
+
+
+def test_integers_longer_than_a_tuple_of_one_and_lists_are_taken():
+    x = jnp.asarray(integers(0, 9, 6, 6, 1), jnp.float32)
+    kernel = jnp.asarray(integers(1, 9, 3, 3, 1, 1), jnp.float32)
+    expected = ops.conv(x, kernel, strides=(2, 2), padding=((1, 1), (0, 2)))
+    actual = ops.conv(x, kernel, strides=[2, 2], padding=[1, (0, 2)])
+    np.testing.assert_array_equal(actual, expected)

@@ -1,0 +1,186 @@
+"""Numbers worked by hand in lectures and textbooks: they come out exactly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import ops
+from cnnjax.ops import geometry
+
+pytestmark = pytest.mark.fast
+
+
+def one_channel(rows):
+    """[height, width] -> [height, width, 1]."""
+    return jnp.array(rows, jnp.float32)[..., None]
+
+
+def one_filter(rows):
+    """[height, width] -> [height, width, 1, 1]."""
+    return jnp.array(rows, jnp.float32)[..., None, None]
+
+
+def channels_last(*channels):
+    return jnp.stack([jnp.array(rows, jnp.float32) for rows in channels], axis=-1)
+
+
+def shape_of(operator, x_shape, kernel_shape, **options):
+    def call(x, kernel):
+        return operator(x, kernel, **options)
+
+    return jax.eval_shape(call, jnp.empty(x_shape), jnp.empty(kernel_shape)).shape
+
+
+LAPLACIAN = [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
+LAPLACIAN_INPUT = [
+    [0, 10, 9, 3, 4],
+    [4, 3, 2, 1, 5],
+    [10, 2, 10, 3, 0],
+    [3, -1, -3, -3, -4],
+    [-4, -10, -8, -1, -2],
+]
+
+
+def test_laplacian():
+    z = ops.conv(one_channel(LAPLACIAN_INPUT), one_filter(LAPLACIAN), padding="VALID")
+    np.testing.assert_array_equal(z[..., 0], [[6, 15, 9], [14, -36, -4], [-4, 10, 7]])
+
+
+def test_cross_correlation_of_an_asymmetric_kernel():
+    x = [
+        [3, 3, 2, 1, 0, 0],
+        [0, 1, 3, 1, 3, 1],
+        [2, 2, 3, 2, 0, 0],
+        [2, 2, 2, 0, 0, 0],
+        [1, 0, 1, 3, 2, 2],
+        [3, 2, 0, 3, 0, 1],
+    ]
+    kernel = one_filter([[2, 2, 2], [0, 1, 0], [2, 0, 1]])
+    expected = [[24, 21, 13, 9], [16, 17, 20, 10], [19, 19, 14, 12], [18, 16, 7, 9]]
+    z = ops.conv(one_channel(x), kernel, padding="VALID")
+    np.testing.assert_array_equal(z[..., 0], expected)
+    flipped = ops.conv(one_channel(x), kernel, padding="VALID", flip_kernel=True)
+    assert not np.array_equal(flipped[..., 0], expected)
+
+
+VOLUME = (
+    [[0, 0, 1, 0, 2], [1, 0, 2, 0, 1], [1, 0, 2, 2, 0], [2, 0, 0, 2, 0], [2, 1, 2, 2, 0]],
+    [[2, 1, 2, 1, 1], [2, 1, 2, 0, 1], [0, 2, 1, 0, 1], [1, 2, 2, 2, 2], [0, 1, 2, 0, 1]],
+    [[2, 1, 1, 2, 0], [1, 0, 0, 1, 0], [0, 1, 0, 0, 0], [1, 0, 2, 1, 0], [2, 2, 1, 1, 1]],
+)
+FILTERS = (
+    (
+        [[-1, 0, 1], [0, 0, 1], [1, -1, 1]],
+        [[-1, 0, 1], [1, -1, 1], [0, 1, 0]],
+        [[-1, 1, 1], [1, 1, 0], [0, -1, 0]],
+    ),
+    (
+        [[0, 1, -1], [0, -1, 0], [0, -1, 1]],
+        [[-1, 0, 0], [1, -1, 0], [1, -1, 0]],
+        [[-1, 1, -1], [0, -1, -1], [1, 0, 0]],
+    ),
+)
+VOLUME_OUTPUT = ([[2, 3, 3], [3, 7, 3], [8, 10, -3]], [[-8, -8, -3], [-3, 1, 0], [-3, -8, -5]])
+
+
+@pytest.mark.parametrize("padding", [1, (1, 1), ((1, 1), (1, 1))], ids=str)
+def test_strided_volume_with_two_filters(padding):
+    """CS231n: 5x5x3, zero padding 1, stride 2, two 3x3x3 filters with biases 1 and 0."""
+    x = channels_last(*VOLUME)[None]
+    kernel = jnp.stack([channels_last(*channels) for channels in FILTERS], axis=-1)
+    z = ops.conv(x, kernel, strides=2, padding=padding) + jnp.array([1.0, 0.0]).reshape(1, 1, 1, 2)
+    np.testing.assert_array_equal(z[0], channels_last(*VOLUME_OUTPUT))
+
+
+def test_shapes_and_weights():
+    assert shape_of(ops.conv, (443, 592, 3), (5, 5, 3, 6), padding="VALID") == (439, 588, 6)
+    assert geometry.weight_count((5, 5), 3, 6) == 450
+
+    units = shape_of(ops.conv, (2000, 2000, 3), (5, 5, 3, 16), padding="SAME")
+    assert np.prod(units) == 64_000_000
+    assert geometry.weight_count((5, 5), 3, 16) == 1200
+
+    strided = shape_of(ops.conv, (16, 16, 1), (3, 3, 1, 1), padding="VALID", strides=2)
+    assert strided == (7, 7, 1)
+    assert geometry.output_size(16, 3, stride=2, padding="VALID") == 7
+
+    assert shape_of(ops.conv, (32, 32, 3), (5, 5, 3, 16), padding="SAME") == (32, 32, 16)
+
+
+def test_transposed_shape():
+    shape = shape_of(
+        ops.conv_transpose, (4, 10, 8, 128), (3, 3, 128, 32), strides=2, padding="VALID"
+    )
+    assert shape == (4, 21, 17, 32)
+
+
+@pytest.mark.parametrize(("width", "window", "zeros", "stride"), [(227, 11, 0, 4), (7, 3, 1, 2)])
+def test_size_is_width_less_window_plus_padding_over_stride_plus_one(width, window, zeros, stride):
+    expected = (width - window + 2 * zeros) // stride + 1
+    assert geometry.output_size(width, window, stride, zeros) == expected
+    shape = shape_of(ops.conv, (width, 1), (window, 1, 1), strides=stride, padding=zeros)
+    assert shape == (expected, 1)
+
+
+def test_edge_detection_costs():
+    """320x280: three operations an output by convolution, a multiply and an add a weight densely."""
+    out_space = (319, 280)
+    x = jnp.arange(320 * 280, dtype=jnp.float32).reshape(320, 280, 1) ** 2
+    edges = ops.conv(x, one_filter([[-1], [1]]), padding="VALID")
+    assert edges.shape == (*out_space, 1)
+    np.testing.assert_array_equal(edges, jnp.diff(x, axis=0))
+
+    multiplications = geometry.multiply_adds(out_space, (2, 1), 1, 1)
+    additions = multiplications - 319 * 280
+    assert multiplications + additions == 267_960
+    assert 2 * geometry.multiply_adds(out_space, (320, 280), 1, 1) == 16_006_144_000
+
+
+def test_two_stacked_3x3_see_what_one_5x5_sees():
+    assert geometry.receptive_field([(3, 1, 1), (3, 1, 1)]) == (5, 1)
+    assert geometry.receptive_field([(5, 1, 1)]) == (5, 1)
+    stacked, single = 2 * geometry.weight_count((3, 3), 8, 8), geometry.weight_count((5, 5), 8, 8)
+    assert stacked * 25 == single * 18
+
+    image = jnp.zeros((11, 11, 1)).at[5, 5].set(1.0)
+    twice = ops.conv(ops.conv(image, jnp.ones((3, 3, 1, 1))), jnp.ones((3, 3, 1, 1)))
+    once = ops.conv(image, jnp.ones((5, 5, 1, 1)))
+    np.testing.assert_array_equal(twice != 0, once != 0)
+    assert np.count_nonzero(once) == 25
+
+
+def test_strided_gradients_are_the_two_sums():
+    """dK[i,j,k,l] = sum_{m,n} G[i,m,n] V[j, m*s+k, n*s+l], and the sum for dV, written out.
+
+    i: output channel, j: input channel, V is [j, rows, columns] and K is [i, j, rows, columns].
+    """
+    s, (height, width) = 2, (7, 5)
+    random = np.random.default_rng(0)
+    v = random.integers(-9, 10, (3, height, width))
+    k = random.integers(-9, 10, (2, 3, 3, 2))
+    g = random.integers(-9, 10, (2, 3, 2))
+    dk, dv = np.zeros(k.shape), np.zeros(v.shape)
+    for i, j, a, b in np.ndindex(dk.shape):
+        dk[i, j, a, b] = sum(
+            g[i, m, n] * v[j, m * s + a, n * s + b] for m in range(3) for n in range(2)
+        )
+    for i, j, a in np.ndindex(dv.shape):
+        dv[i, j, a] = sum(
+            k[q, i, m, p] * g[q, row, n]
+            for row, m in np.ndindex(3, 3)
+            for n, p in np.ndindex(2, 2)
+            for q in range(2)
+            if row * s + m == j and n * s + p == a
+        )
+
+    def objective(v, k):
+        x, kernel = jnp.moveaxis(v, 0, -1), k.transpose(2, 3, 1, 0)
+        z = ops.conv(x, kernel, strides=s, padding="VALID")
+        return jnp.sum(z * jnp.moveaxis(jnp.asarray(g, jnp.float32), 0, -1))
+
+    ours = jax.jit(jax.grad(objective, argnums=(0, 1)))(
+        jnp.asarray(v, jnp.float32), jnp.asarray(k, jnp.float32)
+    )
+    np.testing.assert_array_equal(ours[0], dv)
+    np.testing.assert_array_equal(ours[1], dk)

@@ -1,0 +1,156 @@
+"""The page: everything escaped, self-contained, written whole or not at all."""
+
+import base64
+import html.parser
+import os
+import re
+
+import pytest
+
+from cnnjax.report import page
+from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_page
+
+# A PNG of one white pixel, 200 dots an inch are assumed.
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAGK7MmgAAAABJRU5ErkJggg=="
+)
+EVIL = "<script>alert('x')</script><img src=http://evil.example/a.png> & \"quoted\" [l](http://b) |"
+
+
+class Reader(html.parser.HTMLParser):
+    """Collects tags, attributes and the text of each element, in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.words = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+
+    def handle_data(self, data):
+        if data.strip():
+            self.words.append(data.strip())
+
+
+def evil_blocks():
+    return [
+        Heading(EVIL),
+        Heading(EVIL, level=3),
+        Paragraph(EVIL, lead=True),
+        Paragraph(EVIL),
+        Code(EVIL),
+        Table([EVIL], [[EVIL]], caption=EVIL),
+        Figure("figure", PIXEL, caption=EVIL, alt=EVIL),
+    ]
+
+
+def test_every_text_is_shown_as_it_is(tmp_path):
+    path = write_page(EVIL, evil_blocks(), tmp_path)
+    assert path == tmp_path / "report.html"
+    reader = Reader(path.read_text(encoding="utf-8"))
+    assert "script" not in reader.tags
+    assert reader.tags.count("img") == 1
+    # Title twice; two headings, two paragraphs, code, heading and cell, two captions.
+    assert reader.words.count(EVIL) == 11
+    assert ("img", "alt", EVIL) in reader.attributes
+    for tag in ("h1", "h2", "h3", "p", "pre", "table", "figure", "figcaption"):
+        assert tag in reader.tags
+
+
+def test_markdown_holds_no_html_and_no_foreign_link(tmp_path):
+    write_page(EVIL, evil_blocks(), tmp_path)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    outside_code = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+    assert "<" not in outside_code
+    assert re.findall(r"(?<!\\)\]\(([^)]*)\)", outside_code) == ["figures/figure.png"]
+
+
+def test_page_needs_nothing_but_itself(tmp_path):
+    path = write_page("Title", evil_blocks(), tmp_path)
+    reader = Reader(path.read_text(encoding="utf-8"))
+    sources = [(tag, value) for tag, name, value in reader.attributes if name in ("src", "href")]
+    assert len(sources) == 1
+    assert sources[0] == ("img", f"data:image/png;base64,{base64.b64encode(PIXEL).decode()}")
+    assert not {"script", "link", "iframe", "object"} & set(reader.tags)
+    assert "url(" not in page._CSS
+    assert "@import" not in page._CSS
+    assert not any(name.startswith("on") for _, name, _ in reader.attributes)
+
+
+@pytest.mark.fast
+def test_files_beside_the_page(tmp_path):
+    source = tmp_path / "elsewhere.png"
+    source.write_bytes(PIXEL)
+    blocks = [
+        Heading("Results"),
+        Paragraph("One\n  sentence."),
+        Paragraph("Answer.", lead=True),
+        Code("python a.py\npython b.py"),
+        Table(["n"], [["1"]]),
+        Figure("a", PIXEL, "", "A pixel."),
+        Figure("b-2", source, "Two.", "Another."),
+    ]
+    directory = tmp_path / "run" / "new"
+    write_page("Title", blocks, directory)
+    files = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    assert files == {"report.html", "report.md", "figures/a.png", "figures/b-2.png"}
+    assert (directory / "figures" / "b-2.png").read_bytes() == PIXEL
+    assert (directory / "report.md").read_text(encoding="utf-8") == (
+        "# Title\n\n## Results\n\nOne sentence.\n\n**Answer.**\n\n"
+        "    python a.py\n    python b.py\n\n"
+        "|   n |\n| --: |\n|   1 |\n\n"
+        "![A pixel.](figures/a.png)\n\n"
+        "![Another.](figures/b-2.png)\n\nTwo.\n"
+    )
+
+
+def test_second_write_replaces_and_leaves_nothing_behind(tmp_path):
+    write_page("First", [Paragraph("one")], tmp_path)
+    write_page("Second", [Paragraph("two")], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.md"]
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Second" in text
+    assert "First" not in text
+
+
+def test_failed_write_keeps_the_old_page(tmp_path, monkeypatch):
+    write_page("First", [Paragraph("one")], tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(source, target):
+        raise OSError("disk is gone")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk is gone"):
+        write_page("Second", [Paragraph("two")], tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: Heading("x", level=1), "level 2, 3 or 4, but got 1"),
+        (lambda: Figure("../x", PIXEL, "", "alt"), "'../x'"),
+        (lambda: Figure("", PIXEL, "", "alt"), "''"),
+        (lambda: Figure("x", PIXEL, "caption", " "), "'x' needs an alt text"),
+    ],
+)
+def test_wrong_blocks_get_a_sentence(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("blocks", "words"),
+    [
+        (["text"], "but got 'text'"),
+        ([Figure("x", b"GIF89a", "", "alt")], "PNG.*GIF89a"),
+        ([Figure("x", PIXEL, "", "alt"), Figure("X", PIXEL, "", "alt")], "'X' is twice"),
+    ],
+)
+def test_wrong_pages_write_nothing(tmp_path, blocks, words):
+    with pytest.raises(ValueError, match=words):
+        write_page("Title", blocks, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

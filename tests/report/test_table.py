@@ -1,0 +1,239 @@
+"""Numbers with uncertainty against hand-worked values and scipy.stats, and the tables of them."""
+
+# Minus, times and dash are the signs of print, not the letters that look like them.
+# ruff: noqa: RUF001
+
+import math
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cnnjax.report.table import (
+    Summary,
+    Table,
+    escape_markdown,
+    format_count,
+    format_number,
+    format_summary,
+    summarize,
+    table_html,
+    table_markdown,
+)
+
+
+@pytest.mark.fast
+def test_two_values_by_hand():
+    # Mean 2, variance ((1-2)^2 + (3-2)^2) / 1 = 2; t(0.975, 1) = tan(0.475 pi) = 12.7062.
+    summary = summarize([1.0, 3.0])
+    assert (summary.mean, summary.n) == (2.0, 2)
+    assert summary.std == pytest.approx(math.sqrt(2), rel=1e-15)
+    half_width = math.tan(0.475 * math.pi) * math.sqrt(2) / math.sqrt(2)
+    assert summary.half_width() == pytest.approx(half_width, rel=1e-9)
+    assert summary.interval() == pytest.approx((2 - half_width, 2 + half_width), rel=1e-9)
+
+
+@pytest.mark.fast
+def test_three_values_by_hand():
+    # With 2 degrees of freedom t(p) = (2p - 1) / sqrt(2 p (1 - p)) in closed form: 4.302653.
+    summary = summarize([1.0, 2.0, 6.0])
+    assert summary.mean == 3.0
+    assert summary.std == pytest.approx(math.sqrt(7), rel=1e-15)
+    quantile = 0.95 / math.sqrt(2 * 0.975 * 0.025)
+    assert summary.half_width() == pytest.approx(quantile * math.sqrt(7 / 3), rel=1e-9)
+
+
+def test_one_value_has_no_spread_and_no_interval():
+    summary = summarize([0.5])
+    assert summary == Summary(mean=0.5, std=None, n=1)
+    assert summary.half_width() is None
+    assert summary.interval() is None
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("n", [2, 3, 5, 30])
+def test_interval_is_scipys(n, confidence):
+    values = np.random.default_rng(n).normal(size=n)
+    expected = stats.t.interval(confidence, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert summarize(values).interval(confidence) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: summarize([]), r"shape \(0,\)"),
+        (lambda: summarize([[1.0, 2.0]]), r"shape \(1, 2\)"),
+        (lambda: summarize([1.0, math.nan]), "finite.*nan"),
+        (lambda: Summary(1.0, 0.1, 0), "n is 0"),
+        (lambda: Summary(1.0, None, 2), "std is None with n 2"),
+        (lambda: Summary(1.0, 0.0, 1), "std is 0.0 with n 1"),
+        (lambda: Summary(1.0, 0.1, 3).half_width(95), "confidence.*95"),
+        (lambda: format_summary(Summary(1.0, 0.1, 3), spread="sem"), "'sem'"),
+        (lambda: format_count(-1), "-1"),
+        (lambda: format_count(math.inf), "inf"),
+    ],
+)
+def test_wrong_numbers_get_a_sentence(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (0.1234, "0.123"),
+        (0.9996, "1.00"),
+        (9.996, "10.0"),
+        (-12.34, "−12.3"),
+        (123.4, "123"),
+        (12345, "12,345"),
+        (12_345_678, "1.23 × 10⁷"),
+        (0.000123, "0.000123"),
+        (1.4e-7, "1.40 × 10⁻⁷"),
+        (9.999e-8, "1.00 × 10⁻⁷"),
+        (-2e-10, "−2.00 × 10⁻¹⁰"),
+        (math.nan, "NaN"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+    ],
+)
+def test_format_number(value, text):
+    assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (7, "7"),
+        (950, "950"),
+        (0.25, "0.25"),
+        (12.6, "13"),
+        (999, "999"),
+        (999.6, "1.0 k"),
+        (1_000, "1.0 k"),
+        (1_234, "1.2 k"),
+        (9_960, "10 k"),
+        (37_248, "37 k"),
+        (157_400, "157 k"),
+        (999_499, "999 k"),
+        (999_960, "1.0 M"),
+        (1_234_567, "1.2 M"),
+        (3.4e9, "3.4 G"),
+        (5.6e12, "5.6 T"),
+        (7.8e16, "78,000 T"),
+    ],
+)
+def test_format_count(value, text):
+    assert format_count(value) == text
+
+
+def test_format_count_with_more_digits():
+    assert format_count(1_234_567, digits=3) == "1.23 M"
+    assert format_count(37_248, digits=3) == "37.2 k"
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "text"),
+    [
+        (0.9641, 0.0082, "96.4 ± 0.8"),
+        (0.9641, 0.0124, "96.4 ± 1.2"),
+        (0.9641, 0.0196, "96 ± 2"),
+        (0.9641, 0.00961, "96.4 ± 1.0"),
+        (0.9641, 0.123, "96 ± 12"),
+        (0.5, 0.00004, "50.000 ± 0.004"),
+        (0.5, 0.0, "50.0 ± 0"),
+        (0.5, 1e-12, "50.0 ± 0"),
+        (123.45, 6.78, "12,300 ± 700"),
+        (1.04e-9, 2.1e-10, "(1.0 ± 0.2) × 10⁻⁷"),
+        (-0.031, 0.004, "−3.1 ± 0.4"),
+        (0.0, 0.004, "0.0 ± 0.4"),
+    ],
+)
+def test_format_summary_keeps_the_certain_digits(mean, std, text):
+    assert format_summary(Summary(mean, std, 3), scale=100, spread="std") == text
+
+
+def test_format_summary_gives_the_interval_by_default():
+    # 95 ± t(0.975, 2) * 1 / sqrt(3) = 95 ± 2.48
+    assert format_summary(summarize([0.94, 0.95, 0.96]), scale=100) == "95 ± 2"
+    assert format_summary(summarize([0.94, 0.95, 0.96]), scale=100, spread="std") == "95.0 ± 1.0"
+    assert format_summary(summarize([0.97222]), scale=100) == "97.2"
+
+
+EVIL = '<script>alert("x")</script> & | `a` *b*'
+
+
+def test_table_html_escapes_and_parses():
+    table = Table([EVIL, "n"], [[EVIL, "1"], ["a", "22"]], caption=EVIL)
+    text = table_html(table)
+    assert "<script" not in text
+    root = ElementTree.fromstring(text)
+    cells = [[cell.text for cell in row] for row in root.iter("tr")]
+    assert cells == [[EVIL, "n"], [EVIL, "1"], ["a", "22"]]
+    assert [cell.get("class") for cell in root.iter("td")] == ["left", "right"] * 2
+
+
+@pytest.mark.parametrize(
+    ("cells", "align"),
+    [
+        (["1", "2.5", "–"], "right"),
+        (["−1", "+2", "37 k"], "right"),
+        (["96.4 ± 0.8", "(1.0 ± 0.2) × 10⁻⁷"], "right"),
+        (["≤ 3", "4 × 4"], "right"),
+        (["1", "none"], "left"),
+        (["tiled 2", "tiled 4"], "left"),
+        (["–", ""], "left"),
+    ],
+)
+def test_columns_of_numbers_are_set_right(cells, align):
+    assert Table(["x"], [[cell] for cell in cells]).alignments() == [align]
+
+
+def test_table_markdown_by_hand():
+    table = Table(["conv", "n"], [["low_rank", "1"], ["a|b", "22"]], caption="Counts.")
+    assert table_markdown(table) == (
+        "| conv     |   n |\n| -------- | --: |\n| low_rank |   1 |\n| a\\|b     |  22 |\n\nCounts."
+    )
+
+
+def test_table_without_rows_is_its_headings():
+    assert table_markdown(Table(["a"], [])) == "| a   |\n| --- |"
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a < b & c", "a &lt; b &amp; c"),
+        ("low_rank _x_", "low_rank \\_x\\_"),
+        ("*[x](y)*", "\\*\\[x\\](y)\\*"),
+        ("two\nlines", "two lines"),
+        ("- item", "\\- item"),
+        ("1. item", "1\\. item"),
+        ("1.5 times", "1.5 times"),
+        ("# no", "\\# no"),
+        ("---", "\\---"),
+        ("−3", "−3"),
+    ],
+)
+def test_escape_markdown(text, escaped):
+    assert escape_markdown(text) == escaped
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (([], []), "at least one column"),
+        ((["a", "b"], [["1"]]), "row 0 .* 1 cells, .* 2 columns"),
+        ((["a"], [["1"], [2.5]]), "row 1, column 'a' is 2.5"),
+        ((["a"], [], "", ["center"]), "center"),
+        ((["a"], [], "", ["left", "left"]), "1 columns"),
+    ],
+)
+def test_wrong_tables_get_a_sentence(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        Table(*arguments)

@@ -1,0 +1,147 @@
+"""Checkpoints: what is kept, what is refused, and what happens to broken ones."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen
+
+from cnnjax.train.checkpoint import Checkpoints
+from cnnjax.train.state import create_state
+
+
+def make_state(step=0, features=3, optimizer=None):
+    state = create_state(
+        linen.Dense(features),
+        optimizer or optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1)),
+        7,
+        jnp.zeros((1, 2)),
+        ema=True,
+    )
+    shifted = jax.tree.map(lambda x: x + step, state.params)
+    return state.replace(step=jnp.int32(step), params=shifted)
+
+
+def assert_identical(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(a), jax.device_get(b))
+
+
+def saved(directory, steps, **options):
+    with Checkpoints(directory, **options) as checkpoints:
+        for step in steps:
+            checkpoints.save(make_state(step))
+
+
+@pytest.mark.fast
+def test_a_state_comes_back_bit_by_bit_in_a_new_process_of_the_manager(tmp_path):
+    saved(tmp_path, [3])
+    with Checkpoints(tmp_path) as checkpoints:
+        assert_identical(checkpoints.restore(make_state()), make_state(3))
+
+
+def test_without_a_checkpoint_the_state_is_the_given_one(tmp_path):
+    state = make_state()
+    with Checkpoints(tmp_path / "new") as checkpoints:
+        assert checkpoints.restore(state) is state
+        assert checkpoints.steps() == []
+
+
+def test_the_newest_two_and_the_best_are_kept(tmp_path):
+    accuracies = {1: 0.5, 2: 0.9, 3: None, 4: 0.2, 5: None, 6: 0.9, 7: 0.3, 8: None}
+    with Checkpoints(tmp_path) as checkpoints:
+        for step, accuracy in accuracies.items():
+            checkpoints.save(make_state(step), accuracy=accuracy)
+            kept = checkpoints.steps()
+            assert kept[-1] == step  # the newest is never the one that goes
+        assert kept[-2:] == [7, 8]
+        assert len(kept) == 3
+        assert accuracies[kept[0]] == 0.9
+
+
+def test_saving_below_what_is_there_is_refused(tmp_path):
+    saved(tmp_path, [3, 5])
+    with Checkpoints(tmp_path) as checkpoints:
+        for step in (4, 5):
+            with pytest.raises(RuntimeError) as refusal:
+                checkpoints.save(make_state(step))
+            assert str(refusal.value) == (
+                f"Checkpoint {step} was not written because {tmp_path} holds steps [3, 5]; "
+                "restore them first or take another directory."
+            )
+    with pytest.raises(ValueError, match="keep=0 must be at least 1"):
+        Checkpoints(tmp_path, keep=0)
+
+
+def tear(directory):
+    for file in directory.rglob("*"):
+        if file.is_file():
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def empty(directory):
+    shutil.rmtree(directory)
+    directory.mkdir()
+
+
+def change_a_value(directory):
+    """Well-formed files that hold other numbers than were saved: orbax itself does not notice."""
+    state = make_state(5)
+    changed = state.replace(params=jax.tree.map(lambda x: x + 1e-6, state.params))
+    other = directory.parent / "other"
+    with Checkpoints(other) as checkpoints:
+        checkpoints.save(changed)
+    shutil.rmtree(directory / "state")
+    shutil.move(other / "5" / "state", directory / "state")
+    shutil.rmtree(other)
+
+
+@pytest.mark.parametrize("harm", [tear, empty, change_a_value])
+def test_a_broken_newest_checkpoint_falls_back_to_the_one_before(tmp_path, harm, capsys):
+    saved(tmp_path, [3, 5])
+    harm(tmp_path / "5")
+    with Checkpoints(tmp_path) as checkpoints:
+        assert_identical(checkpoints.restore(make_state()), make_state(3))
+        assert capsys.readouterr().out == (
+            f"Checkpoint 5 cannot be read and is now {tmp_path / '5.broken'}; "
+            "trying the one before.\n"
+        )
+        # The run reaches the step again, saves it, and is harmed again.
+        checkpoints.save(make_state(5))
+        assert checkpoints.steps() == [3, 5]
+        assert_identical(checkpoints.restore(make_state()), make_state(5))
+        harm(tmp_path / "5")
+        assert_identical(checkpoints.restore(make_state()), make_state(3))
+
+
+def test_nothing_readable_is_an_error_not_a_fresh_start(tmp_path):
+    saved(tmp_path, [3, 5])
+    for step in ("3", "5"):
+        empty(tmp_path / step)
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(RuntimeError, match=r"None of the checkpoints \[3, 5\] in .* can be read"),
+    ):
+        checkpoints.restore(make_state())
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ({"features": 4}, "it has ema_params.bias float32[3], the run has it float32[4]."),
+        (
+            {"optimizer": optax.sgd(0.1)},
+            "it has opt_state.1.0.count int32[], the run has it not at all.",
+        ),
+    ],
+)
+def test_another_network_or_optimizer_is_refused_and_nothing_is_touched(tmp_path, other, sentence):
+    saved(tmp_path, [3])
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(ValueError) as refusal:
+            checkpoints.restore(make_state(**other))
+        assert sentence in str(refusal.value)
+        assert checkpoints.steps() == [3]

@@ -1,0 +1,341 @@
+"""The loop: one compilation, exact resumption, what stops it, what it writes and shows."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import rich.console
+from flax import linen
+
+from cnnjax.train.checkpoint import Checkpoints
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.evaluation import evaluate
+from cnnjax.train.loop import fit
+from cnnjax.train.progress import Progress, Throughput
+from cnnjax.train.state import AUGMENTATION, example_keys
+from cnnjax.train.training import compile_training
+
+
+class Network(linen.Module):
+    """Convolution, BatchNorm, dropout, dense."""
+
+    @linen.compact
+    def __call__(self, image, train: bool = False):
+        x = linen.Conv(4, (3, 3))(image)
+        x = linen.BatchNorm(use_running_average=not train, axis_name="batch")(x)
+        x = linen.Dropout(0.2, deterministic=not train)(linen.relu(x))
+        return linen.Dense(3)(x.mean((1, 2)))
+
+
+SAMPLE = np.zeros((1, 4, 4, 1), np.float32)
+CONFIG = TrainConfig(
+    steps=8,
+    batch_size=8,
+    learning_rate=0.05,
+    optimizer="adamw",
+    weight_decay=0.01,
+    ema_decay=0.8,
+    log_every=2,
+    eval_every=3,
+    checkpoint_every=4,
+)
+
+
+def make_source(scale=1.0):
+    random = np.random.default_rng(1)
+    return {
+        "images": random.integers(0, 256, (20, 4, 4, 1), dtype=np.uint8),
+        "labels": random.integers(0, 3, 20).astype(np.int32),
+        "scale": scale,
+    }
+
+
+def take(source, batch, state):
+    noise = jax.vmap(lambda key: jax.random.normal(key, (4, 4, 1)))(
+        example_keys(state, AUGMENTATION, batch["position"])
+    )
+    image = source["images"][batch["index"]] / 255.0 + 0.1 * source["scale"] * noise
+    return {**batch, "image": image, "label": source["labels"][batch["index"]]}
+
+
+def make_batch(seed, step):
+    random = np.random.default_rng((seed, step))
+    return {
+        "index": random.integers(0, 20, 8).astype(np.int32),
+        "position": np.arange(8, dtype=np.int32),
+    }
+
+
+def evaluation_batches():
+    for start in (0, 8, 16):
+        position = np.arange(start, start + 8, dtype=np.int32)
+        index = np.minimum(position, 19)
+        yield {"index": index, "position": position, "weight": np.float32(position < 20)}
+
+
+@pytest.fixture(scope="module")
+def training():
+    return compile_training(Network(), CONFIG, take, take)
+
+
+def run(training, state, batch=make_batch, **options):
+    """The state after `fit`, and all that it wrote."""
+    lines = []
+    done = fit(
+        training,
+        state,
+        batch,
+        make_source(),
+        evaluate=lambda s: evaluate(training, s, evaluation_batches(), make_source()),
+        write=lambda step, values: lines.append((step, values)),
+        quiet=True,
+        **options,
+    )
+    return done.state, lines
+
+
+def assert_identical(a, b):
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(a), jax.device_get(b))
+
+
+@pytest.fixture(scope="module")
+def unbroken(training):
+    return run(training, training.init(5, SAMPLE))
+
+
+@pytest.mark.fast
+def test_one_trace_for_all_steps_seeds_and_numbers():
+    traces = {"train": 0, "eval": 0}
+
+    def counted(name):
+        def prepare(*arguments):
+            traces[name] += 1
+            return take(*arguments)
+
+        return prepare
+
+    counting = compile_training(Network(), CONFIG, counted("train"), counted("eval"))
+    losses = set()
+    for seed in (0, 1):
+        for scale in (0, 1.5, np.float32(3), jnp.float32(4)):
+            held = make_source(float(scale) if isinstance(scale, int) else scale)
+            state = counting.init(seed, SAMPLE)
+            done = fit(counting, state, make_batch, held, quiet=True)
+            losses.add(evaluate(counting, done.state, evaluation_batches(), held)["loss"])
+    assert len(losses) == 8
+    assert traces == {"train": 1, "eval": 1}
+    # The counter counts: another batch size is another trace.
+    half = {k: v[:4] for k, v in make_batch(0, 0).items()}
+    evaluate(counting, done.state, [{**half, "weight": np.ones(4, np.float32)}], held)
+    assert traces == {"train": 1, "eval": 2}
+
+
+def test_the_given_state_stays_usable_and_as_it_was(training):
+    state = training.init(0, SAMPLE)
+    before = jax.device_get(state)
+    done, _ = run(training, state)
+    assert_identical(state, before)
+    assert int(done.step) == 8
+
+
+def test_what_is_written(unbroken):
+    _, lines = unbroken
+    trained = {"loss", "accuracy", "gradient_norm", "learning_rate"}
+    evaluated = {"eval_loss", "eval_accuracy", "eval_count"}
+    assert [(step, set(values)) for step, values in lines] == [
+        (2, trained),
+        (3, evaluated),
+        (4, trained),
+        (6, trained),
+        (6, evaluated),
+        (8, trained),
+        (8, evaluated),
+    ]
+    assert all(values["eval_count"] == 20 for _, values in lines if "eval_count" in values)
+    # The cosine after 1 of 8 steps, that is at the second update.
+    assert lines[0][1]["learning_rate"] == pytest.approx(0.05 * (1 + np.cos(np.pi / 8)) / 2)
+
+
+def test_resuming_is_exact(training, unbroken, tmp_path):
+    # The schedule runs to 8; a run that is killed at 6 has saved 4.
+    def killed(seed, step):
+        if step == 6:
+            raise KeyboardInterrupt
+        return make_batch(seed, step)
+
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(KeyboardInterrupt):
+        run(training, training.init(5, SAMPLE), killed, checkpoints=checkpoints)
+
+    again = compile_training(Network(), CONFIG, take, take)
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(again.init(99, SAMPLE))
+        assert (int(restored.step), int(restored.seed)) == (4, 5)
+        state, lines = run(again, restored, checkpoints=checkpoints)
+        assert checkpoints.steps() == [4, 8]
+    assert_identical(state, unbroken[0])
+    assert lines == [line for line in unbroken[1] if line[0] > 4]
+    # Control: another seed ends elsewhere.
+    other, _ = run(training, training.init(6, SAMPLE))
+    assert not np.array_equal(other.params["Dense_0"]["kernel"], state.params["Dense_0"]["kernel"])
+
+
+def test_sigterm_saves_and_exits_and_the_run_goes_on_exactly(training, unbroken, tmp_path):
+    def terminated(seed, step):
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return make_batch(seed, step)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(SystemExit) as ended:
+            run(training, training.init(5, SAMPLE), terminated, checkpoints=checkpoints)
+        assert ended.value.code == 143
+        assert checkpoints.steps() == [4, 5]
+        assert signal.getsignal(signal.SIGTERM) is before
+        state, _ = run(training, checkpoints.restore(training.init(0, SAMPLE)))
+    assert_identical(state, unbroken[0])
+
+
+class Exploding(linen.Module):
+    """The mean pixel scaled: a loss is finite exactly where the image is."""
+
+    @linen.compact
+    def __call__(self, image):
+        return linen.Dense(3)(image.mean((1, 2)))
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, bad):
+    def batch(_, step):
+        image = np.ones((8, 4, 4, 1), np.float32)
+        image[3] = bad if step == 4 else 1.0  # in the fifth update
+        return {"image": image, "label": np.zeros(8, np.int32), "position": np.arange(8)}
+
+    config = TrainConfig(steps=8, batch_size=8, checkpoint_every=2)
+    exploding = compile_training(Exploding(), config)
+    state = exploding.init(0, SAMPLE)
+    with pytest.raises(
+        FloatingPointError, match=r"loss is nan at step 5; no checkpoint was saved\."
+    ):
+        fit(exploding, state, batch, quiet=True)
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(FloatingPointError) as stop:
+            fit(exploding, state, batch, checkpoints=checkpoints, quiet=True)
+        assert str(stop.value) == (
+            f"loss is nan at step 5; the last good checkpoint is 4 in {tmp_path}."
+        )
+        assert all(np.isfinite(x).all() for x in jax.tree.leaves(checkpoints.restore(state)))
+
+
+def test_learning_from_plain_batches_without_a_source():
+    """Two classes that differ in brightness are told apart after a few updates."""
+
+    def batch(_, step):
+        label = np.arange(8, dtype=np.int32) % 2
+        image = np.ones((8, 4, 4, 1), np.float32) * (2.0 * label - 1)[:, None, None, None]
+        return {"image": image, "label": label, "position": np.arange(8, dtype=np.int32)}
+
+    config = TrainConfig(steps=20, batch_size=8, optimizer="sgd", learning_rate=0.5)
+    plain = compile_training(Exploding(), config)
+    state = fit(plain, plain.init(0, SAMPLE), batch, quiet=True).state
+    given = batch(0, 0)
+    scores = evaluate(plain, state, [{**given, "weight": np.ones(8)}])
+    assert scores["accuracy"] == 1.0
+
+
+@pytest.mark.fast
+def test_evaluation_counts_every_example_once(training):
+    """20 examples in batches of 8: the last one holds 4 examples and 4 fillers."""
+    state = training.init(2, SAMPLE)
+    held = make_source(scale=0.0)
+    scores = evaluate(training, state, evaluation_batches(), held)
+    logits = np.float64(
+        Network().apply(
+            {"params": state.params, "batch_stats": state.batch_stats},
+            jnp.float32(held["images"] / 255.0),
+        )
+    )
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    losses = -np.log(p[np.arange(20), held["labels"]])
+    assert scores["count"] == 20
+    assert scores["accuracy"] == (logits.argmax(axis=1) == held["labels"]).mean()
+    assert scores["loss"] == pytest.approx(losses.mean(), rel=1e-5)
+    # Control: fillers that count would change the numbers.
+    wrong = [{**b, "weight": np.ones(8, np.float32)} for b in evaluation_batches()]
+    assert evaluate(training, state, wrong, held)["loss"] != pytest.approx(losses.mean(), rel=1e-4)
+    with pytest.raises(ValueError, match="nothing to evaluate: the weights of all examples sum"):
+        evaluate(training, state, [], held)
+
+
+def test_throughput_leaves_out_compilation_and_pauses(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    throughput = Throughput(batch_size=10)
+    speeds = []
+    for seconds in (100.0, 2.0, 3.0):  # the first step compiles
+        now[0] += seconds
+        throughput.step()
+        speeds.append(throughput.images_per_second)
+        with throughput.pause():
+            now[0] += 50.0
+    assert speeds == [None, 5.0, 4.0]
+    assert throughput.images_per_second == 4.0
+
+
+def test_progress_is_plain_lines_off_a_terminal_and_one_line_on_it():
+    def shown(terminal, quiet=False):
+        text = io.StringIO()
+        console = rich.console.Console(file=text, force_terminal=terminal, width=120)
+        with Progress(5, 10, 2, quiet=quiet, console=console) as progress:
+            for step in range(1, 6):
+                progress.step(step, 0.5, 0.25, None if step == 1 else 20.0)
+            progress.line("evaluated")
+        return text.getvalue()
+
+    assert shown(terminal=False) == (
+        "step 2/5  loss 0.5000  accuracy 0.250  20 images/s  0:00:02 left\n"
+        "step 4/5  loss 0.5000  accuracy 0.250  20 images/s  0:00:00 left\n"
+        "step 5/5  loss 0.5000  accuracy 0.250  20 images/s  0:00:00 left\n"
+        "evaluated\n"
+    )
+    assert "step 5/5  loss 0.5000" in shown(terminal=True)
+    assert "\x1b[" in shown(terminal=True)
+    assert shown(terminal=False, quiet=True) == shown(terminal=True, quiet=True) == ""
+
+
+def test_four_devices_and_many_steps_do_not_lock_up():
+    """As a user runs it: virtual devices, no test settings, hundreds of tiny steps."""
+    program = """
+from cnnjax import process
+process.configure(devices=4)
+import numpy as np
+from flax import linen
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.loop import fit
+from cnnjax.train.training import compile_training
+
+training = compile_training(linen.Dense(2), TrainConfig(steps=300, batch_size=8))
+image, label = np.ones((8, 3), np.float32), np.ones(8, np.int32)
+batch = {"image": image, "label": label, "position": np.arange(8)}
+done = fit(training, training.init(0, image), lambda seed, step: batch)
+print(int(done.state.step), done.images_per_second > 0)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert len(lines) == 7
+    assert lines[0].startswith("step 50/300  loss ")
+    assert lines[-1] == "300 True"

@@ -1,0 +1,295 @@
+"""One step: its numbers against formulas in float64, and against numbers committed here."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen
+
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.state import (
+    AUGMENTATION,
+    DROPOUT,
+    INIT,
+    create_state,
+    example_keys,
+    step_key,
+)
+from cnnjax.train.step import cross_entropy, moving_average
+from cnnjax.train.training import compile_training
+
+
+class Linear(linen.Module):
+    """Logits linear in the pixels; takes no `train`."""
+
+    @linen.compact
+    def __call__(self, image):
+        return linen.Dense(3)(image.reshape(len(image), -1))
+
+
+class Network(linen.Module):
+    """Convolution, BatchNorm over all devices, dense."""
+
+    dropout: float = 0.0
+
+    @linen.compact
+    def __call__(self, image, train: bool = False):
+        x = linen.Conv(4, (3, 3))(image)
+        x = linen.BatchNorm(use_running_average=not train, momentum=0.9, axis_name="batch")(x)
+        x = linen.relu(x)
+        x = linen.Dropout(self.dropout, deterministic=not train)(x)
+        return linen.Dense(3)(x.reshape(len(x), -1))
+
+
+def waves(n=8):
+    """Images [n, 4, 4, 1] and labels [n] from a formula: the same on every machine."""
+    grid = np.arange(n * 16, dtype=np.float64).reshape(n, 4, 4, 1)
+    label = np.arange(n, dtype=np.int32) % 3
+    image = np.sin(0.7 * grid) + 0.3 * label[:, None, None, None]
+    return {
+        "image": image.astype(np.float32),
+        "label": label,
+        "position": np.arange(n, dtype=np.int32),
+    }
+
+
+def shares(batch, devices=4):
+    return {k: v.reshape(devices, len(v) // devices, *v.shape[1:]) for k, v in batch.items()}
+
+
+def train(model, config, steps, batch=None):
+    """The state and the metrics after each of `steps` updates, on four devices."""
+    batch = waves() if batch is None else batch
+    training = compile_training(model, config)
+    state = training.init(0, batch["image"])
+    history = []
+    for _ in range(steps):
+        state, metrics = training.train_step(state, None, shares(batch))
+        history.append({k: float(v) for k, v in metrics.items()})
+    return state, history
+
+
+def test_updates_equal_logistic_regression_in_float64():
+    """gradient of the mean cross-entropy of x W + b: x^T (softmax - target) / n."""
+    config = TrainConfig(
+        batch_size=8,
+        optimizer="sgd",
+        schedule="constant",
+        learning_rate=0.3,
+        momentum=0.9,
+        weight_decay=0.1,
+        label_smoothing=0.2,
+        gradient_clip=0.5,
+    )
+    batch = waves()
+    x = batch["image"].reshape(8, 16).astype(np.float64)
+    target = 0.8 * np.eye(3)[batch["label"]] + 0.2 / 3
+    start = compile_training(Linear(), config).init(0, batch["image"]).params["Dense_0"]
+    kernel, bias = np.float64(start["kernel"]), np.float64(start["bias"])
+    velocity = [0.0, 0.0]
+    clipped = []
+    expected = []
+    for _ in range(4):
+        logits = x @ kernel + bias
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        gradient = [x.T @ (p - target) / 8, (p - target).mean(axis=0)]
+        norm = np.sqrt(sum((g**2).sum() for g in gradient))
+        clipped.append(norm > 0.5)
+        expected.append(
+            {
+                "loss": -(target * np.log(p)).sum(),
+                "correct": float((logits.argmax(axis=1) == batch["label"]).sum()),
+                "count": 8.0,
+                "gradient_norm": norm,
+                "learning_rate": 0.3,
+            }
+        )
+        velocity = [
+            0.9 * v + g * min(1, 0.5 / norm) for v, g in zip(velocity, gradient, strict=True)
+        ]
+        kernel = kernel - 0.3 * (velocity[0] + 0.1 * kernel)
+        bias = bias - 0.3 * velocity[1]
+    assert set(clipped) == {True, False}
+
+    state, history = train(Linear(), config, 4)
+    for ours, theirs in zip(history, expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-5)
+    np.testing.assert_allclose(state.params["Dense_0"]["kernel"], kernel, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(state.params["Dense_0"]["bias"], bias, rtol=1e-5, atol=1e-6)
+    assert int(state.step) == 4
+
+
+GOLDEN = {
+    "loss": [1.2141929, 0.98718762, 0.80726123],
+    "gradient_norm": [1.2268516, 1.1045043, 0.68477398],
+    "kernel_norm": 1.9753218,
+    "running_mean": [-0.036976043, -0.0047094068, -0.017121529, 0.032807712],
+}
+
+
+@pytest.mark.fast
+def test_golden_training_step():
+    config = TrainConfig(
+        steps=3,
+        batch_size=8,
+        optimizer="adamw",
+        learning_rate=0.05,
+        weight_decay=0.01,
+        label_smoothing=0.1,
+    )
+    state, history = train(Network(), config, 3)
+    measured = {
+        "loss": [m["loss"] / m["count"] for m in history],
+        "gradient_norm": [m["gradient_norm"] for m in history],
+        "kernel_norm": float(jnp.linalg.norm(state.params["Dense_0"]["kernel"])),
+        "running_mean": np.asarray(state.batch_stats["BatchNorm_0"]["mean"]).tolist(),
+    }
+    for name, expected in GOLDEN.items():
+        # Other versions of XLA sum in other orders; Adam's division enlarges that to about 1e-5.
+        assert measured[name] == pytest.approx(expected, rel=2e-4, abs=2e-5), (
+            f"Training does not give the {name} it used to give. If nothing was meant to change "
+            "the numbers of training, this is a bug: find the commit that did it. If the change "
+            f"was intended, say so in the commit and put this in place of GOLDEN: {measured}"
+        )
+
+
+def test_smoothed_cross_entropy_by_hand():
+    # Probabilities 1/2, 1/4, 1/4; target 0.7 + 0.1, 0.1, 0.1 with smoothing 0.3.
+    logits = jnp.log(jnp.array([[2.0, 1.0, 1.0]]))
+    expected = 0.8 * np.log(2) + 0.2 * np.log(4)
+    assert float(cross_entropy(logits, jnp.array([0]), 0.3)[0]) == pytest.approx(expected, rel=1e-6)
+    assert float(cross_entropy(logits, jnp.array([1]))[0]) == pytest.approx(np.log(4), rel=1e-6)
+
+
+def test_moving_average_is_the_weighted_mean_of_what_followed_each_update():
+    values = [3.0, -1.0, 2.0, 7.0]
+    average = jnp.float32(100.0)  # what was there before must not count
+    for step, value in enumerate(values, start=1):
+        average = moving_average(average, jnp.float32(value), jnp.int32(step), 0.75)
+        weights = 0.75 ** np.arange(step)[::-1]
+        expected = np.average(values[:step], weights=weights)
+        # A rounding of the 100 that is left behind.
+        assert float(average) == pytest.approx(expected, abs=2e-5)
+
+
+def test_evaluation_uses_the_moving_average():
+    batch = waves()
+    config = TrainConfig(batch_size=8, learning_rate=0.1, ema_decay=0.9)
+    training = compile_training(Linear(), config)
+    state = training.init(0, batch["image"])
+    for _ in range(3):
+        state, _ = training.train_step(state, None, shares(batch))
+    given = shares({"image": batch["image"], "label": batch["label"], "weight": np.ones(8)})
+
+    def loss(params):
+        logits = batch["image"].reshape(8, 16) @ params["Dense_0"]["kernel"]
+        logits = np.float64(logits + params["Dense_0"]["bias"][None])
+        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        return -np.log(p[np.arange(8), batch["label"]]).sum()
+
+    measured = float(training.eval_step(state, None, given)["loss"])
+    assert measured == pytest.approx(loss(state.ema_params), rel=1e-5)
+    assert measured != pytest.approx(loss(state.params), rel=1e-2)
+
+
+def test_running_statistics_are_those_of_the_whole_batch():
+    state, _ = train(Network(), TrainConfig(batch_size=8), 1)
+    start = compile_training(Network(), TrainConfig(batch_size=8)).init(0, waves()["image"])
+    activation = np.float64(
+        linen.Conv(4, (3, 3)).apply({"params": start.params["Conv_0"]}, waves()["image"])
+    )
+    running = state.batch_stats["BatchNorm_0"]
+    # Begin at mean 0 and variance 1, and move by a tenth.
+    mean, variance = activation.mean((0, 1, 2)), activation.var((0, 1, 2))
+    np.testing.assert_allclose(running["mean"], 0.1 * mean, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(running["var"], 0.9 + 0.1 * variance, rtol=1e-5)
+
+
+class Spy(linen.Module):
+    """Notes the dtypes that a network computes in."""
+
+    seen: tuple = ()
+
+    @linen.compact
+    def __call__(self, image, train: bool = False):
+        x = Network()(image, train)
+        DTYPES.append((image.dtype, x.dtype))
+        return x
+
+
+DTYPES = []
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_bfloat16_is_inside_the_network_only(bfloat16):
+    DTYPES.clear()
+    config = TrainConfig(batch_size=8, bfloat16=bfloat16, ema_decay=0.5, learning_rate=0.01)
+    state, history = train(Spy(), config, 2)
+    inside = jnp.dtype(jnp.bfloat16 if bfloat16 else jnp.float32)
+    assert DTYPES[-1] == (inside, inside)
+    leaves = jax.tree.leaves((state.params, state.batch_stats, state.ema_params, state.opt_state))
+    assert {x.dtype for x in leaves} == {jnp.dtype(jnp.float32), jnp.dtype(jnp.int32)}
+    exact = train(Spy(), TrainConfig(batch_size=8, learning_rate=0.01), 2)[1]
+    # Eight bits of mantissa.
+    assert history[1]["loss"] == pytest.approx(exact[1]["loss"], rel=2e-2)
+
+
+def test_dropout_changes_with_the_step_and_the_seed_and_repeats():
+    config = TrainConfig(batch_size=8, optimizer="sgd", learning_rate=1e-30, schedule="constant")
+    model = Network(dropout=0.5)
+    _, first = train(model, config, 2)
+    _, again = train(model, config, 2)
+    losses = [m["loss"] for m in first]
+    assert losses == [m["loss"] for m in again]
+    # The parameters stand still, so that nothing but the masks makes a difference.
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    _, without = train(Network(), config, 2)
+    assert without[0]["loss"] == without[1]["loss"]
+
+
+def test_keys_differ_by_seed_purpose_step_and_position():
+    def state(seed, step):
+        made = create_state(Linear(), optax.identity(), seed, jnp.zeros((1, 4)))
+        return made.replace(step=jnp.int32(step))
+
+    keys = [
+        example_keys(state(seed, step), purpose, jnp.arange(3))
+        for seed in (0, 1)
+        for step in (0, 1)
+        for purpose in (INIT, AUGMENTATION, DROPOUT)
+    ]
+    data = np.concatenate([jax.random.key_data(k) for k in keys])
+    assert len(np.unique(data, axis=0)) == 36
+    # The documented derivation, written out.
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(1), AUGMENTATION), 5)
+    assert step_key(state(1, 5), AUGMENTATION) == key
+    assert example_keys(state(1, 5), AUGMENTATION, jnp.array([7]))[0] == jax.random.fold_in(key, 7)
+
+
+class Caching(linen.Module):
+    """A network with variables that training does not keep."""
+
+    @linen.compact
+    def __call__(self, image):
+        self.variable("cache", "last", jnp.zeros, ())
+        return image
+
+
+def test_wrong_models_and_batches_are_refused_in_a_sentence():
+    config = TrainConfig(batch_size=8)
+    batch = shares(waves())
+    training = compile_training(Linear(), config)
+    state = training.init(0, waves()["image"])
+    with pytest.raises(ValueError, match=r"Caching has variables \['cache'\]"):
+        compile_training(Caching(), config).init(0, waves()["image"])
+    with pytest.raises(ValueError, match=r"lacks \['position'\].*got \['image', 'label'\]"):
+        training.train_step(state, None, {"image": batch["image"], "label": batch["label"]})
+    with pytest.raises(ValueError, match=r"lacks \['weight'\]"):
+        training.eval_step(state, None, batch)
+    with pytest.raises(ValueError, match="must be floating and standardised, got uint8"):
+        training.train_step(state, None, {**batch, "image": batch["image"].astype(np.uint8)})
+    with pytest.raises(ValueError, match=r"seed=-1 must be at least 0 and below 2\*\*32"):
+        training.init(-1, waves()["image"])
+    with pytest.raises(ValueError, match="batch_size=6 cannot be dealt out evenly to 4 devices"):
+        compile_training(Linear(), TrainConfig(batch_size=6))
