@@ -197,7 +197,7 @@ def parse(experiment: types.ModuleType, arguments: list[str]) -> tuple[str, Opti
 
 
 def _parse_fields(
-    config_class: type,
+    config_class: Any,
     default: Any,
     arguments: list[str],
     program: str,
@@ -220,9 +220,8 @@ def _parse_fields(
         )
 
     unnamed = tyro.conf.arg(name="")  # --seeds, not --config.seeds
-    parts = (Options, config_class)
     return tyro.cli(
-        tuple[*(Annotated[part, unnamed] for part in parts)],
+        tuple[Annotated[Options, unnamed], Annotated[config_class, unnamed]],
         args=arguments,
         default=(Options(), default),
         prog=program,

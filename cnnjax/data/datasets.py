@@ -57,6 +57,8 @@ class Dataset:
 def load(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
     """Reads a data set into memory; prepares it first where that is needed and possible.
 
+    Decoding takes about 75 microseconds an image on one CPU core: 5 s for mnist, 0.1 s for digits.
+
     Args:
       name: TFDS name: 'mnist', 'mnist:3.0.1' or 'name/config'. Any data set prepared by TFDS as
         array_record is read; those of `cnnjax.data.builders.NAMES` are prepared when missing.
@@ -130,15 +132,16 @@ def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
         ) from None
     print(f"Preparing {wanted.name} in {searched[-1]}.", file=sys.stderr)
     try:
-        _build(module.Builder, searched[-1], sources)
+        return _build(module.Builder, searched[-1], sources)
     except OSError:
         # Another process that prepared the same data set may have been first to rename its folder.
-        if storage.find(wanted, searched) is None:
+        found = storage.find(wanted, searched)
+        if found is None:
             raise
-    return storage.find(wanted, searched)
+        return found
 
 
-def _build(builder_class, folder: Path, sources: dict[str, Path]) -> None:
+def _build(builder_class, folder: Path, sources: dict[str, Path]) -> Path:
     """TFDS writes to a folder with a random name and renames it, so nobody sees half of it."""
     import tensorflow_datasets as tfds
 
@@ -147,6 +150,7 @@ def _build(builder_class, folder: Path, sources: dict[str, Path]) -> None:
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False)
         )
+        return Path(builder.data_dir)
 
 
 def _not_downloaded(builder_class, searched, data_dir, error) -> str:

@@ -6,6 +6,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 Fill = Literal["zero", "circular"]
 
@@ -164,7 +165,7 @@ def _positions(image, canvas, fill, translation):
     """Number of positions on each axis, int32 [2]; those of Python are checked, traced clipped."""
     most = canvas if fill == "circular" else np.subtract(canvas, image) + 1
     most = np.asarray(most, np.int32)
-    if not isinstance(translation, jax.core.Tracer):
+    if not any(isinstance(number, Tracer) for number in jax.tree.leaves(translation)):
         asked = np.broadcast_to(np.asarray(translation), (2,))
         if (asked < 1).any() or (asked > most).any():
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     import tensorflow_datasets as tfds
 
     with quiet():
-        builder = tfds.builder_from_directory(path)
+        builder: Any = tfds.builder_from_directory(path)
         features = builder.info.features
         check(path, features)
         if isinstance(features["image"], tfds.features.Image):
@@ -67,7 +68,7 @@ def check(path: Path, features) -> None:
 
 
 def _read_encoded(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Parses the stored examples itself: a tenth of what TFDS's general decoder takes."""
+    """Parses the stored examples itself: half the time of TFDS's general decoder."""
     import tensorflow_datasets as tfds
     from PIL import Image
     from tensorflow_datasets.proto import tf_example_pb2
@@ -79,8 +80,9 @@ def _read_encoded(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
     mode = PILLOW_MODES[shape[-1]]
     images = np.empty((len(source), *shape), np.uint8)
     labels = np.empty(len(source), np.int32)
+    parse = tf_example_pb2.Example.FromString  # ty: ignore[missing-attribute]
     for index, record in enumerate(source.__getitems__(range(len(source)))):
-        feature = tf_example_pb2.Example.FromString(record).features.feature
+        feature = parse(record).features.feature
         image = Image.open(io.BytesIO(feature["image"].bytes_list.value[0]))
         pixels = np.asarray(image if image.mode == mode else image.convert(mode))
         images[index] = pixels.reshape(shape)

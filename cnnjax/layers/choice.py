@@ -117,7 +117,7 @@ def read_options(arguments: Sequence[str], option: str) -> tuple[list[Convolutio
     return [Convolution(name, given) for name, given in chosen], rest
 
 
-def convolution_options(config_class: type, prefix: str = "") -> dict[str, bool]:
+def convolution_options(config_class: Any, prefix: str = "") -> dict[str, bool]:
     """The fields of a configuration that choose convolutions, and whether each takes several.
 
     Fields are of the type `Convolution` or `tuple[Convolution, ...]`; those of nested
@@ -186,7 +186,7 @@ def _frozen(key: str, value: Any) -> Any:
     )
 
 
-def _by_name(convolution: Convolution) -> type:
+def _by_name(convolution: Convolution) -> Any:
     from cnnjax.layers.variants import VARIANTS
 
     name = convolution.name
@@ -198,7 +198,7 @@ def _by_name(convolution: Convolution) -> type:
     return VARIANTS[name]
 
 
-def _by_path(path: str) -> type:
+def _by_path(path: str) -> Any:
     import flax.linen as nn
 
     module_name, _, class_name = path.partition(":")

@@ -192,8 +192,8 @@ class ConvTranspose(ConvolutionLayer):
     """Transposed convolution: `strides - 1` zeros between the entries of x, then a convolution.
 
     Parameters: kernel `[*window, in, features]` (`[*window, features, in]` with `transpose_kernel`),
-    bias `[features]`. Values are those of `flax.linen.ConvTranspose` but for 'CIRCULAR', which here
-    is the transpose of the circular convolution.
+    bias `[features]`. Values are those of `flax.linen.ConvTranspose`; with 'CIRCULAR' and
+    `transpose_kernel` they are exactly the transpose of `Conv`.
     Symmetry under circular padding: a shift of x by 1 shifts the output by `strides`.
     Source: Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016, section 4.
     """

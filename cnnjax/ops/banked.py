@@ -9,6 +9,7 @@ Gregor & LeCun, Emergence of complex-like cells in a temporal product network, 2
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 
@@ -78,15 +79,39 @@ def tiled_conv(
     )
     x, kernel = promote(x, kernel)
     x, leading = flatten_leading(x, axes)
-    x, padded = written_out(*with_border(x, window))
-    # A smallest bank that covers the output, so that no phase is empty.
+    x, window = with_border(x, window)
+    # The part of the bank that the output uses, so that no phase is empty.
     tile = tuple(min(size, positions) for size, positions in zip(tile, window.out_space))
-    parts = [
-        convolve(x, _phase(padded, phase, tile), kernel[phase], precision)
-        for phase in itertools.product(*(range(size) for size in tile))
-    ]
-    z = _interleave(parts, tile, window.out_space)
+    kernel = kernel[tuple(slice(size) for size in tile)]
+    if tile == window.out_space:
+        z = _unshared(x, kernel, window, precision)
+    elif math.prod(tile) == 1:
+        z = convolve(x, window, kernel.reshape(kernel.shape[axes:]), precision)
+    else:
+        z = _tile_by_phase(x, kernel, window, tile, precision)
     return z.reshape(*leading, *z.shape[1:])
+
+
+def _tile_by_phase(
+    x: jax.Array,
+    kernel: jax.Array,
+    window: Window,
+    tile: tuple[int, ...],
+    precision: lax.PrecisionLike,
+) -> jax.Array:
+    """One strided convolution for each kernel, over the positions that use it."""
+    # The barrier keeps XLA from merging this padding with the cropping of each phase: on CPU, jax
+    # 0.10 gets a convolution wrong that crops below and pads above.
+    x, window = written_out(x, window)
+    x = lax.optimization_barrier(x)
+    # Split at once: the gradient is then one concatenation, where indexing adds up whole banks.
+    kernels = jnp.split(kernel.reshape(-1, *kernel.shape[len(tile) :]), math.prod(tile))
+    phases = itertools.product(*(range(size) for size in tile))
+    parts = [
+        convolve(x, _phase(window, phase, tile), one[0], precision)
+        for phase, one in zip(phases, kernels, strict=True)
+    ]
+    return _interleave(parts, tile, window.out_space)
 
 
 def _phase(window: Window, phase: tuple[int, ...], tile: tuple[int, ...]) -> Window:
@@ -115,8 +140,6 @@ def _interleave(
     parts: list[jax.Array], tile: tuple[int, ...], out_space: tuple[int, ...]
 ) -> jax.Array:
     """Put the phases, first axis slowest, back where their positions lie."""
-    if len(parts) == 1:
-        return parts[0]
     axes = len(tile)
     counts = [-(-size // step) for size, step in zip(out_space, tile, strict=True)]
     filled = [
@@ -176,11 +199,18 @@ def local_conv(
     x, kernel = promote(x, kernel)
     x, leading = flatten_leading(x, axes)
     x, window = with_border(x, window)
+    z = _unshared(x, kernel, window, precision)
+    return z.reshape(*leading, *z.shape[1:])
+
+
+def _unshared(
+    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
+) -> jax.Array:
+    """One product a position, over `[batch, *space, in]`, zero padding only."""
     # Positions first: then each position's product reads one contiguous block.
     x = zero_pad(jnp.moveaxis(x, 0, -2), window.padding, window.input_dilation, first=0)
-    z = jax.checkpoint(lambda x, kernel: _local_products(x, kernel, window, precision))(x, kernel)
-    z = jnp.moveaxis(z, -2, 0)
-    return z.reshape(*leading, *z.shape[1:])
+    products = functools.partial(_local_products, window=window, precision=precision)
+    return jnp.moveaxis(jax.checkpoint(products)(x, kernel), -2, 0)
 
 
 def _local_products(

@@ -98,7 +98,8 @@ def conv_transpose(
 
     Values, shapes and layouts are those of `jax.lax.conv_transpose` and Flax's `ConvTranspose`:
     'SAME' gives `size * strides` positions, 'VALID' `size * strides + max(window - strides, 0)`;
-    an int or pairs pad the interleaved input. 'CIRCULAR' gives `size * strides` positions.
+    an int or pairs pad the interleaved input. 'CIRCULAR' gives `size * strides` positions, which lie
+    where those of 'SAME' do.
     Source: Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016, section 4.
     Symmetry under circular padding: a shift of x by 1 shifts the output by `strides`.
 
@@ -133,7 +134,12 @@ def conv_transpose(
     x, leading = flatten_leading(x, axes)
     if padding == "CIRCULAR":
         x = zero_pad(x, [(0, stride - 1) for stride in strides], strides)
-        x = jnp.pad(x, [(0, 0), *((each // 2, (each - 1) // 2) for each in spans), (0, 0)], "wrap")
+        if transpose_kernel:
+            lows = [each // 2 for each in spans]
+        else:
+            lows = [low for low, _ in transposed_padding("SAME", spans, strides)]
+        border = [(low, each - 1 - low) for low, each in zip(lows, spans, strict=True)]
+        x = jnp.pad(x, [(0, 0), *border, (0, 0)], "wrap")
         pairs, interleave = [(0, 0)] * axes, (1,) * axes
     else:
         pairs = transposed_padding(padding, spans, strides)

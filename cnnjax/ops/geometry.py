@@ -18,11 +18,10 @@ PADDING_NAMES = ("SAME", "VALID", "FULL", "CIRCULAR", "REFLECT")
 
 def positive(name: str, value: int) -> int:
     """Return `value` as an int, or raise ValueError where it is not an integer of at least 1."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be an integer, got {value!r}.") from None
-    if number < 1 or isinstance(value, bool):
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ValueError(f"{name} must be an integer, got {value!r}.")
+    number = operator.index(value)
+    if number < 1:
         raise ValueError(f"{name} must be at least 1, got {value!r}.")
     return number
 
@@ -214,6 +213,8 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
     """
     field = jump = 1
     for window, stride, dilation in layers:
+        for name, value in (("window", window), ("stride", stride), ("dilation", dilation)):
+            positive(name, value)
         field += (span(window, dilation) - 1) * jump
         jump *= stride
     return field, jump
@@ -228,6 +229,13 @@ def predicted_step(size: int, stride: int = 1, tile: int = 1, input_dilation: in
     A shift by m input positions moves the output by m input_dilation / stride positions, which must
     be a whole number of tiles; and around the circle the tiles must close.
     """
+    for name, value in (
+        ("size", size),
+        ("stride", stride),
+        ("tile", tile),
+        ("input_dilation", input_dilation),
+    ):
+        positive(name, value)
     period = stride * tile
     if size * input_dilation % period:
         return size

@@ -155,7 +155,7 @@ def _text(key: Any, where: str) -> str:
     return key
 
 
-def _dataclass_from_json(annotation: type, value: Any, where: str, default: Any) -> Any:
+def _dataclass_from_json(annotation: Any, value: Any, where: str, default: Any) -> Any:
     if not isinstance(value, Mapping):
         raise ValueError(f"{where} is {value!r}, and must be an object of named fields.")
     hints = typing.get_type_hints(annotation)

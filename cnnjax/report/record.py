@@ -24,6 +24,7 @@ _CONTENTS = (
     "metrics.jsonl",
     "figures",
     "checkpoints",
+    "parts",
     "environment.json",
     "config.json",
 )
@@ -139,9 +140,29 @@ class Record:
         ]
         self.write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
-    def results(self, values: Mapping[str, Any]) -> None:
-        """Write results.json. A number that is not finite is a ValueError naming its place."""
-        self._write_json("results.json", to_json(values, "results"))
+    def results(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Write results.json, and return what it holds, in plain JSON values.
+
+        A number that is not finite is a ValueError naming its place.
+        """
+        plain = to_json(values, "results")
+        self.write("results.json", json.dumps(plain, allow_nan=False) + "\n")
+        return plain
+
+    def part(self, name: str) -> dict[str, Any] | None:
+        """What `write_part` kept under this name, None if nothing: a resumed run need not do it again."""
+        path = self._part_path(name)
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def write_part(self, name: str, values: Mapping[str, Any]) -> None:
+        """Keep a finished part of the results in parts/NAME.json; every number must be finite."""
+        path, text = self._part_path(name), json.dumps(to_json(values, name), allow_nan=False)
+        if _first_process():
+            path.parent.mkdir(exist_ok=True)
+            _write(path, text.encode())
+
+    def _part_path(self, name: str) -> Path:
+        return self.directory / "parts" / f"{_file_name(name)}.json"
 
     def write(self, name: str, text: str) -> Path:
         """Write a file such as report.html; returns its path."""

@@ -61,7 +61,11 @@ def compile_training(
             f"batch_size={config.batch_size} cannot be dealt out evenly to {len(devices)} devices."
         )
     optimization = optimizer(config)
-    create = jax.jit(functools.partial(create_state, model, optimization, ema=config.ema_decay > 0))
+    create = jax.jit(
+        functools.partial(create_state, model, optimization, ema=config.ema_decay > 0),
+        # It runs once: compiling random numbers well takes XLA many times longer than drawing them.
+        compiler_options={"xla_backend_optimization_level": 0},
+    )
 
     def init(seed: int, sample_input) -> TrainState:
         if not 0 <= seed < 2**32:

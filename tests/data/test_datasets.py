@@ -17,6 +17,8 @@ from cnnjax.data import datasets, storage
 from cnnjax.data.builders import digits
 from cnnjax.data.datasets import DatasetNotFoundError, load, prepare
 
+REAL = os.environ.get("TFDS_DATA_DIR")
+
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch, tmp_path):
@@ -25,8 +27,7 @@ def offline(monkeypatch, tmp_path):
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    if "real" not in os.environ.get("PYTEST_CURRENT_TEST", ""):
-        monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -278,11 +279,11 @@ def test_neither_tensorflow_nor_jax_is_imported(digits_dir):
 
 
 @pytest.mark.skipif(
-    not any(Path(os.environ.get("TFDS_DATA_DIR", "/nowhere")).glob("mnist/*/features.json")),
+    not (REAL and any(Path(REAL).glob("mnist/*/features.json"))),
     reason="mnist is not prepared in TFDS_DATA_DIR",
 )
 def test_real_mnist():
-    data = load("mnist")
+    data = load("mnist", REAL)
     assert data.train.images.shape == (60000, 28, 28, 1)
     assert data.test.images.shape == (10000, 28, 28, 1)
     # Published: class counts, and mean and deviation of the pixels of the training set.

@@ -69,7 +69,7 @@ def test_tries_again_after_errors_and_broken_connections(server, tmp_path):
 
 def test_gives_up_in_the_end(server, tmp_path):
     server.answers[:] = [(503, 0)] * 99
-    with pytest.raises(DownloadError, match="could not be downloaded.*503"):
+    with pytest.raises(DownloadError, match=r"could not be downloaded.*503"):
         fetch([file_on(server)], tmp_path)
     assert len(server.paths) == len(server.waits) + 1 == 4
     assert list(tmp_path.iterdir()) == []

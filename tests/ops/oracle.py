@@ -8,7 +8,8 @@ and with G = dJ/dZ the two gradient sums of a strided convolution (Goodfellow, B
 Deep Learning, 2016, ch. 9, there called g and h), here with a bank in place of the one kernel:
 
     g: dK[k, a, c, o] = sum over p with rule(p) = k of G[p, o] * x[p*s + a*d - low, c]
-    h: dV[q, c]       = sum over p, a with p*s + a*d - low = q, and o, of bank[rule(p), a, c, o] * G[p, o]
+    h: dV[q, c]       = sum over o, and p, a with p*s + a*d - low = q,
+                        of bank[rule(p), a, c, o] * G[p, o]
 
 Which input element a window reads is decided on each axis by `reads`, by walking along the padded
 line: no formula for an output size is used.

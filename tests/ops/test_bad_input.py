@@ -131,27 +131,27 @@ def test_the_right_input_beside_them_is_taken(name, shapes):
 
 
 @pytest.mark.parametrize(
-    ("call", "shown"),
+    ("name", "arguments", "options", "shown"),
     [
-        (partial(geometry.output_size, 3, 5), [("3",), ("5",)]),
-        (partial(geometry.output_size, 5, 3, kernel_dilation=3), [("5",), ("7",)]),
-        (partial(geometry.output_size, 5, 3, 0), [("0",)]),
-        (partial(geometry.output_size, 5, 3, -2), [("-2",)]),
-        (partial(geometry.output_size, 5, 0), [("0",)]),
-        (partial(geometry.output_size, 0, 3), [("0",)]),
-        (partial(geometry.output_size, 5, 3, kernel_dilation=0), [("0",)]),
-        (partial(geometry.output_size, 5, 3, input_dilation=-1), [("-1",)]),
-        (partial(geometry.output_size, 5, 3, padding="MIRROR"), [("MIRROR",)]),
-        (partial(geometry.output_size, 5, 3, padding=-1), [("-1",)]),
-        (partial(geometry.output_size, 5, 3, padding=(0, -4)), [("-4",)]),
-        (partial(geometry.weight_count, (3, 3), 4, 6, feature_group_count=3), [("3",), ("4",)]),
-        (partial(geometry.weight_count, (3, 3), 4, 6, feature_group_count=4), [("4",), ("6",)]),
-        (partial(geometry.multiply_adds, (5,), (3,), 4, 6, feature_group_count=3), [("3",)]),
-        (partial(geometry.receptive_field, [(3, 0, 1)]), [("0",)]),
-        (partial(geometry.predicted_step, 24, 0), [("0",)]),
-        (partial(geometry.predicted_step, 24, 1, -2), [("-2",)]),
+        ("output_size", [3, 5], {}, [("3",), ("5",)]),
+        ("output_size", [5, 3], {"kernel_dilation": 3}, [("5",), ("7",)]),
+        ("output_size", [5, 3, 0], {}, [("0",)]),
+        ("output_size", [5, 3, -2], {}, [("-2",)]),
+        ("output_size", [5, 0], {}, [("0",)]),
+        ("output_size", [0, 3], {}, [("0",)]),
+        ("output_size", [5, 3], {"kernel_dilation": 0}, [("0",)]),
+        ("output_size", [5, 3], {"input_dilation": -1}, [("-1",)]),
+        ("output_size", [5, 3], {"padding": "MIRROR"}, [("MIRROR",)]),
+        ("output_size", [5, 3], {"padding": -1}, [("-1",)]),
+        ("output_size", [5, 3], {"padding": (0, -4)}, [("-4",)]),
+        ("weight_count", [(3, 3), 4, 6], {"feature_group_count": 3}, [("3",), ("4",)]),
+        ("weight_count", [(3, 3), 4, 6], {"feature_group_count": 4}, [("4",), ("6",)]),
+        ("multiply_adds", [(5,), (3,), 4, 6], {"feature_group_count": 3}, [("3",)]),
+        ("receptive_field", [[(3, 0, 1)]], {}, [("0",)]),
+        ("predicted_step", [24, 0], {}, [("0",)]),
+        ("predicted_step", [24, 1, -2], {}, [("-2",)]),
     ],
     ids=str,
 )
-def test_geometry_refuses(call, shown):
-    assert_refused(call, shown)
+def test_geometry_refuses(name, arguments, options, shown):
+    assert_refused(partial(getattr(geometry, name), *arguments, **options), shown)

@@ -83,7 +83,7 @@ BANKS = {
 def test_dtypes_promote_as_jax_promotes(name, x_dtype, kernel_dtype, expected):
     x = jnp.ones((5, 2), x_dtype)
     banks = [jnp.ones(shape, kernel_dtype) for shape in BANKS[name]]
-    z = getattr(ops, name)(x, *banks)
+    z = jax.jit(getattr(ops, name))(x, *banks)
     assert z.dtype == expected
     # Ones: a window of 3 over two channels counts 6, and 4 where it meets the border.
     counts = np.array([4, 6, 6, 6, 4]) * (2 if name == "low_rank_local_conv" else 1)
@@ -97,7 +97,7 @@ def test_low_rank_promotes_all_three():
 
 
 @pytest.mark.parametrize("name", BANKS)
-@pytest.mark.parametrize("leading", [(), (0,), (1,), (2, 1, 3)], ids=str)
+@pytest.mark.parametrize("leading", [(), (0,), (2, 1)], ids=str)
 def test_leading_axes_are_a_batch(name, leading):
     """Any number of them, one of length zero included, gives what each example gives alone."""
     x = jnp.asarray(integers(0, 9, *leading, 5, 2), jnp.float32)
@@ -110,21 +110,22 @@ def test_leading_axes_are_a_batch(name, leading):
 
 
 @pytest.mark.parametrize("name", BANKS)
-@pytest.mark.parametrize("precision", ["highest", jax.lax.Precision.HIGHEST, "default"], ids=str)
-def test_precision_is_accepted_and_reaches_the_products(name, precision):
-    x = jnp.asarray(integers(0, 9, 2, 5, 2), jnp.float32)
-    banks = [jnp.asarray(integers(i, 9, *s), jnp.float32) for i, s in enumerate(BANKS[name])]
-    call = partial(getattr(ops, name), precision=precision)
-    np.testing.assert_array_equal(call(x, *banks), getattr(ops, name)(x, *banks))
-    products = [
-        equation
-        for equation in equations(jax.make_jaxpr(call)(x, *banks).jaxpr)
-        if equation.primitive.name in ("conv_general_dilated", "dot_general")
-    ]
-    assert products
-    if precision != "default":
-        highest = jax.lax.Precision.HIGHEST
-        assert all(e.params["precision"] in (highest, (highest, highest)) for e in products)
+def test_precision_reaches_every_product(name):
+    shapes = [(2, 5, 2), *BANKS[name]]
+    structs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    highest = jax.lax.Precision.HIGHEST
+    for precision, expected in (
+        ("highest", {highest}),
+        (highest, {highest}),
+        (None, {None}),
+    ):
+        call = partial(getattr(ops, name), precision=precision)
+        found = set()
+        for equation in equations(jax.make_jaxpr(call)(*structs).jaxpr):
+            if equation.primitive.name in ("conv_general_dilated", "dot_general"):
+                asked = equation.params["precision"]
+                found |= set(asked) if isinstance(asked, tuple) else {asked}
+        assert found == expected
 
 
 @pytest.mark.parametrize("name", BANKS)
@@ -136,12 +137,13 @@ def test_defaults_are_same_padding_and_unit_strides(name):
     np.testing.assert_array_equal(operator(x, *banks), spelled)
 
 
-@pytest.mark.parametrize("padding", ["CIRCULAR", "FULL", "SAME"])
+@pytest.mark.parametrize("padding", ["CIRCULAR", "REFLECT", "FULL", "SAME"])
 def test_a_window_may_be_wider_than_its_input(padding):
-    """A circular window then goes round more than once; zeros need no care."""
+    """It then goes round, or to and fro, more than once; zeros need no care."""
     x, kernel = integers(0, 9, 2), integers(1, 9, 7)
     padded = {
-        "CIRCULAR": np.pad(x, (3, 3), mode="wrap"),
+        "CIRCULAR": np.pad(x, 3, mode="wrap"),
+        "REFLECT": np.pad(x, 3, mode="reflect"),
         "FULL": np.pad(x, 6),
         "SAME": np.pad(x, 3),
     }[padding]

@@ -107,7 +107,7 @@ def test_forward_mode_on_any_geometry(name, geometry, seed):
         jnp.asarray(integers(seed + i, 9, *s), jnp.float32) for i, s in enumerate(shapes)
     )
     tangents = tuple(
-        jnp.asarray(integers(seed - i, 9, *s), jnp.float32) for i, s in enumerate(shapes)
+        jnp.asarray(integers(seed + 9 + i, 9, *s), jnp.float32) for i, s in enumerate(shapes)
     )
     operator = partial(getattr(ops, name), **geometry.options)
 
@@ -128,7 +128,7 @@ def test_forward_mode_on_any_geometry(name, geometry, seed):
 def test_finite_differences_agree_in_float64(name):
     """Of a loss that is not linear: its slope, and the slope of its gradient."""
     options = {"padding": "REFLECT", "strides": 2}
-    shapes = [(1, 9, 2), *[shape[:-2] + (2, 2) for shape in CASES.get(name, [(3, 2, 2)])[:1]]]
+    shapes = [(1, 9, 2), *[(*shape[:-2], 2, 2) for shape in CASES.get(name, [(3, 2, 2)])[:1]]]
     shapes += CASES.get(name, [])[1:]
     if name == "conv_transpose":
         options["padding"] = "SAME"

@@ -74,19 +74,22 @@ def test_padding_worked_by_hand(padding, size, window, stride, expected):
     ("arguments", "expected"),
     [
         # AlexNet: 96 filters of 11x11x3; then 256 of 5x5 in two groups of 48 channels.
-        (dict(kernel_size=(11, 11), in_features=3, features=96), 34_848),
+        ({"kernel_size": (11, 11), "in_features": 3, "features": 96}, 34_848),
         (
-            dict(kernel_size=(5, 5), in_features=96, features=256, feature_group_count=2),
+            {"kernel_size": (5, 5), "in_features": 96, "features": 256, "feature_group_count": 2},
             307_200,
         ),
         # VGG's first layer with its biases, LeNet's C1 ("156 trainable parameters").
-        (dict(kernel_size=(3, 3), in_features=3, features=64, use_bias=True), 1_792),
-        (dict(kernel_size=(5, 5), in_features=1, features=6, use_bias=True), 156),
+        ({"kernel_size": (3, 3), "in_features": 3, "features": 64, "use_bias": True}, 1_792),
+        ({"kernel_size": (5, 5), "in_features": 1, "features": 6, "use_bias": True}, 156),
         # Depthwise, a bank (its biases are banked with it), one and three axes.
-        (dict(kernel_size=(3, 3), in_features=8, features=8, feature_group_count=8), 72),
-        (dict(kernel_size=(3,), in_features=2, features=4, kernels=5), 120),
-        (dict(kernel_size=(3,), in_features=2, features=4, kernels=5, use_bias=True), 140),
-        (dict(kernel_size=(2, 3, 4), in_features=1, features=1), 24),
+        ({"kernel_size": (3, 3), "in_features": 8, "features": 8, "feature_group_count": 8}, 72),
+        ({"kernel_size": (3,), "in_features": 2, "features": 4, "kernels": 5}, 120),
+        (
+            {"kernel_size": (3,), "in_features": 2, "features": 4, "kernels": 5, "use_bias": True},
+            140,
+        ),
+        ({"kernel_size": (2, 3, 4), "in_features": 1, "features": 1}, 24),
     ],
 )
 def test_weight_count(arguments, expected):

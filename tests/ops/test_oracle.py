@@ -16,8 +16,14 @@ def integers(seed, *shape):
 
 @pytest.mark.parametrize(
     ("padding", "mode", "pad_mode"),
-    [("VALID", "valid", None), ("FULL", "full", None), ("SAME", "same", None)]
-    + [("CIRCULAR", "valid", "wrap"), ("REFLECT", "valid", "reflect"), ((2, 0), "valid", "zero")],
+    [
+        ("VALID", "valid", None),
+        ("FULL", "full", None),
+        ("SAME", "same", None),
+        ("CIRCULAR", "valid", "wrap"),
+        ("REFLECT", "valid", "reflect"),
+        ((2, 0), "valid", "zero"),
+    ],
 )
 @pytest.mark.parametrize("window", [1, 3, 4])
 def test_one_channel_is_scipys_correlation(padding, mode, pad_mode, window):

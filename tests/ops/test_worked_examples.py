@@ -124,7 +124,7 @@ def test_size_is_width_less_window_plus_padding_over_stride_plus_one(width, wind
 
 
 def test_edge_detection_costs():
-    """320x280: three operations an output by convolution, a multiply and an add a weight densely."""
+    """320x280: three operations an output by convolution, two a weight by a dense matrix."""
     out_space = (319, 280)
     x = jnp.arange(320 * 280, dtype=jnp.float32).reshape(320, 280, 1) ** 2
     edges = ops.conv(x, one_filter([[-1], [1]]), padding="VALID")

@@ -76,12 +76,13 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _split_generators(self, dl_manager):
         (archive,) = fetch(self.FILES, Path(dl_manager.download_dir) / self.name)
+        contents = {}
         with tarfile.open(archive) as files:
-            contents = {
-                Path(member.name).name: files.extractfile(member).read()
-                for member in files
-                if member.isfile() and Path(member.name).parent.name == self.FOLDER
-            }
+            for member in files:
+                folder, name = Path(member.name).parent.name, Path(member.name).name
+                content = files.extractfile(member)
+                if folder == self.FOLDER and content is not None:
+                    contents[name] = content.read()
         for key, _, names in self.LABELS:
             self.info.features[key].names = contents[names].decode().split()
         return {

@@ -16,7 +16,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     The pool is all of mnist, put in an order that depends on its contents alone (so that it does
     not matter who prepared mnist) and permuted; every image is turned counter-clockwise about its
-    centre, bicubic, zeros outside. Feature `angle` is in radians, uniform in [0, 2 pi).
+    centre by Pillow (bicubic: Keys' kernel with a = -1), zeros outside. The feature `angle` is in
+    radians, uniform in [0, 2 pi).
 
     Args:
       mnist: the prepared mnist; None looks for it in the builder's own `data_dir`.

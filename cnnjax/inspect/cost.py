@@ -1,0 +1,59 @@
+"""What a function costs, counted from its jaxpr, whatever it is made of."""
+
+import math
+from collections.abc import Callable
+
+import jax
+from jax.extend import core
+
+
+def multiply_adds(function: Callable, *arguments) -> int:
+    """Multiply-adds of the convolutions and matrix products that a function performs.
+
+    A convolution counts output size * window * in/groups, taps in the zero padding included; a
+    product `[m, k] [k, n]` counts m k n. Sums, biases and activations are not counted. Of branches
+    the dearest counts; of loops each turn, and a `while` of unknown length once.
+
+    Args:
+      function: anything jax can trace.
+      *arguments: arrays, or `jax.ShapeDtypeStruct`.
+    """
+    return _of_jaxpr(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def parameter_count(parameters) -> int:
+    """Number of entries in all arrays of a tree."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(parameters))
+
+
+def _of_jaxpr(jaxpr: core.Jaxpr) -> int:
+    return sum(_of_equation(equation) for equation in jaxpr.eqns)
+
+
+def _of_equation(equation: core.JaxprEqn) -> int:
+    name = equation.primitive.name
+    if name == "conv_general_dilated":
+        kernel = equation.invars[1].aval.shape
+        dimensions = equation.params["dimension_numbers"]
+        features = kernel[dimensions.rhs_spec[0]]
+        return math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // features
+    if name == "dot_general":
+        contracted, _ = equation.params["dimension_numbers"]
+        shape = equation.invars[0].aval.shape
+        summed = math.prod(shape[axis] for axis in contracted[0])
+        return math.prod(equation.outvars[0].aval.shape) * summed
+    inner = [_of_jaxpr(jaxpr) for jaxpr in _inner_jaxprs(equation)]
+    if name == "cond":
+        return max(inner)
+    return sum(inner) * (equation.params["length"] if name == "scan" else 1)
+
+
+def _inner_jaxprs(equation: core.JaxprEqn) -> list[core.Jaxpr]:
+    found = []
+    for parameter in equation.params.values():
+        for each in parameter if isinstance(parameter, (tuple, list)) else (parameter,):
+            if isinstance(each, core.ClosedJaxpr):
+                found.append(each.jaxpr)
+            elif isinstance(each, core.Jaxpr):
+                found.append(each)
+    return found

@@ -1,0 +1,45 @@
+"""Batches made inside the compiled step, from a data set that every device holds whole."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from cnnjax.train.parallel import Prepare
+from cnnjax.train.state import AUGMENTATION, TrainState, example_keys
+
+Augment = Callable[[jax.Array, jax.Array, dict[str, Any]], jax.Array]
+
+
+def gather(augment: Augment) -> Prepare:
+    """Take the examples of a batch by their index, and augment each by a key of its own.
+
+    Args:
+      augment: `augment(images, keys, source)` makes the network's input of uint8 images
+        [b, height, width, channels] and typed keys [b]; what else `source` holds, say how far to
+        translate, may differ from call to call without compiling again.
+
+    Returns:
+      `prepare` of `compile_training`: of a source with 'images' and 'labels', and batches with
+      'index' and 'position'.
+    """
+
+    def prepare(source, batch, state: TrainState):
+        images = source["images"][batch["index"]]
+        keys = example_keys(state, AUGMENTATION, batch["position"])
+        labels = source["labels"][batch["index"]]
+        return {**batch, "image": augment(images, keys, source), "label": labels}
+
+    return prepare
+
+
+def gather_alike(augment: Augment) -> Prepare:
+    """`gather` for evaluation: an example at a position is augmented alike at every seed and step."""
+    prepare = gather(augment)
+
+    def prepare_alike(source, batch, state: TrainState):
+        state = state.replace(seed=jnp.zeros_like(state.seed), step=jnp.zeros_like(state.step))
+        return prepare(source, batch, state)
+
+    return prepare_alike

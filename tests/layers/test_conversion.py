@@ -1,0 +1,129 @@
+"""Conversions: the function is kept on the way up, the parameters come back on the way down."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnnjax.layers import (
+    Conv,
+    FullyConnected,
+    LocalConv,
+    TiledConv,
+    dense_to_local,
+    local_to_dense,
+    local_to_tiled,
+    standard_to_tiled,
+    tiled_to_local,
+    tiled_to_standard,
+)
+
+KEY = jax.random.key(0)
+BIAS = nn.initializers.normal()
+
+
+@pytest.mark.fast
+@given(
+    size=st.tuples(st.integers(3, 6), st.integers(3, 6)),
+    strides=st.sampled_from([1, 2, (2, 1)]),
+    padding=st.sampled_from(["SAME", "VALID", "FULL", "CIRCULAR", "REFLECT", 1, [(0, 2), (1, 0)]]),
+    dilation=st.sampled_from([1, (1, 2)]),
+    groups=st.sampled_from([1, 2]),
+    tile=st.sampled_from([1, 2, (3, 2)]),
+)
+def test_the_function_is_kept_from_standard_to_dense(
+    size, strides, padding, dilation, groups, tile
+):
+    x = jax.random.normal(KEY, (2, *size, 2))
+    shared = {"strides": strides, "padding": padding, "kernel_dilation": dilation}
+    grouped = {**shared, "feature_group_count": groups}
+    z, variables = Conv(4, 2, bias_init=BIAS, **grouped).init_with_output(KEY, x)
+    standard = variables["params"]
+    tiled = standard_to_tiled(standard, tile)
+    local = tiled_to_local(tiled, z.shape[1:-1])
+    dense = local_to_dense(local, size, **grouped)
+    for layer, parameters in (
+        (TiledConv(4, 2, tile=tile, **grouped), tiled),
+        (LocalConv(4, 2, **grouped), local),
+        (FullyConnected(4, 2, **shared), dense),
+    ):
+        # float32: sums of at most 8 products of order 1.
+        np.testing.assert_allclose(layer.apply({"params": parameters}, x), z, rtol=1e-5, atol=1e-5)
+    jax.tree.map(
+        lambda back, before: np.testing.assert_allclose(back, before, rtol=1e-6, atol=1e-7),
+        tiled_to_standard(tiled),
+        standard,
+    )
+
+
+def random_parameters(seed, kernel, bias):
+    keys = jax.random.split(jax.random.key(seed))
+    return {"kernel": jax.random.normal(keys[0], kernel), "bias": jax.random.normal(keys[1], bias)}
+
+
+@pytest.mark.parametrize("padding", ["CIRCULAR", "VALID"])
+@pytest.mark.parametrize("window", [2, 3, 7])
+def test_a_local_layer_comes_back_from_the_dense_ones(padding, window):
+    """Where every tap reads an input of its own; a window of 7 meets itself around a circle of 6."""
+    size = 8 if padding == "VALID" else 6
+    layer = LocalConv(3, window, padding=padding)
+    x = jax.random.normal(KEY, (2, size, size, 2))
+    z, variables = layer.init_with_output(KEY, x)
+    local = {**variables["params"]}
+    dense = local_to_dense(local, (size, size), padding=padding)
+    back = dense_to_local(dense, window, padding=padding)
+    np.testing.assert_allclose(layer.apply({"params": back}, x), z, rtol=1e-4, atol=1e-4)
+    same = np.allclose(back["kernel"], local["kernel"], atol=1e-6)
+    assert same == (window <= size and not (window == 7 and padding == "CIRCULAR"))
+
+
+def test_projections_are_averages_over_the_positions_that_share():
+    local = random_parameters(0, (5, 3, 3, 3, 1, 2), (5, 3, 2))
+    tiled = local_to_tiled(local, (2, 3))
+    for name in ("kernel", "bias"):
+        leaf = np.asarray(local[name], np.float64)
+        for row in range(2):
+            for column in range(3):
+                expected = leaf[row::2, column::3].mean((0, 1))
+                np.testing.assert_allclose(tiled[name][row, column], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_projections_are_nearest_in_least_squares():
+    """The residual is orthogonal to the family; another member is farther away."""
+    local = random_parameters(0, (4, 4, 2, 2, 1, 2), (4, 4, 2))
+    nearest = tiled_to_local(local_to_tiled(local, 2), (4, 4))
+    other = tiled_to_local(random_parameters(1, (2, 2, 2, 2, 1, 2), (2, 2, 2)), (4, 4))
+    residual = local["kernel"] - nearest["kernel"]
+    assert abs(float(jnp.vdot(residual, other["kernel"]))) < 1e-4
+    assert float(jnp.vdot(residual, local["kernel"])) > 1  # and it is not simply zero
+
+
+def test_conversions_work_under_jit_and_grad():
+    local = random_parameters(0, (4, 4, 3, 3, 1, 2), (4, 4, 2))
+
+    @jax.jit
+    def energy(parameters):
+        dense = local_to_dense(parameters, (4, 4), padding="CIRCULAR")
+        return (dense["kernel"] ** 2).sum()
+
+    gradient = jax.grad(energy)(local)["kernel"]
+    # Each weight of a 3x3 window lands in one entry of its own on a 4x4 circle.
+    np.testing.assert_allclose(gradient, 2 * local["kernel"], rtol=1e-6)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda p: local_to_tiled(p, 5), r"tile \(5, 5\)"),
+        (lambda p: tiled_to_local(p, (4,)), r"out_space .* got \(4,\)"),
+        (lambda p: local_to_dense(p, (9, 9)), r"output of \(9, 9\)"),
+        (lambda p: tiled_to_standard({"kernel": p["kernel"][0]}), "rank 4, 6 or 8"),
+    ],
+)
+def test_wrong_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(random_parameters(0, (4, 4, 3, 3, 1, 2), (4, 4, 2)))
