@@ -191,7 +191,9 @@ def _across_groups(kernel: jax.Array, groups: int) -> jax.Array:
     """Widen `[..., in/groups, out]` to `[..., in, out]`, zero where a group does not read."""
     one_group, features = kernel.shape[-2:]
     belongs = np.arange(groups)[:, None] == np.arange(features)[None, :] // (features // groups)
-    widened = kernel[..., None, :, :] * jnp.asarray(belongs[:, None, :], kernel.dtype)
+    # In and out channels as [groups, in/groups, out].
+    belongs = np.expand_dims(belongs[:, None, :], tuple(range(kernel.ndim - 2)))
+    widened = kernel[..., None, :, :] * jnp.asarray(belongs, kernel.dtype)
     return widened.reshape(*kernel.shape[:-2], groups * one_group, features)
 
 

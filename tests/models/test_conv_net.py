@@ -54,7 +54,7 @@ def test_the_network_is_its_layers_by_hand():
     first = nn.relu(model.apply({"params": params}, x, 0, method="layer"))
     second = nn.relu(model.apply({"params": params}, first, 1, method="layer"))
     classifier = params["classifier"]
-    logits = second.mean((1, 2)) @ classifier["kernel"] + classifier["bias"]
+    logits = second.mean((1, 2)) @ classifier["kernel"] + classifier["bias"][None]
     np.testing.assert_allclose(model.apply({"params": params}, x), logits, rtol=1e-5, atol=1e-6)
 
 
