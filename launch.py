@@ -139,7 +139,7 @@ def run(name: str, arguments: list[str], folder: Path) -> None:
         return
     print(f"{'Continuing' if record.resumed else 'Running'} in {record.directory}", flush=True)
     try:
-        with _one_sentence(FileNotFoundError, FileExistsError):
+        with _one_sentence(FileNotFoundError, FileExistsError, configuration.InputError):
             experiment.run(config, record)
     except BaseException as error:
         way_on = "" if record.discard() else f"; --resume continues {record.directory}"

@@ -1,4 +1,4 @@
-"""Settings of this process that must be made before jax is imported; importing this imports no jax."""
+"""Settings that must be made before jax is imported; importing this imports no jax."""
 
 import ctypes
 import os

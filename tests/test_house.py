@@ -40,9 +40,7 @@ def wrong_imports(room: str, names: set[str]) -> set[str]:
     ours = {name for name in names if name.split(".")[0] in ("cnnjax", "experiments", "launch")}
     allowed = ROOMS[room]
     wrong = {
-        name
-        for name in ours
-        if not (name.startswith("cnnjax.") and name.split(".")[1] in allowed)
+        name for name in ours if not (name.startswith("cnnjax.") and name.split(".")[1] in allowed)
     }
     if room == "report":
         wrong |= {n for n in ours if ".layers." in n and not n.startswith("cnnjax.layers.choice")}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from jax.extend import core
@@ -33,19 +34,23 @@ def _of_jaxpr(jaxpr: core.Jaxpr) -> int:
 def _of_equation(equation: core.JaxprEqn) -> int:
     name = equation.primitive.name
     if name == "conv_general_dilated":
-        kernel = equation.invars[1].aval.shape
+        kernel = _shape(equation.invars[1])
         dimensions = equation.params["dimension_numbers"]
         features = kernel[dimensions.rhs_spec[0]]
-        return math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // features
+        return math.prod(_shape(equation.outvars[0])) * math.prod(kernel) // features
     if name == "dot_general":
         contracted, _ = equation.params["dimension_numbers"]
-        shape = equation.invars[0].aval.shape
+        shape = _shape(equation.invars[0])
         summed = math.prod(shape[axis] for axis in contracted[0])
-        return math.prod(equation.outvars[0].aval.shape) * summed
+        return math.prod(_shape(equation.outvars[0])) * summed
     inner = [_of_jaxpr(jaxpr) for jaxpr in _inner_jaxprs(equation)]
     if name == "cond":
         return max(inner)
     return sum(inner) * (equation.params["length"] if name == "scan" else 1)
+
+
+def _shape(variable: Any) -> tuple[int, ...]:
+    return variable.aval.shape
 
 
 def _inner_jaxprs(equation: core.JaxprEqn) -> list[core.Jaxpr]:

@@ -21,7 +21,7 @@ _ROOMS = {
     ),
 }
 
-__all__ = sorted(name for names in _ROOMS.values() for name in names)  # noqa: PLE0605
+__all__ = sorted(name for names in _ROOMS.values() for name in names)
 
 
 def __getattr__(name: str):

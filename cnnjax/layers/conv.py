@@ -20,9 +20,9 @@ Sizes = int | Sequence[int]
 class ConvolutionLayer(nn.Module):
     """The arguments of every convolution, named as in `flax.linen.Conv`.
 
-    A variant of your own can begin here: write `__call__`, and `predicted_lattice` if it has a symmetry.
-    Any other Flax module whose constructor takes `features`, `kernel_size`, `strides` and `padding`
-    does as well.
+    A variant of your own can begin here: write `__call__`, and `predicted_lattice` if it has a
+    symmetry. Any other Flax module whose constructor takes `features`, `kernel_size`, `strides` and
+    `padding` does as well.
     """
 
     features: int
@@ -145,7 +145,8 @@ def add_bias(z: jax.Array, bias: jax.Array | None) -> jax.Array:
 class Conv(ConvolutionLayer):
     """Standard convolution: one kernel for all positions; also strided, dilated and grouped.
 
-        z[p, o] = bias[o] + sum over a, c of x[p strides + a kernel_dilation - low, c] kernel[a, c, o]
+        z[p, o] = bias[o]
+                  + sum over a, c of x[p strides + a kernel_dilation - low, c] kernel[a, c, o]
 
     Parameters: kernel `[*window, in/groups, features]`, bias `[features]`.
     Symmetry under circular padding: every shift by `strides`.
@@ -191,9 +192,9 @@ class DepthwiseConv(Conv):
 class ConvTranspose(ConvolutionLayer):
     """Transposed convolution: `strides - 1` zeros between the entries of x, then a convolution.
 
-    Parameters: kernel `[*window, in, features]` (`[*window, features, in]` with `transpose_kernel`),
-    bias `[features]`. Values are those of `flax.linen.ConvTranspose`; with 'CIRCULAR' and
-    `transpose_kernel` they are exactly the transpose of `Conv`.
+    Parameters: kernel `[*window, in, features]`, or `[*window, features, in]` with
+    `transpose_kernel`, and bias `[features]`. Values are those of `flax.linen.ConvTranspose`; with
+    'CIRCULAR' and `transpose_kernel` they are exactly the transpose of `Conv`.
     Symmetry under circular padding: a shift of x by 1 shifts the output by `strides`.
     Source: Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016, section 4.
     """

@@ -153,7 +153,7 @@ def dense_to_local(
 
 
 def _reads(kernel, space, strides, padding, kernel_dilation, input_dilation) -> list[np.ndarray]:
-    """For each axis, 1 where position p's tap a reads input q, else 0: `[positions, taps, size]`."""
+    """For each axis `[positions, taps, size]`: 1 where a position's tap reads an input, else 0."""
     axes = kernel.ndim // 2 - 1
     _check_length("space", space, axes)
     window = make_window(

@@ -34,9 +34,7 @@ class FullyConnected(ConvolutionLayer):
         shape = (*read, *window.out_space, self.features)
         initializer = as_matrix(self.kernel_init, len(read))
         kernel = self.param("kernel", initializer, shape, self.param_dtype)
-        x, kernel, bias = promote_dtype(
-            x, kernel, self.bias(*window.out_space), dtype=self.dtype
-        )
+        x, kernel, bias = promote_dtype(x, kernel, self.bias(*window.out_space), dtype=self.dtype)
         z = jnp.tensordot(x, kernel, axes=len(read), precision=self.precision)
         return add_bias(z, bias)
 

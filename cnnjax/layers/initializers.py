@@ -34,7 +34,7 @@ def one_by_one(initializer: Initializer, bank: Sequence[int]) -> Initializer:
 
 
 def as_matrix(initializer: Initializer, in_axes: int) -> Initializer:
-    """Draw `[*in, *out]` as the matrix from all inputs, the first `in_axes` axes, to all outputs."""
+    """Draw `[*in, *out]`, with `in_axes` axes in, as the matrix from all inputs to all outputs."""
 
     def initialize(key: jax.Array, shape: Sequence[int], dtype=jnp.float32) -> jax.Array:
         matrix = math.prod(shape[:in_axes]), math.prod(shape[in_axes:])

@@ -11,7 +11,8 @@ Lattice = tuple[int, ...] | None
 
 
 class ConvNet(nn.Module):
-    """Convolution and ReLU, several times; then the mean over positions and a linear classifier.
+    """Convolution and ReLU, several times; then the largest response over
+    all positions and a linear classifier.
 
     Parameters are named `conv1`, `conv2`, ..., `classifier`.
     Symmetry under circular padding: a layer's is the least common multiple of its own and those
@@ -45,10 +46,10 @@ class ConvNet(nn.Module):
     def outputs(self, x: jax.Array) -> dict[str, jax.Array]:
         """What every layer computes before its ReLU, by name, and under 'network' the logits."""
         layers = {}
-        for conv in self.convs:
-            z = layers[conv.name] = conv(x)
+        for number, conv in enumerate(self.convs, start=1):
+            z = layers[f"conv{number}"] = conv(x)
             x = nn.relu(z)
-        layers["network"] = self.classifier(x.mean(axis=(1, 2)))
+        layers["network"] = self.classifier(x.max(axis=(1, 2)))
         return layers
 
     def layer(self, x: jax.Array, index: int) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Operators: arrays in, arrays out, no state. Channels last, 1 to 3 spatial axes, any leading axes."""
+"""Operators: arrays in, arrays out. Channels last, 1 to 3 spatial axes, any leading axes."""
 
 from cnnjax.ops.banked import local_conv, low_rank_local_conv, tiled_conv
 from cnnjax.ops.conv import conv, conv_transpose

@@ -98,8 +98,8 @@ def conv_transpose(
 
     Values, shapes and layouts are those of `jax.lax.conv_transpose` and Flax's `ConvTranspose`:
     'SAME' gives `size * strides` positions, 'VALID' `size * strides + max(window - strides, 0)`;
-    an int or pairs pad the interleaved input. 'CIRCULAR' gives `size * strides` positions, which lie
-    where those of 'SAME' do.
+    an int or pairs pad the interleaved input. 'CIRCULAR' gives `size * strides` positions, which
+    lie where those of 'SAME' do.
     Source: Dumoulin & Visin, A guide to convolution arithmetic for deep learning, 2016, section 4.
     Symmetry under circular padding: a shift of x by 1 shifts the output by `strides`.
 
@@ -137,7 +137,7 @@ def conv_transpose(
         if transpose_kernel:
             lows = [each // 2 for each in spans]
         else:
-            lows = [low for low, _ in transposed_padding("SAME", spans, strides)]
+            lows = [_same_transposed(*axis)[0] for axis in zip(spans, strides, strict=True)]
         border = [(low, each - 1 - low) for low, each in zip(lows, spans, strict=True)]
         x = jnp.pad(x, [(0, 0), *border, (0, 0)], "wrap")
         pairs, interleave = [(0, 0)] * axes, (1,) * axes
@@ -163,18 +163,18 @@ def transposed_padding(
     Both are chosen so that the transpose of a convolution with that padding comes out; the sizes
     are those of `jax.lax.conv_transpose`.
     """
-    pairs = []
-    for window_span, stride in zip(spans, strides, strict=True):
-        if padding == "SAME":
-            total = window_span + stride - 2
-            low = window_span - 1 if stride > window_span - 1 else -(-total // 2)
-        elif padding == "VALID":
-            total = window_span + stride - 2 + max(window_span - stride, 0)
-            low = window_span - 1
-        else:
-            return padding
-        pairs.append((low, total - low))
-    return pairs
+    axes = list(zip(spans, strides, strict=True))
+    if padding == "SAME":
+        return [_same_transposed(*axis) for axis in axes]
+    if padding == "VALID":
+        return [(window - 1, max(window, stride) - 1) for window, stride in axes]
+    return padding
+
+
+def _same_transposed(window_span: int, stride: int) -> tuple[int, int]:
+    total = window_span + stride - 2
+    low = window_span - 1 if stride > window_span - 1 else -(-total // 2)
+    return low, total - low
 
 
 def promote(*arrays: jax.Array) -> tuple[jax.Array, ...]:
@@ -257,8 +257,7 @@ def _convolve_depthwise(
     channels, features = x.shape[-1], kernel.shape[-1]
     x, window = written_out(x, window)
     taps = kernel.reshape(-1, channels, features // channels)
-    z = sum(
-        tap_input[..., None] * jnp.expand_dims(tap, range(tap_input.ndim - 1))
-        for tap_input, tap in zip(window_slices(x, window), taps, strict=True)
-    )
+    z = jnp.zeros((), x.dtype)
+    for tap_input, tap in zip(window_slices(x, window), taps, strict=True):
+        z = z + tap_input[..., None] * jnp.expand_dims(tap, range(tap_input.ndim - 1))
     return z.reshape(*z.shape[:-2], features)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 Padding = str | int | Sequence[int | tuple[int, int]]
-"""'SAME' | 'VALID' | 'FULL' | 'CIRCULAR' | 'REFLECT' | zeros on every side | one int or pair an axis."""
+"""One of PADDING_NAMES, zeros on every side, or one int or (low, high) pair an axis."""
 
 PADDING_NAMES = ("SAME", "VALID", "FULL", "CIRCULAR", "REFLECT")
 
@@ -27,7 +27,7 @@ def positive(name: str, value: int) -> int:
 
 
 def span(window: int, dilation: int = 1) -> int:
-    """Number of positions from the first to the last tap of a dilated window: (window - 1) d + 1."""
+    """Positions from the first to the last tap of a dilated window: (window - 1) dilation + 1."""
     return (window - 1) * dilation + 1
 
 
@@ -131,7 +131,7 @@ def input_indices(
 ) -> np.ndarray:
     """Which input position each tap reads: integers `[output_size, window]`, -1 for a zero.
 
-        index[p, a] = border(p stride + a dilation - low)
+    index[p, a] = border(p stride + a dilation - low)
     """
     positions = output_size(size, window, stride, padding, kernel_dilation, input_dilation)
     low, _ = padding_pair(size, window, stride, padding, kernel_dilation, input_dilation)
@@ -223,8 +223,8 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
 def predicted_step(size: int, stride: int = 1, tile: int = 1, input_dilation: int = 1) -> int:
     """Smallest shift of one axis, in input positions, that a circular layer commutes with exactly.
 
-        stride tile / gcd(stride tile, input_dilation),    if stride tile divides size input_dilation
-        size, that is only the zero shift,                 otherwise
+        period / gcd(period, input_dilation),  if period = stride tile divides size input_dilation
+        size, that is only the zero shift,     otherwise
 
     A shift by m input positions moves the output by m input_dilation / stride positions, which must
     be a whole number of tiles; and around the circle the tiles must close.
@@ -252,7 +252,7 @@ def composed_step(size: int, below: int, jump: int, step: int) -> int:
       step: the layer's own exact step, in positions of its own input.
 
     Returns:
-      The least common multiple of `below` and `jump * step`, where it divides the size; else `size`.
+      The least common multiple of `below` and `jump * step` if it divides the size, else `size`.
     """
     together = math.lcm(below, jump * step)
     return together if size % together == 0 else size

@@ -1,4 +1,4 @@
-"""The arguments that every convolution shares, checked once and in full, and the border they ask for."""
+"""The arguments that every convolution shares, checked once and in full, and their border."""
 
 import dataclasses
 import itertools
@@ -33,7 +33,7 @@ def per_axis(name: str, value: int | Sequence[int] | None, axes: int) -> tuple[i
     """One integer of at least 1 for every axis; a single one counts for all, None means 1."""
     if value is None:
         value = 1
-    if isinstance(value, Sequence) or hasattr(value, "__len__"):
+    if isinstance(value, Sequence):
         values = tuple(value)
         if len(values) != axes:
             raise ValueError(
@@ -94,7 +94,7 @@ def make_window(
         kernel_size=kernel_size,
         strides=strides,
         padding=tuple(geometry.padding_pair(*axis) for axis in each),
-        border=padding if padding in ("CIRCULAR", "REFLECT") else "zero",
+        border=str(padding) if padding in ("CIRCULAR", "REFLECT") else "zero",
         kernel_dilation=kernel_dilation,
         input_dilation=input_dilation,
         feature_group_count=geometry.positive("feature_group_count", feature_group_count),

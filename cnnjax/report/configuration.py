@@ -13,6 +13,10 @@ from typing import Any
 from cnnjax.layers.choice import perhaps_you_meant
 
 
+class InputError(ValueError):
+    """A value of a configuration that turns out to be wrong only when the data is known."""
+
+
 def to_json(value: Any, where: str = "config", *, null_if_not_finite: bool = False) -> Any:
     """The value as JSON holds it: dataclasses and mappings as objects, sequences as lists.
 

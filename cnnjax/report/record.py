@@ -150,7 +150,7 @@ class Record:
         return plain
 
     def part(self, name: str) -> dict[str, Any] | None:
-        """What `write_part` kept under this name, None if nothing: a resumed run need not do it again."""
+        """What `write_part` kept under this name, so that it need not be done again, or None."""
         path = self._part_path(name)
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 

@@ -71,8 +71,9 @@ def error_against_shift(
     """Small multiples of equivariance error against shift: a mean curve and a min-to-max band each.
 
     Shifts at which every seed's error is at most EXACT are dots on the zero line; triangles below
-    it are the predicted lattice; the dashed line is INDEPENDENT. Raises ValueError for no panels,
-    arrays of another shape, unequal labels, more than four curves, or a step below 1.
+    it are the predicted lattice; the dashed line is INDEPENDENT; errors above 2.2 are cut. Raises
+    ValueError for no panels, arrays of another shape, unequal labels, more than four curves, or a
+    step below 1.
     """
     if not panels:
         raise ValueError("error_against_shift needs at least one panel, but got none.")
@@ -82,7 +83,8 @@ def error_against_shift(
     _require_columns(columns)
     data = [_panel_curves(panel, labels) for panel in panels]
     highest = max(float(curve.max()) for curves in data for curve in curves)
-    top = max(1.65, 1.08 * highest)
+    # One network that answers wildly must not flatten the curves of all others.
+    top = min(max(1.65, 1.08 * highest), 2.2)
     rows, columns = math.ceil(len(panels) / columns), min(columns, len(panels))
     figure = Figure(figsize=(DOUBLE_COLUMN, 1.45 * rows + 0.9))
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -196,7 +198,8 @@ def shift_maps(maps: Mapping[str, Mapping[str, np.ndarray]], *, columns: int = 4
     """Maps of the error over all shifts: `maps[variant][stage]` is an array [vertical, horizontal].
 
     One column per variant (after `columns` of them a new block of rows), one row per stage (before
-    training, after), one colour scale. Cells with an error of at most EXACT are white with a dot.
+    training, after), one colour scale, which ends at 2 where errors go beyond. Cells with an error
+    of at most EXACT are white with a dot.
     Raises ValueError for no maps, unequal stages or shapes, or errors that are no errors.
     """
     if not maps or not all(maps.values()):
@@ -204,7 +207,9 @@ def shift_maps(maps: Mapping[str, Mapping[str, np.ndarray]], *, columns: int = 4
     _require_columns(columns)
     stages = list(next(iter(maps.values())))
     arrays = _map_arrays(maps, stages)
-    highest = max(INDEPENDENT, *(float(array.max()) for array in arrays.values()))
+    highest = max(float(array.max()) for array in arrays.values())
+    # One network that answers wildly must not make all others look alike.
+    end = min(max(highest, INDEPENDENT), 2.0)
     height, width = next(iter(arrays.values())).shape
     columns = min(columns, len(maps))
     rows = math.ceil(len(maps) / columns) * len(stages)
@@ -218,16 +223,24 @@ def shift_maps(maps: Mapping[str, Mapping[str, np.ndarray]], *, columns: int = 4
         block, column = divmod(index, columns)
         for order, stage in enumerate(stages):
             axes = grid[block * len(stages) + order, column]
-            image = _draw_map(axes, arrays[variant, stage], highest, map_width)
+            image = _draw_map(axes, arrays[variant, stage], end, map_width)
             if order == 0:
                 axes.set_title(variant)
             if column == 0:
                 axes.set_ylabel(textwrap.fill(stage, max(10, int(14.5 * map_width))))
     _finish_maps(figure, grid, len(maps), len(stages))
-    bar = figure.colorbar(image, ax=figure.axes, shrink=0.5, aspect=25, pad=0.02)
+    bar = figure.colorbar(
+        image,
+        ax=figure.axes,
+        shrink=0.5,
+        aspect=25,
+        pad=0.02,
+        extend="max" if highest > end else "neither",
+    )
     bar.set_label("equivariance error")
-    if highest < 2:
-        bar.set_ticks([0, 0.5, 1, INDEPENDENT], labels=["0", "0.5", "1", "√2"])
+    ticks = {0: "0", 0.5: "0.5", 1: "1", INDEPENDENT: "√2", 2: "2"}
+    ticks = {value: label for value, label in ticks.items() if value <= end}
+    bar.set_ticks(list(ticks), labels=list(ticks.values()))
     return figure
 
 

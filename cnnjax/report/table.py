@@ -1,7 +1,6 @@
 """Numbers with their uncertainty, in sensible digits, and tables of them in HTML and Markdown."""
 
 # Minus, times and dash are the signs of print, not the letters that look like them.
-# ruff: noqa: RUF001, RUF002
 
 import html
 import math

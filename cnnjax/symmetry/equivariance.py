@@ -1,13 +1,14 @@
-"""How far a function is from commuting with a transformation, and which translations it commutes with.
+"""How far a function is from commuting with a transformation, and with which it commutes.
 
-A function f commutes with a transformation (is equivariant) if `f(g x) = g f(x)`, where g may act on
-inputs and on outputs in different ways. Nothing here knows what f is.
+A function f commutes with a transformation (is equivariant) if `f(g x) = g f(x)`, where g may act
+on inputs and on outputs in different ways. Nothing here knows what f is.
 """
 
 import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -91,8 +92,8 @@ def translate_output(z: jax.Array, shifts: jax.Array, space: Sequence[int]) -> j
 
 
 def errors_over_shifts(
-    f: Callable[..., object], x: jax.Array, *arguments: object, chunk: int = 24
-) -> object:
+    f: Callable[..., Any], x: jax.typing.ArrayLike, *arguments: Any, chunk: int = 24
+) -> Any:
     """The equivariance error of f at every circular shift of its input.
 
         error[m] = ||f(S_m x) - S_m f(x)|| / ||f(x)||,    norms over the whole batch
@@ -112,13 +113,13 @@ def errors_over_shifts(
     Returns:
       As f's output, each array replaced by its errors, NumPy float32 `[*space]`.
     """
+    x = jnp.asarray(x)
     space = x.shape[1:-1]
     shifts = np.array(list(np.ndindex(*space)), np.int32)
     chunk = min(chunk, len(shifts))
     padded = np.concatenate([shifts, shifts[: -len(shifts) % chunk]])
-    still = _apply(f, x, *arguments)
     parts = [
-        jax.device_get(_errors_of_shifts(f, x, still, padded[first : first + chunk], *arguments))
+        jax.device_get(_errors_of_shifts(f, x, padded[first : first + chunk], *arguments))
         for first in range(0, len(padded), chunk)
     ]
     return jax.tree.map(
@@ -127,23 +128,19 @@ def errors_over_shifts(
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _apply(f, x, *arguments):
-    return f(x, *arguments)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _errors_of_shifts(f, x, still, shifts, *arguments):
+def _errors_of_shifts(f, x, shifts, *arguments):
     space = x.shape[1:-1]
     moved = jax.vmap(lambda each: shift(x, each))(shifts)
-    actual = f(moved.reshape(-1, *x.shape[1:]), *arguments)
+    # With the images where they are, so that there is one function to compile.
+    outputs = f(jnp.concatenate([x[None], moved]).reshape(-1, *x.shape[1:]), *arguments)
 
-    def errors(actual: jax.Array, still: jax.Array) -> jax.Array:
-        actual = actual.reshape(len(shifts), *still.shape)
+    def errors(z: jax.Array) -> jax.Array:
+        z = z.reshape(1 + len(shifts), len(x), *z.shape[1:])
         return jax.vmap(
-            lambda one, each: relative_error(one, translate_output(still, each, space), still)
-        )(actual, shifts)
+            lambda one, each: relative_error(one, translate_output(z[0], each, space), z[0])
+        )(z[1:], shifts)
 
-    return jax.tree.map(errors, actual, still)
+    return jax.tree.map(errors, outputs)
 
 
 def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int, ...]:

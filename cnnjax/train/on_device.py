@@ -35,7 +35,7 @@ def gather(augment: Augment) -> Prepare:
 
 
 def gather_alike(augment: Augment) -> Prepare:
-    """`gather` for evaluation: an example at a position is augmented alike at every seed and step."""
+    """`gather` for evaluation: what a position gets is the same at every seed and step."""
     prepare = gather(augment)
 
     def prepare_alike(source, batch, state: TrainState):

@@ -67,7 +67,7 @@ def random_parameters(seed, kernel, bias):
 @pytest.mark.parametrize("padding", ["CIRCULAR", "VALID"])
 @pytest.mark.parametrize("window", [2, 3, 7])
 def test_a_local_layer_comes_back_from_the_dense_ones(padding, window):
-    """Where every tap reads an input of its own; a window of 7 meets itself around a circle of 6."""
+    """Where every tap reads an input of its own; a window of 7 meets itself on a circle of 6."""
     size = 8 if padding == "VALID" else 6
     layer = LocalConv(3, window, padding=padding)
     x = jax.random.normal(KEY, (2, size, size, 2))

@@ -1,7 +1,6 @@
 """Numbers with uncertainty against hand-worked values and scipy.stats, and the tables of them."""
 
 # Minus, times and dash are the signs of print, not the letters that look like them.
-# ruff: noqa: RUF001
 
 import math
 import xml.etree.ElementTree as ElementTree

@@ -32,9 +32,9 @@ def by_one(x):
 @pytest.mark.fast
 def test_the_error_is_its_definition_on_a_hand_worked_case():
     """f multiplies by [1, 2, 2]; S_1 x = [3, 1, 2] of x = [1, 2, 3]."""
-    f = lambda x: x * jnp.array([1.0, 2.0, 2.0])[None, :, None]  # noqa: E731
+    f = lambda x: x * jnp.array([1.0, 2.0, 2.0])[None, :, None]
     x = jnp.array([1.0, 2.0, 3.0])[None, :, None]
-    g = lambda x: shift(x, (1,))  # noqa: E731
+    g = lambda x: shift(x, (1,))
     pair = equivariance_pair(f, g, g, x)
     np.testing.assert_array_equal(pair[0][0, :, 0], [3, 2, 4])
     np.testing.assert_array_equal(pair[1][0, :, 0], [6, 1, 4])
@@ -44,14 +44,16 @@ def test_the_error_is_its_definition_on_a_hand_worked_case():
 
 def test_unrelated_outputs_are_at_the_square_root_of_two():
     positions = image(1, 64, 64, 8)
-    error = equivariance_error(lambda x: x * 0 + positions, jnp.zeros_like, by_one, np.zeros((1, 64, 64, 8)))
+    error = equivariance_error(
+        lambda x: x * 0 + positions, jnp.zeros_like, by_one, np.zeros((1, 64, 64, 8))
+    )
     assert float(error) == pytest.approx(INDEPENDENT, rel=0.02)  # 32,768 numbers
 
 
 def test_assert_equivariant_accepts_symmetry_and_names_its_breach():
     x = image(1, 4, 4, 1)
     assert_equivariant(jnp.square, rotate_quarter, rotate_quarter, x)
-    breach = lambda x: jnp.asarray(x).at[0, 1, 2, 0].add(1.0)  # noqa: E731
+    breach = lambda x: jnp.asarray(x).at[0, 1, 2, 0].add(1.0)
     with pytest.raises(AssertionError, match=r"not equivariant.* at \(0, 1, [23], 0\)"):
         assert_equivariant(breach, by_one, by_one, x)
     with pytest.raises(AssertionError, match="shape"):
@@ -97,7 +99,7 @@ def test_errors_over_shifts_are_the_errors_of_each_shift():
     x = image(3, 6, 4, 1, seed=1)
     errors = errors_over_shifts(f, x, 2.0, chunk=7)
     for position in np.ndindex(6, 4):
-        g = lambda z, position=position: shift(z, position)  # noqa: E731
+        g = lambda z, position=position: shift(z, position)
         for name, g_out in (("map", g), ("pooled", lambda z: z)):
             expected = equivariance_error(lambda x, name=name: f(x, 2.0)[name], g, g_out, x)
             assert errors[name][position] == pytest.approx(float(expected), abs=1e-6)
@@ -131,9 +133,9 @@ def test_consistency_counts_equal_classes():
     x = jnp.eye(4)[None, :, :, None] * jnp.ones((3, 1, 1, 1))
     first = jnp.zeros((3, 2), int)
     second = jnp.array([[0, 0], [0, 1], [1, 1]])  # the last two keep the diagonal, or move it
-    corner = lambda x: jnp.stack([x[:, 0, 0, 0], 1 - x[:, 0, 0, 0]], -1)  # noqa: E731
+    corner = lambda x: jnp.stack([x[:, 0, 0, 0], 1 - x[:, 0, 0, 0]], -1)
     assert float(shift_consistency(corner, x, first, second)) == pytest.approx(2 / 3)
-    total = lambda x: x.sum((1, 2))  # noqa: E731
+    total = lambda x: x.sum((1, 2))
     assert float(shift_consistency(total, x, first, second)) == 1
 
 

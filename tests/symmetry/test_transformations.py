@@ -52,7 +52,7 @@ def test_shifts_may_be_traced():
 
 def test_fourier_shift_of_a_wave_is_the_wave_moved():
     position = np.arange(12)[:, None]
-    wave = lambda moved: np.cos(2 * np.pi * 3 * (position - moved) / 12).astype(np.float32)  # noqa: E731
+    wave = lambda moved: np.cos(2 * np.pi * 3 * (position - moved) / 12).astype(np.float32)
     np.testing.assert_allclose(fourier_shift(wave(0), (0.4,)), wave(0.4), atol=1e-6)
     nyquist = np.cos(np.pi * position).astype(np.float32)
     moved = fourier_shift(nyquist, (0.4,))
@@ -88,7 +88,11 @@ def test_affine_is_scipys():
     centre = (np.array([7, 6]) - 1) / 2
     inverse = np.linalg.inv(matrix)
     expected = scipy.ndimage.affine_transform(
-        x[..., 0].astype(np.float64), inverse, centre - inverse @ centre, order=1, cval=0.5,
+        x[..., 0].astype(np.float64),
+        inverse,
+        centre - inverse @ centre,
+        order=1,
+        cval=0.5,
         mode="constant",
     )
     actual = np.asarray(affine(x, jnp.asarray(matrix, jnp.float32), fill=0.5))[..., 0]
