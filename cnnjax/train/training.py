@@ -10,7 +10,7 @@ from flax import linen
 
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.optimizer import optimizer
-from cnnjax.train.parallel import Devices, Prepare, parallel_step, replicate, shard
+from cnnjax.train.parallel import Devices, Prepare, parallel_step, replicate
 from cnnjax.train.state import TrainState, create_state
 from cnnjax.train.step import eval_step, train_step
 
@@ -32,23 +32,6 @@ class Training:
     init: Callable[[int, Any], TrainState]
     train_step: Callable
     eval_step: Callable
-
-    def warm_up(self, state: TrainState, train: tuple[Any, Any], test: tuple[Any, Any]) -> None:
-        """Compile both steps now, by running each once; the state stays usable.
-
-        Args:
-          state: from `init`.
-          train: a source, or None, and a batch for the train step.
-          test: the same for the evaluation step.
-        """
-        (train_source, train_batch), (test_source, test_batch) = train, test
-        for step, source, batch in (
-            (self.train_step, train_source, train_batch),
-            (self.eval_step, test_source, test_batch),
-        ):
-            copy = replicate(state, self.devices, copy=True)
-            source = replicate(source, self.devices)
-            jax.block_until_ready(step(copy, source, shard(batch, self.devices)))
 
 
 def compile_training(
