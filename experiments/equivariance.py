@@ -21,11 +21,9 @@ logits of the others less sensitive to shifts, but never exactly invariant.
 """
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 from cnnjax.layers.choice import Convolution, resolve
-from cnnjax.report.configuration import InputError
 from cnnjax.train.config import TrainConfig
 
 FAMILY = (
@@ -65,7 +63,7 @@ class Config:
     translations: int = 4
     """Random positions at which each test image is classified for the translated accuracy."""
     train: TrainConfig = TrainConfig(
-        steps=150, batch_size=64, learning_rate=0.006, warmup_steps=20, log_every=50
+        steps=120, batch_size=64, learning_rate=0.008, warmup_steps=15, log_every=40
     )
     """How to train, the same for all."""
 
@@ -126,27 +124,29 @@ TRAIN_DATA = ("centred", "translated")
 def run(config: Config, record: Any) -> None:
     """Train and measure every network of the configuration, and write results and report."""
     from cnnjax.report.equivariance import write_report
+    from cnnjax.study import on_canvas
 
-    task = _task(config)
+    task = on_canvas(config.data, config.data_dir, config.train, canvas=config.canvas)
+    images = task.place(task.dataset.test.images[: config.error_images])
     rows = []
     for convolution in config.conv:
-        family = _family(task, convolution)
+        family = _family(config, task, images, convolution)
         for train_data in TRAIN_DATA:
             networks = [
                 {
-                    "before": _before(task, family, seed, record),
-                    **_network(task, family, seed, train_data, record),
+                    "before": _before(task, family, images, seed, record),
+                    **_network(config, task, family, images, seed, train_data, record),
                 }
                 for seed in config.seeds
             ]
             rows.append(_row(family.description, train_data, config.seeds, networks))
     results = {
         "data": config.data,
-        "canvas": task.canvas,
+        "canvas": task.shape[0],
         "train_examples": len(task.dataset.train.images),
         "test_examples": len(task.dataset.test.images),
         "translations": config.translations,
-        "error_images": len(task.error_images),
+        "error_images": len(images),
         "classes": task.dataset.num_classes,
         "steps": config.train.steps,
         "batch_size": config.train.batch_size,
@@ -154,91 +154,6 @@ def run(config: Config, record: Any) -> None:
         "rows": rows,
     }
     write_report(record.results(results), record)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Task:
-    """What all networks of a run are trained and measured on."""
-
-    config: Config
-    dataset: Any
-    canvas: int
-    prepare: Any
-    prepare_test: Any
-    error_images: Any
-    """Standardised test images in the middle of the canvas."""
-
-    def model(self, convolution: Convolution) -> Any:
-        """The network made of this convolution."""
-        from cnnjax.models import ConvNet
-
-        return ConvNet(
-            classes=self.dataset.num_classes,
-            conv=resolve(convolution),
-            features=self.config.features,
-            strides=self.config.strides,
-            kernel_size=self.config.kernel_size,
-        )
-
-    def source(self, split: Any, kind: str) -> dict[str, Any]:
-        """What the compiled steps take examples from."""
-        translation = self.canvas if kind == "translated" else 1
-        return {"images": split.images, "labels": split.labels, "translation": translation}
-
-    def train_batch(self, seed: int, step: int) -> dict[str, Any]:
-        """Examples of a training step, and their places in the batch."""
-        import numpy as np
-
-        from cnnjax.data.batches import batch_indices
-
-        size = self.config.train.batch_size
-        index = batch_indices(seed, step, size, len(self.dataset.train.images))
-        return {"index": index, "position": np.arange(size, dtype=np.int32)}
-
-    def test_batches(self, repeats: int) -> Iterator[dict[str, Any]]:
-        """All test examples, `repeats` times, each time at a place of its own."""
-        from cnnjax.data.batches import evaluation_batches
-
-        examples = len(self.dataset.test.images)
-        batch_size = self.config.train.batch_size
-        for position, weight in evaluation_batches(repeats * examples, batch_size):
-            yield {"index": position % examples, "position": position, "weight": weight}
-
-
-def _task(config: Config) -> Task:
-    import jax
-    import numpy as np
-
-    from cnnjax.data.datasets import load
-    from cnnjax.data.preprocess import Preprocess, preprocess
-    from cnnjax.train.on_device import gather, gather_alike
-
-    dataset = load(config.data, config.data_dir)
-    images = dataset.train.images
-    size = max(images.shape[1:3])
-    upsample = 2 if size < 16 else 1
-    canvas = config.canvas or max(24, -(-(upsample * size + 4) // 8) * 8)
-    if canvas < upsample * size:
-        raise InputError(
-            f"canvas is {canvas}, but an image of {config.data} needs {upsample * size} pixels."
-        )
-    placement = Preprocess(canvas=canvas, upsample=upsample, fill="circular")
-    place = jax.jit(preprocess, static_argnums=2)
-    # Of 1,000 images: mean and deviation of what the network sees, black around it included.
-    seen = np.asarray(place(images[:1000], None, placement))
-    placement = dataclasses.replace(placement, mean=(float(seen.mean()),), std=(float(seen.std()),))
-
-    def augment(images, keys, source):
-        return preprocess(images, keys, placement, source["translation"])
-
-    return Task(
-        config=config,
-        dataset=dataset,
-        canvas=canvas,
-        prepare=gather(augment),
-        prepare_test=gather_alike(augment),
-        error_images=place(dataset.test.images[: config.error_images], None, placement),
-    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -251,49 +166,50 @@ class Family:
     description: dict[str, Any]
 
 
-def _family(task: Task, convolution: Convolution) -> Family:
-    from cnnjax.train.training import compile_training
+def _family(config: Config, task: Any, images: Any, convolution: Convolution) -> Family:
+    from cnnjax.models import ConvNet
 
-    model = task.model(convolution)
-    training = compile_training(model, task.config.train, task.prepare, task.prepare_test)
-    params = training.init(task.config.seeds[0], task.error_images).params
+    model = ConvNet(
+        classes=task.dataset.num_classes,
+        conv=resolve(convolution),
+        features=config.features,
+        strides=config.strides,
+        kernel_size=config.kernel_size,
+    )
+    training = task.compile(model)
+    params = task.initial(training, config.seeds[0]).params
 
     def outputs(images, params):
         return model.apply({"params": params}, images, method="outputs")
 
-    return Family(training, outputs, _description(task, model, params, convolution))
+    return Family(training, outputs, _description(model, params, images, convolution))
 
 
-def _network(task: Task, family: Family, seed: int, train_data: str, record: Any) -> dict[str, Any]:
+def _network(
+    config: Config,
+    task: Any,
+    family: Family,
+    images: Any,
+    seed: int,
+    train_data: str,
+    record: Any,
+) -> dict[str, Any]:
     """Train one network and measure it, unless an interrupted run did so already."""
+    from cnnjax.study import train_network
     from cnnjax.symmetry import errors_over_shifts
-    from cnnjax.train.checkpoint import Checkpoints
-    from cnnjax.train.evaluation import evaluate
-    from cnnjax.train.loop import fit
 
-    training = family.training
     name = f"{family.description['label']} {train_data} seed {seed}"
     measured = record.part(name)
     if measured is None:
         print(f"\n{name}", flush=True)
-        initial = training.init(seed, task.error_images)
-
-        def write(step, values):
-            record.metrics(step, network=name, **values)
-
-        with Checkpoints(record.checkpoints(name), keep=1) as checkpoints:
-            state = checkpoints.restore(initial)
-            record.rewind(int(state.step), network=name)
-            source = task.source(task.dataset.train, train_data)
-            done = fit(
-                training, state, task.train_batch, source, write=write, checkpoints=checkpoints
-            )
+        positions = {"centred": 1, "translated": task.shape[0]}
+        repeats = {"centred": 1, "translated": config.translations}
+        done = train_network(
+            task, family.training, seed, name, record, translation=positions[train_data]
+        )
         accuracy = {
-            kind: evaluate(
-                training,
-                done.state,
-                task.test_batches(1 if kind == "centred" else task.config.translations),
-                task.source(task.dataset.test, kind),
+            kind: task.evaluate(
+                family.training, done.state, repeats=repeats[kind], translation=positions[kind]
             )["accuracy"]
             for kind in TRAIN_DATA
         }
@@ -301,26 +217,26 @@ def _network(task: Task, family: Family, seed: int, train_data: str, record: Any
         measured = {
             "accuracy": accuracy,
             "images_per_second": done.images_per_second,
-            "after": errors_over_shifts(family.outputs, task.error_images, params),
+            "after": errors_over_shifts(family.outputs, images, params),
         }
         record.write_part(name, measured)
     return measured
 
 
-def _before(task: Task, family: Family, seed: int, record: Any) -> dict[str, Any]:
+def _before(task: Any, family: Family, images: Any, seed: int, record: Any) -> dict[str, Any]:
     """Errors of the untrained network of a seed, the same for both kinds of training data."""
     from cnnjax.symmetry import errors_over_shifts
 
     name = f"{family.description['label']} untrained seed {seed}"
     measured = record.part(name)
     if measured is None:
-        initial = family.training.init(seed, task.error_images)
-        measured = errors_over_shifts(family.outputs, task.error_images, initial.params)
+        params = task.initial(family.training, seed).params
+        measured = errors_over_shifts(family.outputs, images, params)
         record.write_part(name, measured)
     return measured
 
 
-def _description(task: Task, model: Any, params: Any, convolution: Convolution) -> dict[str, Any]:
+def _description(model: Any, params: Any, images: Any, convolution: Convolution) -> dict[str, Any]:
     """What a network is before any training: its size, its cost, its predicted symmetry."""
     import jax
     import numpy as np
@@ -328,7 +244,6 @@ def _description(task: Task, model: Any, params: Any, convolution: Convolution) 
     from cnnjax.inspect import multiply_adds, parameter_count
     from cnnjax.symmetry import errors_over_shifts, lattice_of_errors
 
-    images = task.error_images
     lattices = model.predicted_lattices(images.shape[1:-1])
     shapes = jax.eval_shape(lambda: model.apply({"params": params}, images, method="outputs"))
     inputs = [images.shape, *(shape.shape for shape in shapes.values())]

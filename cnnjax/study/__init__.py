@@ -1,0 +1,5 @@
+"""What several studies share: a data set on its way into networks, and networks trained on it."""
+
+from cnnjax.study.classification import Classification, on_canvas, train_network
+
+__all__ = ["Classification", "on_canvas", "train_network"]

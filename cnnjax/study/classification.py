@@ -1,0 +1,171 @@
+"""A labelled data set on its way into a network, and a network trained on it."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen
+
+from cnnjax.data.batches import batch_indices, evaluation_batches
+from cnnjax.data.datasets import Dataset, Split, load
+from cnnjax.data.preprocess import Preprocess, preprocess
+from cnnjax.report.configuration import InputError
+from cnnjax.report.record import Record
+from cnnjax.train.checkpoint import Checkpoints
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.evaluation import evaluate
+from cnnjax.train.loop import Fit, fit
+from cnnjax.train.on_device import Augment, gather, gather_alike
+from cnnjax.train.state import TrainState
+from cnnjax.train.training import Training, compile_training
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Classification:
+    """A labelled data set, and how its images reach a network inside the compiled steps."""
+
+    dataset: Dataset
+    """Its images and labels."""
+    train: TrainConfig
+    """How to train, the same for all networks."""
+    augment: Augment
+    """Makes the network's input in training: `(uint8 images, keys, source) -> float images`."""
+    augment_test: Augment
+    """The same in evaluation, where an example's key is the same at every seed and step."""
+    place: Callable[[Any], jax.Array]
+    """Uint8 images as the network sees them, without randomness."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of what the network sees."""
+        return jax.eval_shape(self.place, self.dataset.train.images[:1]).shape[1:]
+
+    def source(self, split: Split, **values: Any) -> dict[str, Any]:
+        """What the compiled steps take examples from; `values` reach `augment` with it."""
+        return {"images": split.images, "labels": split.labels, "translation": 1, **values}
+
+    def train_batch(self, seed: int, step: int) -> dict[str, np.ndarray]:
+        """Examples of a training step, and their places in the batch."""
+        size = self.train.batch_size
+        index = batch_indices(seed, step, size, len(self.dataset.train.images))
+        return {"index": index, "position": np.arange(size, dtype=np.int32)}
+
+    def test_batches(self, repeats: int = 1) -> Iterator[dict[str, np.ndarray]]:
+        """All test examples `repeats` times, each time at a position, and a key, of its own."""
+        examples = len(self.dataset.test.images)
+        for position, weight in evaluation_batches(repeats * examples, self.train.batch_size):
+            yield {"index": position % examples, "position": position, "weight": weight}
+
+    def compile(self, model: linen.Module) -> Training:
+        """The compiled functions of a network, for all seeds and all values of the source."""
+        return compile_training(
+            model, self.train, gather(self.augment), gather_alike(self.augment_test)
+        )
+
+    def initial(self, training: Training, seed: int) -> TrainState:
+        """State of a network before training."""
+        return training.init(seed, np.zeros((1, *self.shape), np.float32))
+
+    def evaluate(
+        self, training: Training, state: TrainState, *, repeats: int = 1, **values: Any
+    ) -> dict[str, float]:
+        """Loss and accuracy on the test examples, each of them `repeats` times; see `source`."""
+        source = self.source(self.dataset.test, **values)
+        return evaluate(training, state, self.test_batches(repeats), source)
+
+
+def on_canvas(
+    data: str,
+    data_dir: str | None,
+    train: TrainConfig,
+    *,
+    canvas: int | None = None,
+    margin: int = 4,
+    fill: str = "circular",
+) -> Classification:
+    """A data set on a canvas, standardised; the source's `translation` moves it, see `preprocess`.
+
+    Mean and deviation are those of 1,000 training images as the network sees them, the black
+    around them included.
+
+    Args:
+      data: TFDS name.
+      data_dir: where prepared data sets are.
+      train: how to train.
+      canvas: side in pixels; without it the first multiple of 8 that is at least 24 and `margin`
+        more than the image. Images of less than 16 pixels are doubled in size.
+      margin: see `canvas`.
+      fill: 'circular' or 'zero', see `Preprocess`.
+
+    Raises:
+      InputError: the canvas is smaller than the image.
+      FileNotFoundError: the data set is not there and cannot be fetched.
+    """
+    dataset = load(data, data_dir)
+    size = max(dataset.train.images.shape[1:3])
+    upsample = 2 if size < 16 else 1
+    side = canvas or max(24, -(-(upsample * size + margin) // 8) * 8)
+    if side < upsample * size:
+        raise InputError(
+            f"canvas is {side}, but an image of {data} needs {upsample * size} pixels."
+        )
+    placement = Preprocess(canvas=side, upsample=upsample, fill=fill)
+    jitted = jax.jit(preprocess, static_argnums=2)
+    seen = np.asarray(jitted(dataset.train.images[:1000], None, placement))
+    mean, deviation = float(seen.mean()), float(seen.std())
+    placement = dataclasses.replace(placement, mean=(mean,), std=(deviation,))
+
+    def augment(images, keys, source):
+        return preprocess(images, keys, placement, source["translation"])
+
+    def place(images):
+        return jitted(images, None, placement)
+
+    return Classification(dataset, train, augment, augment, place)
+
+
+def train_network(
+    task: Classification,
+    training: Training,
+    seed: int,
+    name: str,
+    record: Record,
+    *,
+    look: Callable[[TrainState], dict[str, float]] | None = None,
+    **values: Any,
+) -> Fit:
+    """Train a network of a run, or continue its training from its newest checkpoint.
+
+    Checkpoints go to checkpoints/NAME, and the lines of metrics.jsonl bear the network's name.
+
+    Args:
+      task: the data.
+      training: the compiled functions of the network, from `task.compile`.
+      seed: of initialisation, order of examples, and augmentation.
+      name: the network's, unique in the run.
+      record: of the run.
+      look: numbers of a state every `eval_every` steps and after the last.
+      **values: of the source, see `Classification.source`.
+
+    Raises:
+      FloatingPointError: the loss or the gradient is not finite.
+    """
+
+    def write(step, numbers):
+        record.metrics(step, network=name, **numbers)
+
+    with Checkpoints(record.checkpoints(name), keep=1) as checkpoints:
+        state = checkpoints.restore(task.initial(training, seed))
+        record.rewind(int(state.step), network=name)
+        source = task.source(task.dataset.train, **values)
+        return fit(
+            training,
+            state,
+            task.train_batch,
+            source,
+            evaluate=look,
+            write=write,
+            checkpoints=checkpoints,
+        )
