@@ -63,7 +63,7 @@ class Config:
     translations: int = 4
     """Random positions at which each test image is classified for the translated accuracy."""
     train: TrainConfig = TrainConfig(
-        steps=120, batch_size=64, learning_rate=0.008, warmup_steps=15, log_every=40
+        steps=150, batch_size=64, learning_rate=0.006, warmup_steps=20, log_every=50
     )
     """How to train, the same for all."""
 

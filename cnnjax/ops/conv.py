@@ -4,6 +4,8 @@ What is called convolution here, as everywhere in this field, is cross-correlati
 not flipped. `flip_kernel=True` gives the convolution of mathematics.
 """
 
+import dataclasses
+import math
 from collections.abc import Sequence
 
 import jax
@@ -206,7 +208,7 @@ def convolve(
 def _convolve_at_once(
     x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike, groups=None
 ) -> jax.Array:
-    x, window = _with_safe_padding(x, window)
+    x, window = _with_safe_padding(*_without_common_steps(x, window))
     letters = "HWD"[: len(window.kernel_size)]
     return lax.conv_general_dilated(
         x,
@@ -218,6 +220,32 @@ def _convolve_at_once(
         dimension_numbers=(f"N{letters}C", f"{letters}IO", f"N{letters}C"),
         feature_group_count=window.feature_group_count if groups is None else groups,
         precision=precision,
+    )
+
+
+def _without_common_steps(x: jax.Array, window: Window) -> tuple[jax.Array, Window]:
+    """Drop the inputs that no window reads because strides and dilation share a factor.
+
+    What is left has smaller strides and dilation: no dilation at all where it divides the strides,
+    and dilated convolutions are slow (on CPU, forward and backward together take 2 to 4 times as
+    long).
+    """
+    common = [math.gcd(*each) for each in zip(window.strides, window.kernel_dilation)]
+    if max(common) == 1:
+        return x, window
+    x, window = written_out(x, window)
+    reach = [
+        (size - 1) * stride + geometry.span(taps, dilation)
+        for size, stride, taps, dilation in zip(
+            window.out_space, window.strides, window.kernel_size, window.kernel_dilation
+        )
+    ]
+    x = x[(slice(None), *(slice(0, stop, step) for stop, step in zip(reach, common)))]
+    return x, dataclasses.replace(
+        window,
+        space=x.shape[1:-1],
+        strides=tuple(stride // step for stride, step in zip(window.strides, common)),
+        kernel_dilation=tuple(each // step for each, step in zip(window.kernel_dilation, common)),
     )
 
 

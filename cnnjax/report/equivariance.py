@@ -81,9 +81,18 @@ def _never_exact(rows: Sequence[Row]) -> str:
     if not inexact:
         return "every network here is exactly invariant."
     best = max(inexact, key=lambda row: row["accuracy_translated"]["mean"])
+    # A network can stop answering to its input at all; that is no symmetry to praise.
+    constant = [
+        row["label"]
+        for row in inexact
+        if row["layers"][-1]["error_off_lattice_after_training"] <= figures.EXACT
+    ]
+    except_for = (
+        f" (but for {', '.join(constant)}, whose logits have become constant)" if constant else ""
+    )
     return (
-        f"no training makes an inexact shift exact: {best['label']}, the most accurate on them "
-        f"({100 * best['accuracy_translated']['mean']:.1f} %), keeps a mean error of "
+        f"no training makes an inexact shift exact{except_for}: {best['label']}, the most accurate "
+        f"on them ({100 * best['accuracy_translated']['mean']:.1f} %), keeps a mean error of "
         f"{best['layers'][-1]['error_off_lattice_after_training']:.2f} off its lattice."
     )
 

@@ -161,3 +161,22 @@ def test_integers_longer_than_a_tuple_of_one_and_lists_are_taken():
     expected = ops.conv(x, kernel, strides=(2, 2), padding=((1, 1), (0, 2)))
     actual = ops.conv(x, kernel, strides=[2, 2], padding=[1, (0, 2)])
     np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("strides", "dilation", "left"),
+    [((2, 2), (2, 2), (1, 1)), ((4, 3), (6, 2), (3, 2)), ((1, 2), (2, 1), (2, 1))],
+)
+def test_steps_that_strides_and_dilation_share_are_taken_once(strides, dilation, left):
+    """Inputs that no window reads are dropped first: dilated convolutions are slow."""
+    x, kernel = jnp.ones((1, 16, 16, 1)), jnp.ones((3, 3, 1, 1))
+    jaxpr = jax.make_jaxpr(
+        lambda x: ops.conv(x, kernel, strides=strides, kernel_dilation=dilation)
+    )(x)
+    (found,) = [
+        equation.params["rhs_dilation"]
+        for equation in jaxpr.eqns
+        if equation.primitive.name == "conv_general_dilated"
+    ]
+    assert found == left
