@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from cnnjax.report import atomic
 from cnnjax.report.table import Table, escape_markdown, table_html, table_markdown
 
 # Width of a figure on screen, per inch of its width in print: 7 inches fill the page.
@@ -83,9 +84,9 @@ def write_page(title: str, blocks: Sequence[Block], directory: str | os.PathLike
     markdown = _markdown_page(title, blocks).encode()
     directory = Path(directory)
     for name, image in images.items():
-        _replace(directory / "figures" / f"{name}.png", image)
-    _replace(directory / "report.md", markdown)
-    _replace(directory / "report.html", page)
+        atomic.write(directory / "figures" / f"{name}.png", image)
+    atomic.write(directory / "report.md", markdown)
+    atomic.write(directory / "report.html", page)
     return directory / "report.html"
 
 
@@ -108,20 +109,6 @@ def _images(blocks: list[Block]) -> dict[str, bytes]:
             )
         images[block.name] = data
     return images
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write `data` under `path` such that a reader sees the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _html_page(title: str, blocks: list[Block], images: dict[str, bytes]) -> str:

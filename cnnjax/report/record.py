@@ -1,10 +1,8 @@
 """The record of a run: its directory, and the files that it leaves there."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import shutil
 import time
@@ -12,13 +10,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnjax import hosts
+from cnnjax.report import atomic
 from cnnjax.report.configuration import differences, read_json, to_json
 from cnnjax.report.environment import environment, now
+from cnnjax.report.lock import DirectoryLock
 
 # Everything that a run may leave; config.json last, because it marks the directory as a run's.
 _CONTENTS = (
     "done",
     "results.json",
+    "timings.json",
     "report.html",
     "report.md",
     "metrics.jsonl",
@@ -34,13 +36,15 @@ _CONTENTS = (
 class Record:
     """A run's directory. All files but metrics.jsonl appear whole or not at all.
 
-    On many hosts only the first process writes; the others call the same methods, without effect.
+    Only one process of one machine can be at work there; `release` ends that. Of the many processes
+    of one run only the first writes; the others call the same methods and are told what it found.
     """
 
     directory: Path
     """Where everything is written."""
     resumed: bool = False
     """Whether an unfinished run continues here."""
+    _lock: DirectoryLock | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -72,33 +76,22 @@ class Record:
         """
         if resume and overwrite:
             raise ValueError("Give either --resume or --overwrite, not both.")
-        record = cls(Path(directory))
-        if not _first_process():
-            return dataclasses.replace(record, resumed=resume)
-        state = _state(record.directory)
-        if state != "empty" and not overwrite:
-            if not resume:
-                raise FileExistsError(_already_there(record.directory, state))
-            _require_same(record.directory, config)
-            record = dataclasses.replace(record, resumed=True)
-            if state == "finished":
-                return record
-        if state != "empty" and overwrite:
-            record._remove()
-        record.directory.mkdir(parents=True, exist_ok=True)
-        record._drop_torn_metrics()
-        here = environment(command, source)
-        if record.resumed:
-            earlier = read_json(record.directory / "environment.json")
-            here["earlier_starts"] = [*earlier.pop("earlier_starts", []), earlier]
-        record._write_json("environment.json", here)
-        record._write_json("config.json", to_json(config))
-        return record
+        directory = Path(directory)
+        locks = []
+        before = hosts.agree(
+            lambda: _begin(directory, config, resume, overwrite, command, source, locks)
+        )
+        return cls(directory, before != "empty", *locks)
 
     @property
     def finished(self) -> bool:
         """Whether the run came to its end."""
-        return (self.directory / "done").exists()
+        return hosts.agree(lambda: (self.directory / "done").exists())
+
+    def release(self) -> None:
+        """Let other processes work in the directory."""
+        if self._lock is not None:
+            self._lock.release()
 
     @property
     def report(self) -> Path:
@@ -114,9 +107,9 @@ class Record:
             raise ValueError(f"{reserved.pop()!r} cannot be the name of a metric.")
         line = {"step": step, "wall_time": round(time.time(), 3), **values}
         text = json.dumps(to_json(line, "metrics", null_if_not_finite=True), allow_nan=False)
-        if _first_process():
-            with open(self.directory / "metrics.jsonl", "a", encoding="utf-8") as file:
-                file.write(text + "\n")
+        if hosts.is_first():
+            # On disk before the checkpoint that comes after it: no line is lost, whatever happens.
+            atomic.append(self.directory / "metrics.jsonl", f"{text}\n".encode())
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All lines of metrics.jsonl, oldest first."""
@@ -143,23 +136,33 @@ class Record:
     def results(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Write results.json, and return what it holds, in plain JSON values.
 
-        A number that is not finite is a ValueError naming its place.
+        It holds what the configuration determines, so that a run that was interrupted leaves the
+        same bytes as one that was not; what the clock says belongs to `timings`. A number that is
+        not finite is a ValueError naming its place.
         """
         plain = to_json(values, "results")
         self.write("results.json", json.dumps(plain, allow_nan=False) + "\n")
         return plain
 
+    def timings(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Add to timings.json, measured speeds and durations, and return what it holds."""
+        file, plain = self.directory / "timings.json", to_json(values, "timings")
+        held = hosts.agree(lambda: {**(read_json(file) if file.exists() else {}), **plain})
+        self._write_json("timings.json", held)
+        return held
+
     def part(self, name: str) -> dict[str, Any] | None:
         """What `write_part` kept under this name, so that it need not be done again, or None."""
         path = self._part_path(name)
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return hosts.agree(
+            lambda: json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        )
 
     def write_part(self, name: str, values: Mapping[str, Any]) -> None:
         """Keep a finished part of the results in parts/NAME.json; every number must be finite."""
-        path, text = self._part_path(name), json.dumps(to_json(values, name), allow_nan=False)
-        if _first_process():
-            path.parent.mkdir(exist_ok=True)
-            _write(path, text.encode())
+        text = json.dumps(to_json(values, name), allow_nan=False)
+        if hosts.is_first():
+            atomic.write(self._part_path(name), text.encode())
 
     def _part_path(self, name: str) -> Path:
         return self.directory / "parts" / f"{_file_name(name)}.json"
@@ -167,22 +170,22 @@ class Record:
     def write(self, name: str, text: str) -> Path:
         """Write a file such as report.html; returns its path."""
         path = self.directory / _file_name(name)
-        if _first_process():
-            _write(path, text.encode())
+        if hosts.is_first():
+            atomic.write(path, text.encode())
         return path
 
     def figure(self, name: str, figure: Any) -> Path:
         """Save a matplotlib figure as figures/NAME.png; returns its path."""
         path = self.figure_path(name)
-        if _first_process():
-            with _replacing(path) as temporary:
+        if hosts.is_first():
+            with atomic.replacing(path) as temporary:
                 figure.savefig(temporary, format="png")
         return path
 
     def figure_path(self, name: str) -> Path:
         """The path figures/NAME.png, its folder made."""
         folder = self.directory / "figures"
-        if _first_process():
+        if hosts.is_first():
             folder.mkdir(exist_ok=True)
         return folder / f"{_file_name(name)}.png"
 
@@ -191,41 +194,89 @@ class Record:
         return self.directory.joinpath("checkpoints", *map(_file_name, names))
 
     def finish(self) -> None:
-        """Mark the run as finished."""
+        """Mark the run as finished, and let other processes work in the directory."""
         self.write("done", now() + "\n")
+        self.release()
 
     def discard(self) -> bool:
         """Remove a run that ended before it recorded anything; returns whether it did."""
-        if self.resumed or not _first_process():
+        if self.resumed or not hosts.is_first():
             return False
         if {path.name for path in self.directory.iterdir()} - {"config.json", "environment.json"}:
             return False
-        self._remove()
+        _remove(self.directory)
         self.directory.rmdir()
         return True
 
     def _write_json(self, name: str, value: Any) -> None:
-        self.write(name, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-    def _drop_torn_metrics(self) -> None:
-        """A process killed while it wrote leaves half a line at the end."""
-        file = self.directory / "metrics.jsonl"
-        if file.exists() and not (text := file.read_bytes()).endswith(b"\n"):
-            _write(file, text[: text.rfind(b"\n") + 1])
-
-    def _remove(self) -> None:
-        """Remove what a run leaves, and nothing else that may lie in the directory."""
-        for name in _CONTENTS:
-            path = self.directory / name
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        self.write(name, _json(value).decode())
 
 
 def run_directory(experiment: str, preset: str, hash_of_configuration: str) -> Path:
     """Where a run goes by itself: runs/EXPERIMENT/PRESET-HASH."""
     return Path("runs", _file_name(experiment), _file_name(f"{preset}-{hash_of_configuration}"))
+
+
+def _begin(
+    directory: Path,
+    config: Any,
+    resume: bool,
+    overwrite: bool,
+    command: Sequence[str],
+    source: Path | None,
+    locks: list[DirectoryLock],
+) -> str:
+    """Make the directory ready for a run; returns the state in which it is taken up."""
+    _check_state(directory, config, resume, overwrite)
+    directory.mkdir(parents=True, exist_ok=True)
+    locks.append(DirectoryLock(directory))
+    # Again: another process may have been at work until now.
+    state = _check_state(directory, config, resume, overwrite)
+    if state == "finished" and not overwrite:
+        return state
+    if state != "empty" and overwrite:
+        _remove(directory)
+        state = "empty"
+    _drop_torn_metrics(directory)
+    here = environment(command, source)
+    if state == "unfinished":
+        earlier = read_json(directory / "environment.json")
+        here["earlier_starts"] = [*earlier.pop("earlier_starts", []), earlier]
+    # The configuration comes last: it marks the directory as a run's.
+    for name, value in (("environment.json", here), ("config.json", to_json(config))):
+        atomic.write(directory / name, _json(value))
+    return state
+
+
+def _check_state(directory: Path, config: Any, resume: bool, overwrite: bool) -> str:
+    state = _state(directory)
+    if state == "empty" or overwrite:
+        return state
+    if not resume:
+        raise FileExistsError(_already_there(directory, state))
+    _require_same(directory, config)
+    return state
+
+
+def _drop_torn_metrics(directory: Path) -> None:
+    """A process killed while it wrote leaves half a line at the end."""
+    file = directory / "metrics.jsonl"
+    if file.exists() and not (text := file.read_bytes()).endswith(b"\n"):
+        atomic.write(file, text[: text.rfind(b"\n") + 1])
+
+
+def _remove(directory: Path) -> None:
+    """Remove what a run leaves, and nothing else that may lie in the directory."""
+    for name in _CONTENTS:
+        path = directory / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
 
 
 def _state(directory: Path) -> str:
@@ -268,33 +319,9 @@ def _require_same(directory: Path, config: Any) -> None:
         )
 
 
-def _first_process() -> bool:
-    import jax
-
-    return jax.process_index() == 0
-
-
 def _file_name(name: str) -> str:
     """The name itself if it is safe as one, else a safe one that no other name gets."""
     if re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
         return name
     safe = re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_")[:80]
     return f"{safe or '_'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-@contextlib.contextmanager
-def _replacing(path: Path):
-    """A temporary path beside this one, which takes its place at the end."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with _replacing(path) as temporary:
-        temporary.write_bytes(content)

@@ -1,7 +1,7 @@
 """A labelled data set on its way into a network, and a network trained on it."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -36,6 +36,8 @@ class Classification:
     """The same in evaluation, where an example's key is the same at every seed and step."""
     place: Callable[[Any], jax.Array]
     """Uint8 images as the network sees them, without randomness."""
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Values of the source where a call does not give others."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -44,7 +46,7 @@ class Classification:
 
     def source(self, split: Split, **values: Any) -> dict[str, Any]:
         """What the compiled steps take examples from; `values` reach `augment` with it."""
-        return {"images": split.images, "labels": split.labels, "translation": 1, **values}
+        return {"images": split.images, "labels": split.labels, **self.defaults, **values}
 
     def train_batch(self, seed: int, step: int) -> dict[str, np.ndarray]:
         """Examples of a training step, and their places in the batch."""
@@ -52,9 +54,9 @@ class Classification:
         index = batch_indices(seed, step, size, len(self.dataset.train.images))
         return {"index": index, "position": np.arange(size, dtype=np.int32)}
 
-    def test_batches(self, repeats: int = 1) -> Iterator[dict[str, np.ndarray]]:
-        """All test examples `repeats` times, each time at a position, and a key, of its own."""
-        examples = len(self.dataset.test.images)
+    def batches(self, split: Split, repeats: int = 1) -> Iterator[dict[str, np.ndarray]]:
+        """All examples of a split `repeats` times, each at a position, hence a key, of its own."""
+        examples = len(split.images)
         for position, weight in evaluation_batches(repeats * examples, self.train.batch_size):
             yield {"index": position % examples, "position": position, "weight": weight}
 
@@ -69,11 +71,20 @@ class Classification:
         return training.init(seed, np.zeros((1, *self.shape), np.float32))
 
     def evaluate(
-        self, training: Training, state: TrainState, *, repeats: int = 1, **values: Any
+        self,
+        training: Training,
+        state: TrainState,
+        *,
+        split: Split | None = None,
+        repeats: int = 1,
+        **values: Any,
     ) -> dict[str, float]:
-        """Loss and accuracy on the test examples, each of them `repeats` times; see `source`."""
-        source = self.source(self.dataset.test, **values)
-        return evaluate(training, state, self.test_batches(repeats), source)
+        """Loss and accuracy on the examples of a split, by default the test examples.
+
+        Each of them counts `repeats` times; for `values` see `source`.
+        """
+        split = self.dataset.test if split is None else split
+        return evaluate(training, state, self.batches(split, repeats), self.source(split, **values))
 
 
 def on_canvas(
@@ -123,7 +134,7 @@ def on_canvas(
     def place(images):
         return jitted(images, None, placement)
 
-    return Classification(dataset, train, augment, augment, place)
+    return Classification(dataset, train, augment, augment, place, {"translation": 1})
 
 
 def train_network(
@@ -150,13 +161,14 @@ def train_network(
       **values: of the source, see `Classification.source`.
 
     Raises:
-      FloatingPointError: the loss or the gradient is not finite.
+      Diverged: the loss or the gradient is not finite.
     """
 
     def write(step, numbers):
         record.metrics(step, network=name, **numbers)
 
-    with Checkpoints(record.checkpoints(name), keep=1) as checkpoints:
+    keep_every = training.config.keep_every
+    with Checkpoints(record.checkpoints(name), keep_every=keep_every) as checkpoints:
         state = checkpoints.restore(task.initial(training, seed))
         record.rewind(int(state.step), network=name)
         source = task.source(task.dataset.train, **values)

@@ -1,27 +1,40 @@
 """Checkpoints on disk: written in the background, whole or not at all, checked when read."""
 
-import shutil
+import contextlib
+import errno
+import itertools
+import json
+import os
+import sys
 import zlib
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
-from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+from orbax.checkpoint.checkpoint_managers import (
+    AnyPreservationPolicy,
+    BestN,
+    EveryNSteps,
+    LatestN,
+)
 
 from cnnjax.train.state import TrainState
 
 
 class Checkpoints:
-    """The checkpoints of one run in one directory; the newest `keep` and the best are kept.
+    """The checkpoints of one run in one directory.
 
-    Best is the one saved with the highest accuracy. A checkpoint is a flat mapping from
+    The newest `keep` are kept, the best, which is the one saved with the highest accuracy, and
+    those of steps that `keep_every` divides. A checkpoint is a flat mapping from
     the names of the state's leaves to arrays, with their shapes and a checksum. On many processes
     all of them call every method.
     """
 
-    def __init__(self, directory: str | Path, *, keep: int = 2) -> None:
+    def __init__(self, directory: str | Path, *, keep: int = 2, keep_every: int = 0) -> None:
         if keep < 1:
             raise ValueError(f"keep={keep} must be at least 1.")
         self.directory = Path(directory).absolute()
@@ -30,10 +43,11 @@ class Checkpoints:
             n=1,
             keep_checkpoints_without_metrics=False,
         )
+        permanent = [EveryNSteps(keep_every)] if keep_every else []
         self._manager = ocp.CheckpointManager(
             self.directory,
             options=ocp.CheckpointManagerOptions(
-                preservation_policy=AnyPreservationPolicy([LatestN(keep), best])
+                preservation_policy=AnyPreservationPolicy([LatestN(keep), best, *permanent])
             ),
         )
 
@@ -41,11 +55,17 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_) -> None:
-        self._manager.close()
+        with self._telling_a_full_disk():
+            self._manager.close()
 
     def wait(self) -> None:
-        """Return when the writing under way is done."""
-        self._manager.wait_until_finished()
+        """Return when the writing under way is done.
+
+        Raises:
+          OSError: the disk is full; what was saved before is still there.
+        """
+        with self._telling_a_full_disk():
+            self._manager.wait_until_finished()
 
     def steps(self) -> list[int]:
         """The steps that are on disk, in order, once the writing under way is done."""
@@ -57,19 +77,20 @@ class Checkpoints:
 
         Raises:
           RuntimeError: the directory holds this step or a later one.
+          OSError: the disk is full; what was saved before is still there.
         """
         leaves = _leaves(state)
         step = int(state.step)
-        saved = self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(leaves),
-                contents=ocp.args.JsonSave(
-                    {"shapes": _shapes(leaves), "checksum": _checksum(leaves)}
+        contents = {"shapes": _shapes(leaves), "checksum": _checksum(leaves)}
+        contents["contents_checksum"] = _checksum_of_contents(contents)
+        with self._telling_a_full_disk():
+            saved = self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(leaves), contents=ocp.args.JsonSave(contents)
                 ),
-            ),
-            metrics=None if accuracy is None else {"accuracy": accuracy},
-        )
+                metrics=None if accuracy is None else {"accuracy": accuracy},
+            )
         if not saved:
             raise RuntimeError(
                 f"Checkpoint {step} was not written because {self.directory} holds steps "
@@ -79,8 +100,8 @@ class Checkpoints:
     def restore(self, state: TrainState) -> TrainState:
         """The newest state on disk that can be read, or `state` itself where there is none.
 
-        A broken checkpoint is renamed to `<step>.broken`, with one printed sentence, and the one
-        before it is taken.
+        A broken checkpoint is renamed to `<step>.broken-1`, with one printed sentence, and the one
+        before it is taken; nothing is deleted.
 
         Args:
           state: one of the same network and configuration, as `Training.init` makes it.
@@ -92,9 +113,11 @@ class Checkpoints:
           ValueError: a checkpoint is of another network, or of another optimiser.
           RuntimeError: there are checkpoints, and none of them can be read.
         """
+        if not isinstance(sys.unraisablehook, _ClosedLoopsIgnored):
+            sys.unraisablehook = _ClosedLoopsIgnored(sys.unraisablehook)
         steps, wanted = self.steps(), _leaves(state)
         for step in reversed(steps):
-            contents = self._read(step, "contents", ocp.args.JsonRestore())
+            contents = _trusted(self._read(step, "contents", ocp.args.JsonRestore()))
             if contents is not None and contents["shapes"] != _shapes(wanted):
                 raise ValueError(self._difference(step, contents["shapes"], _shapes(wanted)))
             leaves = contents and self._read(step, "state", ocp.args.StandardRestore(wanted))
@@ -110,15 +133,15 @@ class Checkpoints:
         return state
 
     def _read(self, step: int, item: str, how: ocp.args.CheckpointArgs):
-        try:
+        with contextlib.suppress(Exception):  # torn files raise anything, a bare Exception too
             return self._manager.restore(step, args=ocp.args.Composite(**{item: how}))[item]
-        except Exception:  # torn files raise anything, a bare Exception too
-            return None
+        return None
 
     def _set_aside(self, step: int) -> None:
         if jax.process_index() == 0:
-            broken = self.directory / f"{step}.broken"
-            shutil.rmtree(broken, ignore_errors=True)  # of an earlier time
+            # Numbered, so that one of an earlier time is kept as well.
+            names = (f"{step}.broken-{number}" for number in itertools.count(1))
+            broken = next(path for name in names if not (path := self.directory / name).exists())
             (self.directory / str(step)).rename(broken)
             print(f"Checkpoint {step} cannot be read and is now {broken}; trying the one before.")
         if jax.process_count() > 1:
@@ -132,6 +155,50 @@ class Checkpoints:
             f"it has {name} {found.get(name, 'not at all')}, "
             f"the run has it {wanted.get(name, 'not at all')}."
         )
+
+    @contextlib.contextmanager
+    def _telling_a_full_disk(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:  # it comes as text, from the thread that wrote
+            if not _says_disk_is_full(error):
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.directory)) from None
+
+
+class _ClosedLoopsIgnored:
+    """A `sys.unraisablehook` that keeps one complaint of TensorStore's threads from stderr.
+
+    They outlive a failed read, and find its event loop closed; what failed is said elsewhere.
+    """
+
+    def __init__(self, earlier: Callable[[Any], Any]) -> None:
+        self.earlier = earlier
+
+    def __call__(self, unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            self.earlier(unraisable)
+
+
+def _says_disk_is_full(error: BaseException | None) -> bool:
+    while error is not None:
+        if getattr(error, "errno", None) == errno.ENOSPC or "No space left on" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _trusted(contents: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The contents, unless they are torn. Those of cnnjax 0.1.0 have no checksum of their own."""
+    if contents is None or not {"shapes", "checksum"} <= set(contents):
+        return None
+    expected = contents.get("contents_checksum", _checksum_of_contents(contents))
+    return contents if expected == _checksum_of_contents(contents) else None
+
+
+def _checksum_of_contents(contents: dict[str, Any]) -> int:
+    known = json.dumps([contents["shapes"], contents["checksum"]], sort_keys=True)
+    return zlib.crc32(known.encode())
 
 
 def _leaves(state: TrainState) -> dict[str, np.ndarray]:

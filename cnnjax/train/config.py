@@ -54,11 +54,15 @@ class TrainConfig:
     """Steps between two evaluations; 0 evaluates after the last step only."""
     checkpoint_every: int = 0
     """Steps between two checkpoints; 0 saves after the last step only."""
+    checkpoint_minutes: float = 0.0
+    """Longest time without a checkpoint, looked at every log_every steps; 0 is off."""
+    keep_every: int = 0
+    """Checkpoints at multiples of so many steps stay for good; 0 keeps the newest and best only."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every"):
             _require(self, name, _is_int(self, name, at_least=1), "an integer of at least 1")
-        for name in ("warmup_steps", "decay_steps", "eval_every", "checkpoint_every"):
+        for name in ("warmup_steps", "decay_steps", "eval_every", "checkpoint_every", "keep_every"):
             _require(self, name, _is_int(self, name, at_least=0), "an integer of at least 0")
         _require_choice(self, "optimizer", get_args(Optimizer))
         _require_choice(self, "schedule", get_args(Schedule))
@@ -66,11 +70,18 @@ class TrainConfig:
         _require(self, "decay_rate", 0 < self.decay_rate <= 1, "above 0 and at most 1")
         for name in ("momentum", "label_smoothing", "ema_decay"):
             _require(self, name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
-        for name in ("weight_decay", "gradient_clip"):
+        for name in ("weight_decay", "gradient_clip", "checkpoint_minutes"):
             _require(self, name, 0 <= getattr(self, name) < math.inf, "at least 0 and finite")
         if self.warmup_steps > self.steps:
             raise ValueError(
                 f"warmup_steps={self.warmup_steps} must not be more than steps={self.steps}."
+            )
+        if self.keep_every and (
+            self.checkpoint_every == 0 or self.keep_every % self.checkpoint_every
+        ):
+            raise ValueError(
+                f"keep_every={self.keep_every} must be a multiple of checkpoint_every="
+                f"{self.checkpoint_every}, else those checkpoints are never written."
             )
         if self.schedule == "exponential" and self.decay_steps == 0:
             raise ValueError(

@@ -3,18 +3,21 @@
 import contextlib
 import dataclasses
 import math
-import signal
-import threading
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
+from cnnjax import hosts
 from cnnjax.train.checkpoint import Checkpoints
+from cnnjax.train.config import TrainConfig
 from cnnjax.train.parallel import replicate, shard
 from cnnjax.train.progress import Progress, Throughput
 from cnnjax.train.state import TrainState
+from cnnjax.train.stops import Diverged, Terminated, ending_after_the_step
 from cnnjax.train.training import Training
 
 
@@ -43,8 +46,7 @@ def fit(
     """Train from `state.step` to `config.steps` updates; the given state stays usable.
 
     A run from a restored state gives the numbers of a run that was never stopped, bit by bit.
-    A step is counted from 1: step k is the k-th update, and a checkpoint k comes after it. SIGTERM
-    saves a checkpoint and exits (on one process; where several run, it just ends them).
+    A step is counted from 1: step k is the k-th update, and a checkpoint k comes after it.
 
     Args:
       training: the compiled functions.
@@ -57,11 +59,13 @@ def fit(
       write: `write(step, values)` takes the numbers of a step, every `log_every` steps and after
         the last: 'loss', 'accuracy', 'gradient_norm' and 'learning_rate' of that step's batch; and
         those of `evaluate`, under names that begin with 'eval_'.
-      checkpoints: where to save every `checkpoint_every` steps and after the last.
+      checkpoints: where to save every `checkpoint_every` steps, every `checkpoint_minutes`, and
+        after the last step.
       quiet: show no progress.
 
     Raises:
-      FloatingPointError: the loss or the gradient is not finite.
+      Diverged: the loss or the gradient is not finite.
+      Terminated: SIGTERM came; a checkpoint was saved. Of several processes, all stop at one step.
     """
     config, devices = training.config, training.devices
     seed, start = int(state.seed), int(state.step)
@@ -81,8 +85,9 @@ def fit(
         }
         for name in ("loss", "gradient_norm"):
             if not math.isfinite(values[name]):
-                raise FloatingPointError(
-                    f"{name} is {values[name]} at step {step}; {_last_good(checkpoints)}."
+                raise Diverged(
+                    f"{name} is {values[name]} at step {step}; {_last_good(checkpoints)}. Most "
+                    f"likely to blame: {_suspects(config)}."
                 )
         speed = throughput.images_per_second
         progress.step(step, values["loss"], values["accuracy"], speed)
@@ -104,13 +109,17 @@ def fit(
         _termination() as terminated,
     ):
         unread = []
+        saved_at = time.monotonic()
         for step in range(start + 1, config.steps + 1):
             inputs = shard(batch(seed, step - 1), devices)
             state, metrics = training.train_step(state, source, inputs)
             unread.append((step, metrics))
-            stopping = terminated.is_set()
+            stopping = terminated(step)
             evaluating = _due(step, config.eval_every, config.steps)
             saving = stopping or _due(step, config.checkpoint_every, config.steps)
+            if config.checkpoint_minutes > 0 and step % config.log_every == 0:
+                since = time.monotonic() - saved_at
+                saving |= hosts.agree(lambda late=since: late > 60 * config.checkpoint_minutes)
             pausing = evaluating or saving
             # One step is read while the next one runs; more than two calls in flight dead-lock
             # virtual CPU devices. What is evaluated or saved has been read, hence is finite.
@@ -121,9 +130,10 @@ def fit(
                     scores = look(step, state) if evaluating else {}
                     if saving and checkpoints is not None:
                         checkpoints.save(state, accuracy=scores.get("accuracy"))
+                        saved_at = time.monotonic()
             if stopping:
                 progress.line(f"Terminated at step {step}; {_last_good(checkpoints)}.")
-                raise SystemExit(128 + signal.SIGTERM)
+                raise Terminated
     if checkpoints is not None:
         checkpoints.wait()
     return Fit(state, throughput.images_per_second)
@@ -139,15 +149,25 @@ def _last_good(checkpoints: Checkpoints | None) -> str:
     return f"the last good checkpoint is {checkpoints.steps()[-1]} in {checkpoints.directory}"
 
 
+def _suspects(config: TrainConfig) -> str:
+    """The fields of the configuration that make training diverge, with their values."""
+    suspects = [f"learning_rate={config.learning_rate}"]
+    if config.gradient_clip == 0:
+        suspects.append("gradient_clip=0.0 (off)")
+    if config.warmup_steps == 0:
+        suspects.append("warmup_steps=0 (none)")
+    if config.bfloat16:
+        suspects.append("bfloat16=True")
+    if config.optimizer == "sgd" and config.momentum > 0:
+        suspects.append(f"momentum={config.momentum}")
+    return ", ".join(suspects)
+
+
 @contextlib.contextmanager
-def _termination() -> Generator[threading.Event]:
-    """An event that SIGTERM sets, in the main thread of a single process."""
-    requested = threading.Event()
-    if threading.current_thread() is not threading.main_thread() or jax.process_count() > 1:
-        yield requested
+def _termination() -> Generator[Callable[[int], bool]]:
+    """Whether SIGTERM asks to stop after this step: of several processes, all after the same."""
+    if hosts.are_several():
+        yield multihost_utils.reached_preemption_sync_point
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: requested.set())
-    try:
-        yield requested
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with ending_after_the_step() as asked:
+        yield lambda step: asked.is_set()

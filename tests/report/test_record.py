@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import subprocess
+import sys
 import time
 
 import jax
@@ -11,6 +12,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+from cnnjax import hosts
 from cnnjax.report import record as record_module
 from cnnjax.report.record import Record, run_directory
 
@@ -202,6 +204,7 @@ def test_an_unfinished_run_continues_only_when_asked_to(tmp_path):
     record = Record.open(tmp_path, Config(), resume=True, command=["second"])
     assert record.resumed
     assert [line["step"] for line in record.read_metrics()] == [1]
+    record.release()
     Record.open(tmp_path, Config(), resume=True, command=["third"])
     environment = json.loads((tmp_path / "environment.json").read_text())
     earlier = [start["command"] for start in environment["earlier_starts"]]
@@ -254,6 +257,8 @@ def test_a_run_that_recorded_nothing_can_be_discarded(tmp_path):
 @pytest.mark.fast
 def test_only_the_first_process_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(hosts, "_broadcast", lambda mine: b'["empty", null]')
     directory = tmp_path / "run"
     record = Record.open(directory, Config())
     record.metrics(1, loss=1.0)
@@ -265,6 +270,43 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
     record.finish()
     assert not record.discard()
     assert not directory.exists()
+
+
+@pytest.mark.fast
+def test_a_directory_is_one_process_at_a_time(tmp_path):
+    record = Record.open(tmp_path / "run", Config())
+    code = (
+        "import sys; from tests.report.test_record import Config, Record; "
+        "Record.open(sys.argv[1], Config(), resume=True)"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+
+    def other():
+        command = [sys.executable, "-c", code, str(tmp_path / "run")]
+        return subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+
+    refused = other()
+    assert refused.returncode != 0
+    assert f"Another process is at work in {tmp_path / 'run'}" in refused.stderr
+    record.release()
+    assert other().returncode == 0
+
+
+@pytest.mark.fast
+def test_what_another_process_is_told(monkeypatch):
+    """One that is not the first does not compute; it gets the value, or the first one's error."""
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    monkeypatch.setattr(hosts, "_broadcast", lambda mine: b'[{"a": 1}, null]')
+    assert hosts.agree(lambda: 1 / 0) == {"a": 1}
+    monkeypatch.setattr(hosts, "_broadcast", lambda mine: b'[null, "no such run"]')
+    with pytest.raises(RuntimeError, match="The first process stopped: no such run"):
+        hosts.agree(lambda: 1)
+    monkeypatch.setattr(jax, "process_index", lambda: 0)
+    monkeypatch.setattr(hosts, "_broadcast", lambda mine: mine)
+    assert hosts.agree(lambda: [2]) == [2]
+    with pytest.raises(ZeroDivisionError):
+        hosts.agree(lambda: 1 / 0)
 
 
 def test_importing_the_record_needs_no_jax():

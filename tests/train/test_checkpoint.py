@@ -1,6 +1,10 @@
 """Checkpoints: what is kept, what is refused, and what happens to broken ones."""
 
+import contextlib
+import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -106,7 +110,7 @@ def test_a_broken_newest_checkpoint_falls_back_to_the_one_before(tmp_path, harm,
     with Checkpoints(tmp_path) as checkpoints:
         assert_identical(checkpoints.restore(make_state()), make_state(3))
         assert capsys.readouterr().out == (
-            f"Checkpoint 5 cannot be read and is now {tmp_path / '5.broken'}; "
+            f"Checkpoint 5 cannot be read and is now {tmp_path / '5.broken-1'}; "
             "trying the one before.\n"
         )
         # The run reaches the step again, saves it, and is harmed again.
@@ -115,6 +119,14 @@ def test_a_broken_newest_checkpoint_falls_back_to_the_one_before(tmp_path, harm,
         assert_identical(checkpoints.restore(make_state()), make_state(5))
         harm(tmp_path / "5")
         assert_identical(checkpoints.restore(make_state()), make_state(3))
+        assert (tmp_path / "5.broken-1").exists()
+        assert (tmp_path / "5.broken-2").exists()
+
+
+def test_checkpoints_of_every_so_many_steps_stay_for_good(tmp_path):
+    saved(tmp_path, range(1, 10), keep_every=4)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.steps() == [4, 8, 9]
 
 
 def test_nothing_readable_is_an_error_not_a_fresh_start(tmp_path):
@@ -145,3 +157,41 @@ def test_another_network_or_optimizer_is_refused_and_nothing_is_touched(tmp_path
             checkpoints.restore(make_state(**other))
         assert sentence in str(refusal.value)
         assert checkpoints.steps() == [3]
+
+
+def test_a_checkpoint_of_release_0_1_0_restores(tmp_path):
+    """Written by cnnjax 0.1.0: `Checkpoints(...).save(state, accuracy=0.5)` of this state."""
+
+    def counted(leaf):
+        return np.arange(leaf.size).reshape(leaf.shape).astype(leaf.dtype)
+
+    expected = jax.tree.map(counted, make_state()).replace(step=np.int32(3))
+    witness = Path(__file__).parent / "checkpoints" / "0.1.0"
+    shutil.copytree(witness, tmp_path, dirs_exist_ok=True)
+    with Checkpoints(tmp_path) as checkpoints:
+        assert_identical(checkpoints.restore(make_state()), expected)
+
+
+def test_a_full_disk_is_said_and_the_last_good_checkpoint_survives(tmp_path):
+    """On a file system of its own, of 300 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        saved(disk, [3])
+        with open(disk / "other", "wb") as other, contextlib.suppress(OSError):
+            while True:
+                os.write(other.fileno(), b"x" * 4096)
+        with pytest.raises(OSError, match="No space left on device"):
+            saved(disk, [5])
+        (disk / "other").unlink()
+        with Checkpoints(disk) as checkpoints:
+            assert_identical(checkpoints.restore(make_state()), make_state(3))
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -1,5 +1,7 @@
 """The loop: one compilation, exact resumption, what stops it, what it writes."""
 
+import dataclasses
+import itertools
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from flax import linen
 
+from cnnjax.train import loop
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.evaluation import evaluate
@@ -226,7 +229,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, bad):
         with pytest.raises(FloatingPointError) as stop:
             fit(exploding, state, batch, checkpoints=checkpoints, quiet=True)
         assert str(stop.value) == (
-            f"loss is nan at step 5; the last good checkpoint is 4 in {tmp_path}."
+            f"loss is nan at step 5; the last good checkpoint is 4 in {tmp_path}. Most likely to "
+            "blame: learning_rate=0.001, gradient_clip=0.0 (off), warmup_steps=0 (none)."
         )
         assert all(np.isfinite(x).all() for x in jax.tree.leaves(checkpoints.restore(state)))
 
@@ -300,3 +304,20 @@ print(int(done.state.step), done.images_per_second > 0)
     assert len(lines) == 7
     assert lines[0].startswith("step 50/300  loss ")
     assert lines[-1] == "300 True"
+
+
+def test_a_checkpoint_is_saved_when_the_time_is_up(training, tmp_path, monkeypatch):
+    """Every look at the clock is 40 s after the one before: two of them are more than a minute."""
+    clock = itertools.count(0, 40)
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(clock))
+    timed = dataclasses.replace(
+        training,
+        config=dataclasses.replace(
+            training.config, checkpoint_every=0, checkpoint_minutes=1.0, log_every=1
+        ),
+    )
+    with Checkpoints(tmp_path, keep=99) as checkpoints:
+        run(timed, timed.init(5, SAMPLE), checkpoints=checkpoints)
+        steps = checkpoints.steps()
+    assert 1 < len(steps) < timed.config.steps
+    assert steps[-1] == timed.config.steps

@@ -1,0 +1,121 @@
+"""Several processes of one run: how they find each other, and what they must agree on.
+
+Every room may use this file; importing it imports no jax.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+HEARTBEAT_SECONDS = 30
+"""A process that is silent for so long is dead, and the others end."""
+
+
+def initialize(
+    coordinator: str | None = None, processes: int | None = None, process: int | None = None
+) -> str:
+    """Join the other processes of this run, before jax is used for anything else.
+
+    Without arguments jax finds them itself, on Slurm, on a TPU pod, or under MPI.
+
+    Args:
+      coordinator: HOST:PORT of process 0, which listens there.
+      processes: how many there are.
+      process: which of them this is, from 0.
+
+    Returns:
+      A sentence that says what was resolved.
+
+    Raises:
+      ValueError: arguments that do not fit each other, or nothing was found.
+    """
+    given = (coordinator, processes, process)
+    if any(value is not None for value in given) and None in given:
+        raise ValueError(
+            f"--coordinator, --processes and --process belong together, got {coordinator}, "
+            f"{processes} and {process}."
+        )
+    if coordinator is not None:
+        _check(coordinator, processes, process)
+    import jax
+
+    # Collectives between CPU processes; accelerators have their own.
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(
+            coordinator_address=coordinator,
+            num_processes=processes,
+            process_id=process,
+            heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+        )
+    except (ValueError, RuntimeError) as error:
+        found = " ".join(str(error).split())
+        raise ValueError(
+            "The other processes were not found: neither Slurm, a TPU pod nor MPI is here to say "
+            f"where they are, and no --coordinator HOST:PORT answers ({found})."
+        ) from None
+    from jax._src.distributed import global_state
+
+    return (
+        f"Process {jax.process_index()} of {jax.process_count()}, coordinator "
+        f"{coordinator or global_state.coordinator_address}, "
+        f"{jax.local_device_count()} of {jax.device_count()} devices are here."
+    )
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes: process 0."""
+    import jax
+
+    return jax.process_index() == 0
+
+
+def are_several() -> bool:
+    """Whether this run has more than one process."""
+    import jax
+
+    return jax.process_count() > 1
+
+
+def agree(compute: Callable[[], Any]) -> Any:
+    """What `compute` gives on the first process, on all of them.
+
+    It runs there alone, so files are read and clocks looked at once. The value must be plain JSON.
+
+    Raises:
+      Whatever `compute` raises, on the first process; RuntimeError on the others, with its text.
+    """
+    if not are_several():
+        return compute()
+    error, value = None, None
+    if is_first():
+        try:
+            value = compute()
+        except Exception as raised:
+            error = raised
+    sent = json.dumps([value, str(error) if error else None])
+    said, failed = json.loads(_broadcast(sent.encode()))
+    if error is not None:
+        raise error
+    if failed is not None:
+        raise RuntimeError(f"The first process stopped: {failed}")
+    return said
+
+
+def _broadcast(text: bytes) -> bytes:
+    import numpy as np
+    from jax.experimental.multihost_utils import broadcast_one_to_all
+
+    length = int(broadcast_one_to_all(np.int32(len(text))))
+    content = np.frombuffer(text[:length].ljust(length), np.uint8)
+    return np.asarray(broadcast_one_to_all(content), np.uint8).tobytes()
+
+
+def _check(coordinator: str, processes: int | None, process: int | None) -> None:
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"--coordinator is HOST:PORT, such as node1:1234, got {coordinator!r}.")
+    if processes is None or process is None or processes < 1 or not 0 <= process < processes:
+        raise ValueError(
+            f"--process counts from 0 to --processes - 1, got {process} of {processes}."
+        )

@@ -1,0 +1,46 @@
+"""Files that appear whole or not at all, whatever happens while they are written."""
+
+import contextlib
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """A temporary path beside this one, which takes its place, safely on disk, at the end."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_directory(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Append to a file; what was appended is on disk when this returns."""
+    with open(path, "ab") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(folder: Path) -> None:
+    """The new name survives a loss of power, too, where the system can promise that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    with contextlib.suppress(OSError):
+        os.fsync(descriptor)
+    os.close(descriptor)

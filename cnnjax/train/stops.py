@@ -1,0 +1,50 @@
+"""How training can end before its last step; importing this imports no jax."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Generator
+
+TERMINATED_CODE = 128 + signal.SIGTERM
+
+
+class Diverged(FloatingPointError):
+    """The loss or the gradient is not finite."""
+
+
+class Terminated(SystemExit):
+    """SIGTERM ended the run; what it had is saved. The exit code is 143."""
+
+    def __init__(self) -> None:
+        super().__init__(TERMINATED_CODE)
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Generator[None]:
+    """SIGTERM raises `Terminated` where the program is, in the main thread."""
+
+    def end(*_):
+        raise Terminated
+
+    with _handled(end):
+        yield
+
+
+@contextlib.contextmanager
+def ending_after_the_step() -> Generator[threading.Event]:
+    """SIGTERM sets this event, for a loop that saves before it ends."""
+    asked = threading.Event()
+    with _handled(lambda *_: asked.set()):
+        yield asked
+
+
+@contextlib.contextmanager
+def _handled(handler) -> Generator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
