@@ -54,11 +54,9 @@ def initialize(
             "The other processes were not found: neither Slurm, a TPU pod nor MPI is here to say "
             f"where they are, and no --coordinator HOST:PORT answers ({found})."
         ) from None
-    from jax._src.distributed import global_state
-
+    where = f"coordinator {coordinator}" if coordinator else "found by jax"
     return (
-        f"Process {jax.process_index()} of {jax.process_count()}, coordinator "
-        f"{coordinator or global_state.coordinator_address}, "
+        f"Process {jax.process_index()} of {jax.process_count()} ({where}): "
         f"{jax.local_device_count()} of {jax.device_count()} devices are here."
     )
 

@@ -153,7 +153,9 @@ def run(config: Config, record: Any) -> None:
         "seeds": config.seeds,
         "rows": rows,
     }
-    write_report(record.results(results), record)
+    speeds = [_speed(record, row) for row in rows]
+    timings = record.timings({"rows": [{"images_per_second": speed} for speed in speeds]})
+    write_report(record.results(results), timings, record)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -198,7 +200,7 @@ def _network(
     from cnnjax.study import train_network
     from cnnjax.symmetry import errors_over_shifts
 
-    name = f"{family.description['label']} {train_data} seed {seed}"
+    name = _name(family.description["label"], train_data, seed)
     measured = record.part(name)
     if measured is None:
         print(f"\n{name}", flush=True)
@@ -213,10 +215,11 @@ def _network(
             )["accuracy"]
             for kind in TRAIN_DATA
         }
+        if done.images_per_second is not None:
+            record.timings({name: {"images_per_second": done.images_per_second}})
         params = done.state.params if done.state.ema_params is None else done.state.ema_params
         measured = {
             "accuracy": accuracy,
-            "images_per_second": done.images_per_second,
             "after": errors_over_shifts(family.outputs, images, params),
         }
         record.write_part(name, measured)
@@ -314,8 +317,6 @@ def _row(
                 "map_after_training": _rounded(after.mean(0)),
             }
         )
-    speeds = [network["images_per_second"] for network in networks]
-    speeds = [speed for speed in speeds if speed is not None]
     shown = ("conv", "arguments", "tile", "label", "params", "multiply_adds")
     return {
         **{key: description[key] for key in shown},
@@ -325,9 +326,23 @@ def _row(
             f"accuracy_{kind}": summarize([network["accuracy"][kind] for network in networks])
             for kind in TRAIN_DATA
         },
-        "images_per_second": summarize(speeds) if speeds else None,
         "layers": layers,
     }
+
+
+def _name(label: str, train_data: str, seed: int) -> str:
+    """Of one network: of its checkpoints, its lines of metrics and its parts of the results."""
+    return f"{label} {train_data} seed {seed}"
+
+
+def _speed(record: Any, row: dict[str, Any]) -> Any:
+    """Training images/s over the seeds of a row, of those that were trained without a break."""
+    from cnnjax.report.table import summarize
+
+    timings = record.timings({})
+    names = [_name(row["label"], row["train_data"], seed) for seed in row["seeds"]]
+    speeds = [timings[name]["images_per_second"] for name in names if name in timings]
+    return summarize(speeds) if speeds else None
 
 
 def _rounded(errors: Any) -> Any:

@@ -9,16 +9,20 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Each room may import itself and those named.
 LAYERS = {"layers", "ops"}
+MIDDLE = {"report", "train", "data", "inspect", "symmetry", "models", *LAYERS}
 ROOMS = {
     "ops": {"ops"},
     "layers": LAYERS,
     "models": {"models", *LAYERS},
     "symmetry": {"symmetry"},
     "inspect": {"inspect"},
-    "data": {"data"},
-    "train": {"train"},
+    "data": {"data", "hosts"},
+    "train": {"train", "hosts"},
     # Configurations name convolutions, and the names need no jax.
-    "report": {"report", "layers"},
+    "report": {"report", "layers", "hosts"},
+    "study": {"study", "hosts", *MIDDLE},
+    "testing": {"testing", *MIDDLE},
+    "launch": {"launch", "process", "hosts", "testing", "study", *MIDDLE},
 }
 FOREIGN = {"ops": {"jax", "numpy"}}
 

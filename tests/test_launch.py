@@ -12,6 +12,9 @@ import flax.linen as nn
 import pytest
 
 import launch
+from cnnjax import process
+from cnnjax.launch import main as door_module
+from cnnjax.launch.study import EXPERIMENTS, experiment_files, question
 
 ROOT = Path(launch.__file__).parent
 EXPERIMENT = '''"""Does the door open?
@@ -122,7 +125,7 @@ def door(folder, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "cnnjax.layers.variants", variants)
     monkeypatch.setattr(sys, "path", list(sys.path))
     devices = []
-    monkeypatch.setattr(launch.process, "configure", devices.append)
+    monkeypatch.setattr(process, "configure", devices.append)
 
     def call(*words):
         try:
@@ -172,8 +175,8 @@ def test_experiments_are_listed_with_their_questions_without_being_imported(door
 
 
 def test_the_experiments_of_this_repository_have_a_question_each():
-    for file in launch.experiment_files(launch.EXPERIMENTS):
-        assert launch._question(file).endswith("?"), file
+    for file in experiment_files(EXPERIMENTS):
+        assert question(file).endswith("?"), file
 
 
 @pytest.mark.fast
@@ -290,7 +293,8 @@ def test_a_configuration_file_is_reloaded_and_overridden(door):
     assert (results("c")["seeds"], results("c")["tiles"]) == ([8], [4])
 
 
-def test_virtual_devices_are_asked_for_before_the_run(door):
+def test_virtual_devices_are_asked_for_before_the_run(door, monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS")
     assert door("door", "--workdir", "w", "--devices", "3")[0] == 0
     assert door("door", "--workdir", "v")[0] == 0
     assert door.devices == [3, None]
@@ -361,7 +365,7 @@ def test_an_interruption_before_the_run_is_one_line_too(door, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch, "overview", interrupted)
+    monkeypatch.setattr(door_module, "overview", interrupted)
     assert door() == (130, "", "launch.py: Interrupted.\n")
 
 
@@ -417,15 +421,15 @@ def test_wrong_input_is_refused_in_one_sentence(door, words, said):
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        ("door --sed 3", ["Perhaps you meant:", "--seeds"]),
-        ("door --train.step 3", ["Perhaps you meant:", "--train.steps"]),
-        ("door --convs tiled", ["Perhaps you meant:", "--conv"]),
+        ("door --sed 3", ["(perhaps you meant --", "--seeds"]),
+        ("door --train.step 3", ["(perhaps you meant --", "--train.steps"]),
+        ("door --convs tiled", ["(perhaps you meant --", "--conv"]),
         ("door --seeds x", ["--seeds", "'x'"]),
         ("door --train.optimizer sdg", ["'sdg'", "--train.optimizer", "'sgd'", "'adam'"]),
         ("door --train.steps 0", ["steps is 0, and must be 1 or more."]),
         ("door smoke full", ["full"]),
         ("prepare", ["DATASET"]),
-        ("prepare mnist --data-di x", ["Perhaps you meant:", "--data-dir"]),
+        ("prepare mnist --data-di x", ["(perhaps you meant --", "--data-dir"]),
     ],
 )
 def test_wrong_fields_and_values_are_explained(door, words, parts):

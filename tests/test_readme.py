@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import launch
+from cnnjax.launch.command_line import parse
+from cnnjax.launch.study import EXPERIMENTS, import_study
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,12 +39,14 @@ def test_the_set_up_is_two_commands():
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("command", [c for c in COMMANDS if " equivariance" in c and "-h" not in c])
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c.startswith("python launch.py equivariance ")]
+)
 def test_commands_parse(command):
-    from experiments import equivariance
-
-    _, _, config = launch.parse(equivariance, arguments_of(command)[1:])
-    assert isinstance(config, equivariance.Config)
+    name, *words = arguments_of(command)
+    study = import_study(name, EXPERIMENTS)
+    if "--help" not in words:
+        assert isinstance(parse(study, words).config, study.config_class)
 
 
 @pytest.mark.fast
@@ -81,7 +86,7 @@ def test_a_convolution_of_your_own(tmp_path):
 
     (source,) = re.findall(r"(?ms)^<!-- my_conv.py -->\n```python\n(.*?)^```", README)
     (tmp_path / "my_conv.py").write_text(source, encoding="utf-8")
-    (command,) = [c for c in COMMANDS if "my_conv" in c]
+    (command,) = [c for c in COMMANDS if "equivariance" in c and "my_conv" in c]
     report = Path(run(command, tmp_path).splitlines()[-1])
     results = json.loads((tmp_path / report).with_name("results.json").read_text("utf-8"))
     first = results["rows"][0]["layers"][0]
@@ -90,7 +95,7 @@ def test_a_convolution_of_your_own(tmp_path):
 
 
 def test_chosen_convolutions_and_resume(tmp_path):
-    first, second = [c for c in COMMANDS if "--workdir" in c]
+    first, second = [c for c in COMMANDS if "runs/mine" in c]
     assert second == f"{first} --resume"
     run(first, tmp_path)
     report = (tmp_path / "runs" / "mine" / "report.md").read_text("utf-8")
@@ -124,3 +129,90 @@ def test_the_table_is_made_from_the_committed_results():
         for row in results["rows"]
         for layer in row["layers"]
     } == {True}
+
+
+@pytest.fixture
+def with_sweep(tmp_path, monkeypatch):
+    """The experiments with the README's sweep, in a folder of their own."""
+    (sweep,) = re.findall(r"(?ms)^<!-- sweep -->\n```python\n(.*?)^```", README)
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    source = (ROOT / "experiments" / "equivariance.py").read_text("utf-8")
+    (folder / "equivariance.py").write_text(f"{source}\n\n{sweep}", "utf-8")
+    shutil.copy(ROOT / "launch.py", tmp_path)
+    door = (tmp_path / "launch.py").read_text().replace("main()", "main(folder=FOLDER)")
+    (tmp_path / "launch.py").write_text(
+        f"import pathlib, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        f"FOLDER = pathlib.Path({str(folder)!r})\n{door}"
+    )
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.endswith("--dry-run")])
+def test_what_a_sweep_or_a_cluster_would_run(command, with_sweep, capsys):
+    assert launch.main(arguments_of(command), with_sweep) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rates = ["0.004", "0.008", "0.016"] if "--sweep" in command else [None]
+    assert len(lines) == 2 * len(rates)
+    study = import_study("equivariance", with_sweep)
+    for directory, shown, rate in zip(lines[::2], lines[1::2], rates, strict=True):
+        assert re.fullmatch(r"# new: runs/equivariance/\w+-[0-9a-f]{8}", directory)
+        name, *words = arguments_of(shown)
+        asked = parse(study, words)
+        assert (name, asked.options.resume) == ("equivariance", True)
+        assert rate is None or asked.config.train.learning_rate == float(rate)
+
+
+@pytest.mark.slow
+def test_the_sweep_runs_and_its_runs_are_compared(with_sweep, tmp_path):
+    (sweep,) = [c for c in COMMANDS if "--workers" in c]
+    done = subprocess.run([sys.executable, *sweep.split()[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Finished: ") == 3
+    page = run(_with_names(tmp_path), tmp_path)
+    assert "train.learning rate" in (tmp_path / page.strip()).with_name("report.md").read_text()
+
+
+def test_runs_are_compared(tmp_path):
+    import json
+
+    for name, steps in (("smoke-1", 40), ("full-2", 4000)):
+        folder = tmp_path / "runs" / "equivariance" / name
+        folder.mkdir(parents=True)
+        shutil.copy(ROOT / "results" / "equivariance" / "digits.json", folder / "results.json")
+        (folder / "config.json").write_text(
+            json.dumps({"seeds": [0, 1], "train": {"steps": steps}})
+        )
+        (folder / "done").touch()
+    page = tmp_path / run(_with_names(tmp_path), tmp_path).strip()
+    text = page.with_name("report.md").read_text("utf-8")
+    assert "train.steps" in text
+    assert "tiled(tile=4)" in text
+    assert page.with_name("table.csv").exists()
+
+
+def _with_names(folder: Path) -> str:
+    """The README's `compare`, its pattern replaced by names as a shell does."""
+    (command,) = [c for c in COMMANDS if "launch.py compare " in c]
+    *words, pattern = command.split()
+    names = sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
+    return shlex.join([*words, *names])
+
+
+@pytest.mark.parametrize(("code", "queued"), [(0, False), (2, False), (143, True)])
+def test_the_job_script_queues_again_what_has_saved(tmp_path, code, queued):
+    """Slurm's programs and Python are replaced by ones that write down what they are asked."""
+    (script,) = re.findall(r"(?ms)^<!-- job.sh -->\n```sh\n(.*?)^```", README)
+    programs = {"srun": 'exec "$@"', "python": f"exit {code}", "scontrol": 'echo "$@" > asked'}
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "17"}
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True)
+    asked = tmp_path / "asked"
+    assert (asked.read_text() if asked.exists() else None) == ("requeue 17\n" if queued else None)
+    (command,) = [line for line in script.splitlines() if line.startswith("srun ")]
+    name, *words = arguments_of(command.removeprefix("srun "))
+    assert parse(import_study(name, EXPERIMENTS), words).options.distributed

@@ -7,16 +7,14 @@ finds the module class, and only then is flax imported.
 import ast
 import collections.abc
 import dataclasses
-import difflib
 import functools
-import importlib
 import math
-import os
-import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from cnnjax.layers.import_path import by_path, perhaps_you_meant
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +54,8 @@ def resolve(convolution: Convolution) -> functools.partial:
       ValueError: the name or class is unknown or no flax module, its module cannot be imported, the
         class has no such argument, or an argument has a value of another type than it takes.
     """
-    module_class = _by_path(convolution.name) if ":" in convolution.name else _by_name(convolution)
+    own = ":" in convolution.name
+    module_class = by_path(convolution.name, "convolution") if own else _by_name(convolution)
     try:
         hints = typing.get_type_hints(module_class)
     except (NameError, TypeError):  # annotations that only a type checker can read
@@ -145,12 +144,6 @@ def convolutions(config: Any) -> list[Convolution]:
     return []
 
 
-def perhaps_you_meant(name: str, names: Iterable[str]) -> str:
-    """The words ` (perhaps you meant 'tiled')` if a name like this one exists, else none."""
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f" (perhaps you meant {close[0]!r})" if close else ""
-
-
 def _options(arguments: Sequence[str]) -> list[list[str]]:
     """Each `--option` with the values that follow it; what comes before the first stands alone."""
     groups: list[list[str]] = []
@@ -196,41 +189,6 @@ def _by_name(convolution: Convolution) -> Any:
             f"{', '.join(VARIANTS)}, and package.module:Class for one of your own."
         )
     return VARIANTS[name]
-
-
-def _by_path(path: str) -> Any:
-    import flax.linen as nn
-
-    module_name, _, class_name = path.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-        if missing is not None and f"{module_name}.".startswith(f"{missing}."):
-            raise ValueError(
-                f"There is no module {missing!r} for the convolution {path!r}, neither in "
-                f"{os.getcwd()} nor among the installed packages."
-            ) from error
-        raise ValueError(
-            f"The module of the convolution {path!r} does not import: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    found = getattr(module, class_name, None)
-    if isinstance(found, type) and issubclass(found, nn.Module):
-        return found
-    modules = [
-        name
-        for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, nn.Module)
-    ]
-    raise ValueError(
-        f"The convolution {path!r} "
-        + ("is no flax module" if hasattr(module, class_name) else "does not exist")
-        + f"{perhaps_you_meant(class_name, modules)}: {module_name} holds the flax modules "
-        f"{', '.join(modules) or '(none)'}."
-    )
 
 
 def _fits(value: Any, annotation: Any) -> bool:

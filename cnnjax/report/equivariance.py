@@ -20,13 +20,16 @@ QUESTION = (
 _STAGES = ("before training", "after training, centred", "after training, translated")
 
 
-def write_report(results: Results, record: Record) -> None:
+def write_report(results: Results, timings: Results, record: Record) -> None:
     """Write report.html, report.md and the figures of the study.
 
     Args:
       results: what results.json holds, plain JSON values.
+      timings: what timings.json holds; its rows go with those of the results.
       record: of the run.
     """
+    pairs = zip(results["rows"], timings["rows"], strict=True)
+    results = {**results, "rows": [{**row, **timing} for row, timing in pairs]}
     write_page(QUESTION, _blocks(results), record.directory)
 
 

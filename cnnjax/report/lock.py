@@ -42,7 +42,9 @@ class DirectoryLock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    __del__ = release
+    def __del__(self) -> None:
+        if not sys.is_finalizing():  # else the system does it
+            self.release()
 
 
 def _say_without(directory: Path) -> None:

@@ -93,6 +93,38 @@ def test_strided_volume_with_two_filters(padding):
     np.testing.assert_array_equal(z[0], channels_last(*VOLUME_OUTPUT))
 
 
+def test_max_pooling():
+    x = [[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]]
+    z = ops.max_pool(one_channel(x), (3, 3))
+    np.testing.assert_array_equal(z[..., 0], [[3, 3, 3], [3, 3, 3], [3, 2, 3]])
+    x = [[0, 10, 9, 3], [4, 3, 2, 1], [10, 2, 10, 3], [3, -1, -3, -3]]
+    z = ops.max_pool(one_channel(x), (2, 2), strides=2)
+    np.testing.assert_array_equal(z[..., 0], [[10, 9], [10, 10]])
+
+
+def test_max_pooling_with_argmax():
+    """The flat index ((b*height + y)*width + x)*channels + c, here of two images and channels."""
+    rows = np.array([[0, 10, 9, 3], [4, 3, 2, 1], [10, 2, 10, 3], [3, -1, -3, -3]])
+    images = jnp.asarray(np.stack([rows, -rows], axis=-1)[None].repeat(2, axis=0))
+    z, index = ops.max_pool_with_argmax(images, (2, 2), strides=2)
+    height, width, channels = 4, 4, 2
+    np.testing.assert_array_equal(z[0, ..., 0], [[10, 9], [10, 10]])
+    places = {(0, 0): (0, 1), (0, 1): (0, 2), (1, 0): (2, 0), (1, 1): (2, 2)}
+    for (i, j), (y, x) in places.items():
+        for b in (0, 1):
+            assert index[b, i, j, 0] == ((b * height + y) * width + x) * channels + 0
+    np.testing.assert_array_equal(z[1, ..., 1], [[0, -1], [1, 3]])
+    assert index[1, 1, 1, 1] == ((1 * height + 3) * width + 2) * channels + 1
+
+
+def test_pooling_with_downsampling_keeps_the_smaller_last_region():
+    """Six detectors, width 3, stride 2: three regions, the last of two detectors."""
+    x = jnp.array([0.1, 1.0, 0.2, 0.1, 0.0, 0.1]).reshape(1, 6, 1)
+    z = ops.max_pool(x, 3, strides=2, ceil_mode=True)
+    np.testing.assert_array_equal(z[0, :, 0], jnp.array([1.0, 0.2, 0.1]))
+    assert ops.max_pool(x, 3, strides=2).shape == (1, 2, 1)
+
+
 def test_shapes_and_weights():
     assert shape_of(ops.conv, (443, 592, 3), (5, 5, 3, 6), padding="VALID") == (439, 588, 6)
     assert geometry.weight_count((5, 5), 3, 6) == 450
@@ -105,7 +137,10 @@ def test_shapes_and_weights():
     assert strided == (7, 7, 1)
     assert geometry.output_size(16, 3, stride=2, padding="VALID") == 7
 
-    assert shape_of(ops.conv, (32, 32, 3), (5, 5, 3, 16), padding="SAME") == (32, 32, 16)
+    convolved = shape_of(ops.conv, (32, 32, 3), (5, 5, 3, 16), padding="SAME")
+    assert convolved == (32, 32, 16)
+    pooled = jax.eval_shape(lambda x: ops.max_pool(x, (2, 2), strides=2), jnp.empty(convolved))
+    assert pooled.shape == (16, 16, 16)
 
 
 def test_transposed_shape():
@@ -121,6 +156,14 @@ def test_size_is_width_less_window_plus_padding_over_stride_plus_one(width, wind
     assert geometry.output_size(width, window, stride, zeros) == expected
     shape = shape_of(ops.conv, (width, 1), (window, 1, 1), strides=stride, padding=zeros)
     assert shape == (expected, 1)
+
+
+@pytest.mark.parametrize(("width", "window", "stride"), [(55, 3, 2), (32, 2, 2)])
+def test_pooled_size_is_width_less_window_over_stride_plus_one(width, window, stride):
+    pooled = jax.eval_shape(
+        lambda x: ops.max_pool(x, (window,), strides=stride), jnp.empty((width, 1))
+    )
+    assert pooled.shape == ((width - window) // stride + 1, 1)
 
 
 def test_edge_detection_costs():
@@ -184,3 +227,49 @@ def test_strided_gradients_are_the_two_sums():
     )
     np.testing.assert_array_equal(ours[0], dv)
     np.testing.assert_array_equal(ours[1], dk)
+
+    x, kernel, gradient = jnp.moveaxis(v, 0, -1), k.transpose(2, 3, 1, 0), jnp.moveaxis(g, 0, -1)
+    options = {"strides": s, "padding": "VALID"}
+    by_kernel = ops.conv_kernel_gradient(x, gradient, (3, 2), **options)
+    by_input = ops.conv_input_gradient(gradient, kernel, (height, width), **options)
+    np.testing.assert_array_equal(by_kernel.transpose(3, 2, 0, 1), dk)
+    np.testing.assert_array_equal(jnp.moveaxis(by_input, -1, 0), dv)
+
+
+def test_local_response_normalization():
+    """x / (bias + alpha * sum over neighbours of x^2)^beta, worked with radius 1."""
+    x = jnp.array([1.0, 2.0, 3.0, 4.0])[None]
+    z = ops.local_response_normalization(x, radius=1, bias=2.0, alpha=0.5, beta=1.0)
+    sums = np.array([1 + 4, 1 + 4 + 9, 4 + 9 + 16, 9 + 16])
+    np.testing.assert_allclose(z[0], [1, 2, 3, 4] / (2 + 0.5 * sums), rtol=1e-6)
+    z = ops.local_response_normalization(x, radius=1, bias=2.0, alpha=0.5, beta=0.75)
+    np.testing.assert_allclose(z[0], [1, 2, 3, 4] / (2 + 0.5 * sums) ** 0.75, rtol=1e-6)
+
+
+def test_gabor():
+    """w(x, y) = alpha exp(-bx x'^2 - by y'^2) cos(f x' + phi), turned by tau around (x0, y0)."""
+    alpha, bx, by, f, phi, x0, y0, tau = 2.0, 0.1, 0.3, 0.9, 0.4, 1.0, -1.0, 0.5
+    kernel = ops.gabor_kernel(
+        7, alpha=alpha, beta_x=bx, beta_y=by, frequency=f, phase=phi, x0=x0, y0=y0, tau=tau
+    )
+    for row, column in np.ndindex(7, 7):
+        x, y = column - 3, row - 3
+        along = (x - x0) * np.cos(tau) + (y - y0) * np.sin(tau)
+        across = -(x - x0) * np.sin(tau) + (y - y0) * np.cos(tau)
+        w = alpha * np.exp(-bx * along**2 - by * across**2) * np.cos(f * along + phi)
+        np.testing.assert_allclose(kernel[row, column], w, rtol=1e-5, atol=1e-7)
+
+
+def test_box_gaussian_and_sobel():
+    np.testing.assert_allclose(ops.box_kernel(3), np.full((3, 3), 1 / 9), rtol=1e-7)
+    for size in (5, 11):
+        np.testing.assert_allclose(ops.box_kernel(size).sum(), 1, rtol=1e-6)
+    sigma = 1.4
+    gaussian = ops.gaussian_kernel(5, sigma)
+    for i, j in [(0, 0), (1, 0), (2, -2)]:
+        expected = np.exp(-(i**2 + j**2) / (2 * sigma**2)) / (2 * np.pi * sigma**2)
+        np.testing.assert_allclose(gaussian[i + 2, j + 2], expected, rtol=1e-6)
+    sobel = [[1, 2, 1], [0, 0, 0], [-1, -2, -1]]
+    np.testing.assert_array_equal(ops.sobel_kernel(0), sobel)
+    np.testing.assert_array_equal(ops.sobel_kernel(1), np.transpose(sobel))
+    np.testing.assert_array_equal(ops.laplacian_kernel(), LAPLACIAN)

@@ -1,0 +1,1 @@
+"""The command line. Arguments are read before jax is imported: help is instant, devices obeyed."""

@@ -1,0 +1,146 @@
+"""From the words of a command line to options and a configuration, and what is wrong with them."""
+
+import dataclasses
+import itertools
+import re
+from typing import Annotated, Any
+
+import tyro
+
+from cnnjax.launch.options import NAMES, Options
+from cnnjax.launch.refusals import cli
+from cnnjax.launch.study import Study
+from cnnjax.layers.choice import Convolution, convolution_options, read_options
+from cnnjax.layers.import_path import perhaps_you_meant
+from cnnjax.report import configuration
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What a command line asks for."""
+
+    config: Any
+    """The configuration."""
+    options: Options
+    """Beside it."""
+    base: tuple[str, ...]
+    """The words that choose the configuration from which the others set out."""
+    label: str
+    """What names the run, beside the hash of its configuration."""
+    start: Any
+    """The configuration of `base`."""
+
+
+def parse(study: Study, arguments: list[str]) -> Asked:
+    """What the arguments after an experiment's name ask for.
+
+    The first word is a preset, or else the value of the field that stands without its name.
+
+    Raises:
+      ValueError: unknown preset, option or convolution option, a value that the configuration
+        refuses, or a configuration file that is not of this experiment.
+      FileNotFoundError: there is no such configuration file.
+      SystemExit: code 0, help was printed.
+    """
+    _require_no_clash(study)
+    presets, file = study.presets, _value_of("--config", arguments)
+    base, label, words = (), "default", arguments
+    start = presets.get("default")
+    if arguments and not arguments[0].startswith("-"):
+        first, *rest = arguments
+        if first in presets:
+            base, label, words, start = (first,), first, rest, presets[first]
+            if file is not None:
+                raise ValueError(f"Give either the preset {first!r} or --config {file}, not both.")
+        elif study.named_field is None:
+            raise ValueError(
+                f"The experiment {study.name!r} has no preset {first!r}"
+                f"{perhaps_you_meant(first, presets)}: there are {', '.join(presets)}."
+            )
+        else:
+            base, label = (first,), first
+            start = _named(study, study.named_field, first, start)
+    if file is not None:
+        base, label = (*base, "--config", file), label if base else "config"
+        start = configuration.load(file, study.config_class, start)
+    if start is None and not {"-h", "--help"} & set(arguments):
+        raise ValueError(
+            f"The experiment {study.name!r} needs a {study.named_field}: name it, as in "
+            f"launch.py {study.name} {(study.named_field or 'value').upper()}, or a preset: "
+            f"{', '.join(presets) or 'there are none'}."
+        )
+    words, chosen = _take_convolutions(study.config_class, words)
+    options, config = _parse_fields(study, start, words, chosen)
+    return Asked(config, options, base, label, start)
+
+
+def _named(study: Study, field: str, value: str, default: Any) -> Any:
+    """The default configuration with this value of the field that stands without its name."""
+    values = {field: value}
+    if default is None:
+        return study.config_class(**values)
+    return dataclasses.replace(default, **values)
+
+
+def _require_no_clash(study: Study) -> None:
+    for field in dataclasses.fields(study.config_class):
+        if field.name in NAMES:
+            raise ValueError(
+                f"Rename the field {field.name!r} of Config: it is an option of every run."
+            )
+
+
+def _take_convolutions(
+    config_class: Any, arguments: list[str]
+) -> tuple[list[str], list[Convolution]]:
+    """The arguments, each convolution in them as its index among those found; and those."""
+    fields = {field.name for field in dataclasses.fields(config_class)}
+    if "seeds" in fields and "seed" not in fields:
+        arguments = [re.sub(r"^--seed(?==|$)", "--seeds", text) for text in arguments]
+    chosen: list[Convolution] = []
+    for option, many in convolution_options(config_class).items():
+        found, arguments = read_options(arguments, option)
+        if len(found) > 1 and not many:
+            raise ValueError(f"--{option} takes one convolution, not {len(found)}.")
+        if found:
+            arguments += [f"--{option}", *(str(len(chosen) + i) for i in range(len(found)))]
+            chosen += found
+    return arguments, chosen
+
+
+def _parse_fields(
+    study: Study, start: Any, arguments: list[str], chosen: list[Convolution]
+) -> tuple[Options, Any]:
+    """Options and configuration by tyro; a convolution stands there as its index in `chosen`."""
+    registry = tyro.constructors.ConstructorRegistry()
+
+    @registry.primitive_rule
+    def _(info: tyro.constructors.PrimitiveTypeInfo):
+        if info.type is not Convolution:
+            return None
+        return tyro.constructors.PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="NAME|MODULE:CLASS",
+            instance_from_str=lambda texts: chosen[int(texts[0])],
+            is_instance=lambda value: isinstance(value, Convolution),
+            str_from_instance=lambda convolution: [str(convolution)],
+        )
+
+    unnamed = tyro.conf.arg(name="")  # --seeds, not --config.seeds
+    return cli(
+        tuple[Annotated[Options, unnamed], Annotated[study.config_class, unnamed]],
+        f"launch.py {study.name} [PRESET]",
+        study.explanation(),
+        args=arguments,
+        default=(Options(), tyro.MISSING_NONPROP if start is None else start),
+        registry=registry,
+    )
+
+
+def _value_of(option: str, arguments: list[str]) -> str | None:
+    for text, following in itertools.pairwise([*arguments, "--"]):
+        if text == option and not following.startswith("--"):
+            return following
+        if text.startswith(f"{option}="):
+            return text.removeprefix(f"{option}=")
+    return None

@@ -1,0 +1,108 @@
+"""What every run can be told, beside the fields of its configuration."""
+
+import dataclasses
+from typing import Annotated, Literal
+
+import tyro
+
+_Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+@dataclasses.dataclass(frozen=True)
+class Slurm:
+    """The job that --slurm submits."""
+
+    partition: str | None = None
+    """Partition; without it that of the cluster."""
+    minutes: int = 60
+    """Time limit of an allocation. A run that reaches it saves, and its job is queued again."""
+    gpus: int = 0
+    """GPUs on each node."""
+    cpus: int = 4
+    """CPU cores on each node."""
+    nodes: int = 1
+    """Nodes of each run: one process on each, which train together."""
+    account: str | None = None
+    """Account that is charged."""
+    at_once: int = 64
+    """Most runs of the array under way at a time."""
+    cluster: Literal["slurm", "local"] = "slurm"
+    """local: the same jobs as processes of this machine, to try them without Slurm."""
+
+    def __post_init__(self):
+        for name, least in (("minutes", 1), ("gpus", 0), ("cpus", 1), ("nodes", 1), ("at_once", 1)):
+            value = getattr(self, name)
+            if value < least:
+                option = f"--slurm.{name.replace('_', '-')}"
+                raise ValueError(f"{option} is {value}, and must be {least} or more.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Where and how a run goes; its configuration, and so its name, does not depend on these."""
+
+    workdir: str | None = None
+    """Directory of the run; without it runs/NAME/PRESET-HASH, by the hash of the configuration.
+    Of a sweep: the directory that holds a PRESET-HASH for each of its runs."""
+    resume: _Flag = False
+    """Continue the unfinished run that is there; begin if there is none."""
+    overwrite: _Flag = False
+    """Replace the run that is there."""
+    config: str | None = None
+    """Configuration to start from instead of a preset: the config.json of a run."""
+    devices: int | None = None
+    """Number of virtual CPU devices to run on; without it one. Accelerators are all used anyway."""
+    deterministic: _Flag = False
+    """The same bits every time on a GPU too, at some cost in speed; a CPU gives them anyway."""
+    distributed: _Flag = False
+    """Train together with processes on other hosts, found by Slurm or on a TPU pod by itself."""
+    coordinator: str | None = None
+    """Address HOST:PORT of process 0, where nothing else says it; with --processes, --process."""
+    processes: int | None = None
+    """How many processes train together."""
+    process: int | None = None
+    """Which of them this one is, from 0."""
+    sweep: _Flag = False
+    """Run every point of the experiment's sweep: skip finished ones, continue unfinished ones."""
+    dry_run: _Flag = False
+    """With --sweep or --slurm: print the commands and directories, and run nothing."""
+    workers: int | None = None
+    """With --sweep: how many runs at a time on this machine, which share its GPUs; without it 1."""
+    slurm: _Flag = False
+    """Submit the run, or every point of the sweep, to Slurm."""
+    job: Annotated[Slurm, tyro.conf.arg(name="slurm")] = Slurm()
+
+    def __post_init__(self):
+        for name in ("devices", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"--{name} is {value}, and must be 1 or more.")
+        for name in ("coordinator", "processes", "process"):
+            value = getattr(self, name)
+            if value is not None and not self.distributed:
+                raise ValueError(f"--{name} {value} is given without --distributed.")
+        if self.dry_run and not (self.sweep or self.slurm):
+            raise ValueError("--dry-run is of --sweep and --slurm: give one of them.")
+        if self.workers is not None and (self.slurm or not self.sweep):
+            raise ValueError(
+                f"--workers {self.workers} is of a sweep on this machine: give --sweep, and not "
+                "--slurm."
+            )
+        if self.job != Slurm() and not self.slurm:
+            name = next(
+                field.name
+                for field in dataclasses.fields(Slurm)
+                if getattr(self.job, field.name) != field.default
+            )
+            raise ValueError(f"--slurm.{name.replace('_', '-')} is given without --slurm.")
+        if self.resume and self.overwrite:
+            raise ValueError("Give either --resume or --overwrite, not both.")
+        if self.distributed and self.sweep and not self.slurm:
+            raise ValueError(
+                "--distributed is of one run, or of --slurm: a sweep on this machine has its runs "
+                "in processes of their own."
+            )
+
+
+NAMES = tuple(field.name for field in dataclasses.fields(Options) if field.name != "job")
+"""The options' names, which no configuration may take as its fields'."""

@@ -1,0 +1,134 @@
+"""One run, here: its directory, its experiment, and how it ends."""
+
+import errno
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from cnnjax import hosts, process
+from cnnjax.launch.command_line import Asked
+from cnnjax.launch.exits import (
+    DIVERGED,
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    TERMINATED,
+    one_sentence,
+    say,
+    sentence,
+)
+from cnnjax.launch.study import Study
+from cnnjax.layers.choice import convolutions, resolve
+from cnnjax.report.configuration import InputError, configuration_hash, read_json
+from cnnjax.report.record import Record, run_directory
+from cnnjax.train import stops
+
+
+def directory_of(study: Study, asked: Asked) -> Path:
+    """Where the run goes: --workdir, or else runs/NAME/PRESET-HASH."""
+    if asked.options.workdir is not None:
+        return Path(asked.options.workdir)
+    return run_directory(study.name, asked.label, configuration_hash(asked.config))
+
+
+def run(study: Study, asked: Asked, arguments: list[str]) -> int:
+    """Run the experiment in this process; returns the exit code, see `exits`.
+
+    Args:
+      study: the experiment.
+      asked: what the command line asks for.
+      arguments: the command line after `launch.py`, for environment.json.
+
+    Raises:
+      SystemExit: 2, wrong input.
+    """
+    # Where process 0 is refused, the others are told by a RuntimeError.
+    told = (RuntimeError,) if asked.options.distributed else ()
+    with one_sentence(ValueError, FileNotFoundError, FileExistsError, *told):
+        _prepare_process(asked)
+        record = _open(study, asked, arguments)
+    try:
+        if record.finished:
+            print(f"This run is finished: {record.directory}")
+            return DONE
+        print(f"{'Continuing' if record.resumed else 'Running'} in {record.directory}", flush=True)
+        return _carry_out(study, asked, record)
+    finally:
+        record.release()
+
+
+def _carry_out(study: Study, asked: Asked, record: Record) -> int:
+    """Run the experiment in its directory, and say in one line what ended it before its time."""
+    try:
+        with (
+            stops.ending_at_once(),
+            one_sentence(FileNotFoundError, FileExistsError, InputError),
+        ):
+            study.module.run(asked.config, record)
+    except BaseException as error:
+        way_on = "" if record.discard() else f"; --resume continues {record.directory}"
+        if isinstance(error, KeyboardInterrupt):
+            print(file=sys.stderr)  # after the ^C of the terminal
+            say(f"Interrupted{way_on}.")
+            return INTERRUPTED
+        if isinstance(error, stops.Terminated):
+            say(f"Terminated{way_on}.")
+            return TERMINATED
+        if isinstance(error, stops.Diverged):
+            say(sentence(error))
+            return DIVERGED
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            say(f"The disk is full{way_on}.")
+            return FAILED
+        raise
+    record.finish()
+    print(record.report if record.report.exists() else record.directory)
+    return DONE
+
+
+def _prepare_process(asked: Asked) -> None:
+    """Settings that precede the first use of jax, the other processes, and what is imported."""
+    options = asked.options
+    _require_devices(options.devices)
+    if options.deterministic:
+        process.configure(options.devices, deterministic=True)
+    else:
+        process.configure(options.devices)
+    if options.distributed:
+        print(hosts.initialize(options.coordinator, options.processes, options.process), flush=True)
+    for convolution in convolutions(asked.config):
+        resolve(convolution)
+
+
+def _open(study: Study, asked: Asked, arguments: list[str]) -> Record:
+    options, directory = asked.options, directory_of(study, asked)
+    return Record.open(
+        directory,
+        asked.config,
+        resume=options.resume,
+        overwrite=options.overwrite or (not options.resume and _earlier_look(study, directory)),
+        command=["python", "launch.py", *arguments],
+        source=study.folder,
+    )
+
+
+def _require_devices(devices: int | None) -> None:
+    """The environment is the user's: what it says is never overruled, and never in silence."""
+    said = re.search(
+        r"--xla_force_host_platform_device_count=(\d+)", os.environ.get("XLA_FLAGS", "")
+    )
+    if devices is not None and said is not None and int(said[1]) != devices:
+        raise ValueError(
+            f"--devices is {devices}, but XLA_FLAGS asks for {said[1]} virtual devices: take one "
+            "of them away."
+        )
+
+
+def _earlier_look(study: Study, directory: Path) -> bool:
+    """Whether the directory holds a run of this experiment, whose runs are looks."""
+    file = directory / "environment.json"
+    if not study.is_look or not file.is_file():
+        return False
+    return shlex.split(read_json(file).get("command", ""))[2:3] == [study.name]

@@ -1,0 +1,129 @@
+"""Runs as processes of this machine, several at a time, stopped together."""
+
+import concurrent.futures
+import dataclasses
+import os
+import queue
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnnjax.launch.sweep import Point
+from cnnjax.train.stops import Terminated, ending_at_once
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A run that ended with another exit code than 0."""
+
+    point: Point
+    code: int
+    """Of a run that a signal ended: 128 and the signal's number."""
+    log: Path
+    last_line: str
+    """The last line of its log that holds words."""
+
+
+def run_points(points: Sequence[Point], workers: int, door: str) -> list[Failure]:
+    """Run each point with `python DOOR ...`, so many at a time; returns those that failed.
+
+    Each writes its log beside its directory while it runs, and it is `log.txt` there afterwards.
+    The GPUs of the machine are dealt out to the workers. Ctrl-C and SIGTERM send SIGTERM to every
+    run, so that it saves, and wait for it.
+
+    Raises:
+      ValueError: more workers than GPUs.
+      KeyboardInterrupt: Ctrl-C, after every run has ended.
+      Terminated: SIGTERM, after every run has ended.
+    """
+    shares: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    for share in _shares(workers, visible_gpus()):
+        shares.put(share)
+    running: set[subprocess.Popen] = set()
+    stopping = False
+
+    def one(point: Point) -> Failure | None:
+        if stopping:
+            return None
+        share = shares.get()
+        log = point.directory.with_name(f"{point.directory.name}.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        kept = point.directory / "log.txt"
+        if kept.exists():
+            kept.replace(log)
+        print(f"Started: {point.directory}", flush=True)
+        with open(log, "ab") as file:
+            process = subprocess.Popen(
+                [sys.executable, door, *point.words],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=_environment(share),
+                # Ctrl-C reaches this process alone, which then stops the runs in its own way.
+                start_new_session=True,
+            )
+        running.add(process)
+        if stopping:  # since the look at the top
+            process.terminate()
+        code = _exit_code(process.wait())
+        running.discard(process)
+        shares.put(share)
+        if point.directory.is_dir():
+            log = log.replace(kept)
+        print(f"{'Finished' if code == 0 else f'Ended with code {code}'}: {point.directory}")
+        return None if code == 0 else Failure(point, code, log, last_line(log))
+
+    with ending_at_once(), concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(one, point) for point in points]
+        try:
+            ended = [future.result() for future in futures]
+        except (KeyboardInterrupt, Terminated):
+            stopping = True
+            for process in list(running):
+                process.terminate()
+            concurrent.futures.wait(futures)
+            raise
+    return [failure for failure in ended if failure is not None]
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that holds a letter, without the frame that help is printed in."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = [line.strip(" │\t") for line in lines if any(map(str.isalpha, line))]
+    return said[-1] if said else "(it said nothing)"
+
+
+def visible_gpus() -> list[str]:
+    """The NVIDIA GPUs that a process started here sees, found without jax."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name for name in chosen.split(",") if name.strip()]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+    return [str(index) for index in range(sum(line.startswith("GPU ") for line in lines))]
+
+
+def _shares(workers: int, gpus: list[str]) -> list[str | None]:
+    """CUDA_VISIBLE_DEVICES of each worker; None leaves it as it is, on a machine without GPUs."""
+    if not gpus:
+        return [None] * workers
+    if workers > len(gpus):
+        raise ValueError(
+            f"--workers is {workers}, but there are {len(gpus)} GPUs: give at most one to each."
+        )
+    return [",".join(gpus[worker::workers]) for worker in range(workers)]
+
+
+def _exit_code(returned: int) -> int:
+    return returned if returned >= 0 else 128 - returned
+
+
+def _environment(share: str | None) -> dict[str, str]:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if share is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = share
+    return environment

@@ -1,0 +1,116 @@
+"""Group convolutions: layers whose features turn with the image, after Cohen and Welling."""
+
+from collections.abc import Sequence
+
+import jax
+from flax import linen as nn
+from flax.linen.dtypes import promote_dtype
+
+from cnnjax.layers.conv import ConvolutionLayer, add_bias
+from cnnjax.ops.group_conv import group_conv, group_pool, lifting_conv
+from cnnjax.ops.window import per_axis
+
+
+class GroupLayer(ConvolutionLayer):
+    """What both kinds of group convolution share: two spatial axes, alike, which turn."""
+
+    def axes(self, x: jax.Array) -> int:
+        """Two spatial axes."""
+        del x
+        return 2
+
+    def arguments(self, x: jax.Array) -> dict:
+        """The keyword arguments of the operators, checked for images `[..., height, width, in]`."""
+        for name in ("input_dilation", "feature_group_count"):
+            if getattr(self, name) != 1:
+                raise ValueError(
+                    f"{type(self).__name__} takes no {name}, got {getattr(self, name)!r}."
+                )
+        taps = per_axis("kernel_size", self.kernel_size, 2)
+        if taps[0] != taps[1]:
+            raise ValueError(
+                f"{type(self).__name__} turns its kernel, so kernel_size must be the same on both "
+                f"axes, got {self.kernel_size!r}."
+            )
+        return {
+            "strides": self.strides,
+            "padding": self.padding,
+            "kernel_dilation": self.kernel_dilation,
+            "precision": self.precision,
+        }
+
+    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
+        """Every shift by `strides`, under circular padding."""
+        return self.lattice_of_tile(space, 1)
+
+
+class LiftingConv(GroupLayer):
+    """First layer of a group network: image to regular features, one copy a turn (and flip).
+
+        z[p, g, o] = bias[o] + sum over a, c of x[p strides + a, c] kernel[g^-1 a, c, o]
+
+    Parameters: kernel `[taps, taps, in, features]`, bias `[features]`, shared by the group.
+    Symmetry: quarter turns (and flips) of x turn the output and permute its group axis, exactly on
+    axes where `cnnjax.ops.turns_exactly` holds: at stride 1 every size, for an odd window; 'SAME'
+    at stride 2 odd sizes only. Circular shifts as for `Conv`.
+    Batch normalisation: `nn.BatchNorm` as it is, one mean and deviation a channel over the group.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 10.
+    """
+
+    group: int = 4
+    """Elements of the group: 4, quarter turns (p4); 8, and flips (p4m)."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[*leading, height, width, in]` to `[*leading, *out, group, features]`."""
+        arguments = self.arguments(x)
+        kernel = self.param("kernel", self.kernel_init, self.one_kernel(x), self.param_dtype)
+        x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
+        return add_bias(lifting_conv(x, kernel, group=self.group, **arguments), bias)
+
+
+class GroupConv(GroupLayer):
+    """Convolution over positions and group, from regular features to regular features.
+
+        z[p, g, o] = bias[o]
+                     + sum over a, h, c of x[p strides + a, h, c] kernel[g^-1 a, g^-1 h, c, o]
+
+    The group, quarter turns (p4) or with flips (p4m), is that of the input.
+    Parameters: kernel `[taps, taps, group, in, features]`, whose fan-in counts the group's
+    elements, and bias `[features]`, shared by the group.
+    Symmetry: turned (and mirrored) regular features give those of the output, exactly on axes where
+    `cnnjax.ops.turns_exactly` holds, see `LiftingConv`. Circular shifts as for `Conv`.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 11.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[*leading, height, width, group, in]` to `[*leading, *out, group, features]`."""
+        if x.ndim < 4:
+            raise ValueError(
+                f"GroupConv needs x [*leading, height, width, group, channels], got shape "
+                f"{x.shape}; LiftingConv makes it from an image."
+            )
+        images = x[..., 0, :]  # for its shape
+        arguments = self.arguments(images)
+        taps, _, *channels = self.one_kernel(images)
+        shape = (taps, taps, x.shape[-2], *channels)
+        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
+        x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
+        return add_bias(group_conv(x, kernel, **arguments), bias)
+
+
+class GroupPool(nn.Module):
+    """Pooling over the group: `[..., group, channels]` to `[..., channels]`.
+
+    Symmetry: the output turns as an image does; after pooling over all positions too, it is
+    invariant.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 6.3.
+    """
+
+    reduction: str = "max"
+    """'max' or 'mean'."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Reduce the group axis, the last but one."""
+        return group_pool(x, self.reduction)

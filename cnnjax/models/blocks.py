@@ -1,0 +1,51 @@
+"""What the classic networks share: their convolution unless told otherwise, and batch norm."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+from flax import linen as nn
+
+from cnnjax.layers import Conv
+
+Convolution = Callable[..., nn.Module]
+"""Constructor of a layer, called with `features, kernel_size, strides, padding, name`; by networks
+with batch normalisation with `use_bias=False` as well."""
+
+he_conv = functools.partial(Conv, kernel_init=nn.initializers.he_normal())
+"""Standard convolution that begins as in He et al., Delving deep into rectifiers, 2015, eq. 10."""
+
+
+def batch_norm(name: str, train: bool, axis_name: str | None) -> nn.BatchNorm:
+    """Batch normalisation over the batch of all devices in training, by running means otherwise.
+
+    Args:
+      name: of the module.
+      train: whether to use, and to collect, the statistics of this batch.
+      axis_name: of the axis of devices in training; None: each device by itself.
+    """
+    return nn.BatchNorm(
+        use_running_average=not train, axis_name=axis_name if train else None, momentum=0.9,
+        epsilon=1e-5, name=name,
+    )  # fmt: skip
+
+
+def unbiased(
+    conv: Convolution, x: jax.Array, features: int, taps: int, name: str, stride: int = 1
+) -> jax.Array:
+    """A square convolution without bias, as stands below batch normalisation; it keeps the size, or
+    with a stride halves it."""
+    layer = conv(
+        features=features,
+        kernel_size=(taps, taps),
+        strides=(stride, stride),
+        padding=taps // 2,
+        use_bias=False,
+        name=name,
+    )
+    return layer(x)
+
+
+def flatten(x: jax.Array) -> jax.Array:
+    """`[batch, ...]` to `[batch, entries]`."""
+    return x.reshape(x.shape[0], -1)

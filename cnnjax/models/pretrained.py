@@ -1,0 +1,193 @@
+"""Weights that were trained elsewhere: files of torchvision's naming, read into our networks."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from cnnjax.models.alexnet import AlexNet
+from cnnjax.models.densenet import DenseNet
+from cnnjax.models.resnet import ResNet
+from cnnjax.models.vgg import VGG
+
+Weights = Mapping[str, np.ndarray]
+
+_DTYPES = {
+    "F64": np.float64,
+    "F32": np.float32,
+    "F16": np.float16,
+    "BF16": jnp.bfloat16,
+    "I64": np.int64,
+    "I32": np.int32,
+    "U8": np.uint8,
+    "BOOL": np.bool_,
+}
+_LEAVES = {
+    ("params", "kernel"): "weight",
+    ("params", "scale"): "weight",
+    ("params", "bias"): "bias",
+    ("batch_stats", "mean"): "running_mean",
+    ("batch_stats", "var"): "running_var",
+}
+_ALEXNET = {
+    "conv1": "features.0",
+    "conv2": "features.3",
+    "conv3": "features.6",
+    "conv4": "features.8",
+    "conv5": "features.10",
+    "fc6": "classifier.1",
+    "fc7": "classifier.4",
+    "fc8": "classifier.6",
+}
+
+
+def load_pretrained(
+    model: nn.Module, file: str | Path, image_shape: Sequence[int] | None = None
+) -> dict[str, Any]:
+    """Variables of a network from a file of torchvision's names, whose logits it then gives.
+
+    Images are to be standardised as the weights were trained: for torchvision's, RGB in 0 to 1 less
+    (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225).
+
+    Args:
+      model: ResNet, DenseNet, VGG or AlexNetOneTower, of standard convolutions.
+      file: `.safetensors` or `.npz`.
+      image_shape: height, width and channels; those of the published network unless given.
+
+    Returns:
+      'params', and 'batch_stats' where the network has them, in float32.
+
+    Raises:
+      ValueError: the network has no such names, or the file lacks an array, has one of another
+        shape, or one more than the network.
+    """
+    weights = {
+        _current_name(name): array
+        for name, array in read_weights(file).items()
+        if not name.endswith("num_batches_tracked")
+    }
+    shape = tuple(image_shape or getattr(model, "image_shape", (224, 224, 3)))
+    x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), x)
+    their_module = _module_names(model)
+    used = set()
+
+    def found(path: tuple, leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        collection, *modules, kind = (entry.key for entry in path)
+        name = f"{their_module(modules)}.{_LEAVES[collection, kind]}"
+        if name not in weights:
+            raise ValueError(f"{file} lacks {name!r}, of shape {leaf.shape} here.")
+        used.add(name)
+        channels = model.features[-1] if modules == ["fc6"] else None
+        array = _our_layout(weights[name], channels)
+        if array.shape != leaf.shape:
+            raise ValueError(
+                f"{name!r} of {file} has shape {weights[name].shape}, which is {array.shape} here, "
+                f"but the network needs {leaf.shape}."
+            )
+        return jnp.asarray(array, jnp.float32)
+
+    loaded = jax.tree_util.tree_map_with_path(found, dict(variables))
+    if len(used) < len(weights):
+        raise ValueError(f"The network has no place for {sorted(set(weights) - used)} of {file}.")
+    return loaded
+
+
+def read_weights(file: str | Path) -> dict[str, np.ndarray]:
+    """Arrays by name from a `.safetensors` or `.npz` file; neither can run code.
+
+    Raises:
+      ValueError: another kind of file, or one that is not what its name says.
+    """
+    file = Path(file)
+    if file.suffix == ".npz":
+        with np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    if file.suffix == ".safetensors":
+        return read_safetensors(file)
+    raise ValueError(f"Weights are read from .safetensors and .npz files, got {str(file)!r}.")
+
+
+def read_safetensors(file: str | Path) -> dict[str, np.ndarray]:
+    """Arrays by name: eight bytes of length, a header in JSON, then the numbers, little-endian.
+
+    Raises:
+      ValueError: a file that ends too early, or a type of numbers that is unknown.
+    """
+    data = Path(file).read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 + length or length < 2:
+        raise ValueError(f"{file} is no safetensors file: it ends within its header.")
+    header = json.loads(data[8 : 8 + length])
+    header.pop("__metadata__", None)
+    arrays = {}
+    for name, entry in header.items():
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        if entry["dtype"] not in _DTYPES:
+            raise ValueError(f"{name!r} of {file} has the unknown type {entry['dtype']!r}.")
+        dtype = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
+        if end > len(data) or end - begin != math.prod(entry["shape"]) * dtype.itemsize:
+            raise ValueError(f"{file} is damaged: {name!r} does not fill its place.")
+        arrays[name] = np.frombuffer(data[begin:end], dtype).reshape(entry["shape"])
+    return arrays
+
+
+def _module_names(model: nn.Module) -> Callable[[list[str]], str]:
+    """From the names of modules on the way to a weight, torchvision's name of the last."""
+    if isinstance(model, ResNet):
+        parts = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}
+        return lambda modules: ".".join(parts.get(m, m.replace("_", ".")) for m in modules)
+    if isinstance(model, DenseNet):
+        return lambda modules: ".".join(
+            [*(["features"] if modules != ["classifier"] else []), *modules]
+        ).replace("_", ".")
+    if isinstance(model, VGG):
+        names = _vgg_names(model)
+        return lambda modules: names[modules[0]]
+    if isinstance(model, AlexNet) and model.towers == 1 and not model.normalization:
+        return lambda modules: _ALEXNET[modules[0]]
+    raise ValueError(
+        f"Weights of torchvision's naming are for ResNet, DenseNet, VGG and AlexNetOneTower, not "
+        f"for {type(model).__name__}."
+    )
+
+
+def _vgg_names(model: VGG) -> dict[str, str]:
+    """Convolutions stand in a list with their ReLUs, and with the poolings that end the stages."""
+    names, index = {"fc6": "classifier.0", "fc7": "classifier.3", "fc8": "classifier.6"}, 0
+    for stage, depth in enumerate(model.depths, start=1):
+        for number in range(1, depth + 1):
+            names[f"conv{stage}_{number}"] = f"features.{index}"
+            index += 2
+        index += 1
+    return names
+
+
+def _current_name(name: str) -> str:
+    """The layers of a dense block have `norm1` where torchvision's older files have `norm.1`."""
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", name)
+
+
+def _our_layout(array: np.ndarray, channels: int | None) -> np.ndarray:
+    """Inputs before outputs, and window or space before channels.
+
+    Args:
+      array: `[out, in, *window]`, `[out, in]`, or a vector.
+      channels: of the square volume `[channels, height, width]` that a dense layer reads flattened;
+        None where it reads a vector.
+    """
+    if array.ndim == 4:
+        return array.transpose(2, 3, 1, 0)
+    if array.ndim == 2 and channels:
+        side = math.isqrt(array.shape[1] // channels)
+        if channels * side * side == array.shape[1]:
+            volume = array.reshape(array.shape[0], channels, side, side)
+            return volume.transpose(2, 3, 1, 0).reshape(-1, array.shape[0])
+    return array.T

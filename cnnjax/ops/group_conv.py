@@ -1,0 +1,188 @@
+"""Group convolutions over quarter turns (p4), and over quarter turns and mirrorings (p4m).
+
+The group is given by its number of elements, 4 or 8. Element `k + 4 m` mirrors left-right if m is
+1, then makes k quarter turns, counter-clockwise as seen on a screen: r^k s^m. An element h acts on
+a regular feature map by `(h f)[p, g] = f[h^-1 p, h^-1 g]`.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from cnnjax.ops import geometry
+from cnnjax.ops.conv import Sizes, conv
+
+QUARTER_TURNS, QUARTER_TURNS_AND_FLIPS = 4, 8
+"""The groups p4 and p4m, by their number of elements."""
+
+
+def lifting_conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    group: int = QUARTER_TURNS,
+    strides: Sizes = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: Sizes = 1,
+    precision: lax.PrecisionLike = None,
+) -> jax.Array:
+    """Convolve an image with all rotated (and mirrored) copies of one kernel.
+
+        z[p, g, o] = sum over a, c of x[p strides + a, c] kernel[g^-1 a, c, o]
+
+    where g turns the window about its centre. Computed as one convolution with |G| times the
+    features.
+    Symmetry: `z(h x)[p, g] = z(x)[h^-1 p, h^-1 g]` for all h of the group where `turns_exactly`
+    holds on both axes; shifts as for `conv`.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 10.
+
+    Args:
+      x: `[*leading, height, width, in]`.
+      kernel: `[taps, taps, in, out]`.
+      group: 4, quarter turns; 8, flips too.
+      strides: one int, or the same for both axes.
+      padding: as for `conv`.
+      kernel_dilation: one int, or the same for both axes.
+      precision: as for `conv`.
+
+    Returns:
+      `[*leading, out_height, out_width, group, out]`.
+
+    Raises:
+      ValueError: another group, a kernel, strides or dilation that is not square, and as `conv`.
+    """
+    _check(group, kernel, 4, strides, kernel_dilation)
+    copies = [_turned(kernel, element) for element in range(group)]
+    z = conv(
+        x,
+        jnp.concatenate(copies, axis=-1),
+        strides=strides,
+        padding=padding,
+        kernel_dilation=kernel_dilation,
+        precision=precision,
+    )
+    return z.reshape(*z.shape[:-1], group, kernel.shape[-1])
+
+
+def group_conv(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    strides: Sizes = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: Sizes = 1,
+    precision: lax.PrecisionLike = None,
+) -> jax.Array:
+    """Convolve a regular feature map over positions and group with one kernel.
+
+        z[p, g, o] = sum over a, h, c of x[p strides + a, h, c] kernel[g^-1 a, g^-1 h, c, o]
+
+    Computed as one convolution from |G| in to |G| out channels.
+    Symmetry: `z(h x) = h z(x)` where `turns_exactly` holds on both axes; shifts as for `conv`.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 11.
+
+    Args:
+      x: `[*leading, height, width, group, in]`, 4 or 8 elements.
+      kernel: `[taps, taps, group, in, out]`.
+      strides, padding, kernel_dilation, precision: as for `lifting_conv`.
+
+    Returns:
+      `[*leading, out_height, out_width, group, out]`.
+
+    Raises:
+      ValueError: as `lifting_conv`, and x of another group than the kernel.
+    """
+    group = kernel.shape[2] if kernel.ndim == 5 else 0
+    _check(group, kernel, 5, strides, kernel_dilation)
+    if x.ndim < 4 or x.shape[-2:] != kernel.shape[2:4]:
+        raise ValueError(
+            f"group_conv: a kernel of shape {kernel.shape} needs x [*leading, height, width, "
+            f"{group}, {kernel.shape[3]}], got shape {x.shape}."
+        )
+    copies = []
+    for element in range(group):
+        sources = [product(inverse(element), other) for other in range(group)]
+        copies.append(_turned(kernel, element)[:, :, np.array(sources)])
+    wide = jnp.concatenate(copies, axis=-1)
+    z = conv(
+        x.reshape(*x.shape[:-2], -1),
+        wide.reshape(*wide.shape[:2], -1, wide.shape[-1]),
+        strides=strides,
+        padding=padding,
+        kernel_dilation=kernel_dilation,
+        precision=precision,
+    )
+    return z.reshape(*z.shape[:-1], group, kernel.shape[-1])
+
+
+def group_pool(x: jax.Array, reduction: str = "max") -> jax.Array:
+    """Pool a regular feature map over the group: `[..., group, channels]` to `[..., channels]`.
+
+    Symmetry: an element that turned the input turns the output, and leaves its channels alone.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 6.3.
+
+    Raises:
+      ValueError: a reduction other than 'max' and 'mean', or an axis that is no group.
+    """
+    if reduction not in ("max", "mean"):
+        raise ValueError(f"reduction must be 'max' or 'mean', got {reduction!r}.")
+    _check_group(x.shape[-2] if x.ndim > 1 else 0, f"group_pool of x of shape {x.shape}")
+    return x.max(-2) if reduction == "max" else x.mean(-2)
+
+
+def turns_exactly(
+    size: int,
+    window: int,
+    stride: int = 1,
+    padding: str | int | tuple[int, int] = "SAME",
+    kernel_dilation: int = 1,
+) -> bool:
+    """Whether the windows over an axis lie symmetrically, so that a mirrored axis has the same.
+
+    First and last window must be equally far from their ends: `(out - 1) stride + span = size + 2
+    low`. True for odd windows with 'SAME', 'CIRCULAR' or 'REFLECT' at stride 1, and for 'VALID'
+    and 'FULL' at stride 1 always. 'SAME' with stride 2 and an odd window is exact on odd sizes
+    only, so that two such layers are exact on sizes 4 k + 1 and n of them on 2^n k + 1.
+    """
+    low, _ = geometry.padding_pair(size, window, stride, padding, kernel_dilation)
+    positions = geometry.output_size(size, window, stride, padding, kernel_dilation)
+    reach = (positions - 1) * stride + geometry.span(window, kernel_dilation)
+    return reach == size + 2 * low
+
+
+def product(first: int, second: int) -> int:
+    """The element that applies `second`, then `first`: r^k s^m r^l s^n = r^(k ± l) s^(m + n)."""
+    turns, mirrored = first % 4, first // 4
+    sign = -1 if mirrored else 1
+    return (turns + sign * second) % 4 + 4 * ((mirrored + second // 4) % 2)
+
+
+def inverse(element: int) -> int:
+    """The element that undoes this one; a mirroring undoes itself."""
+    return element if element >= 4 else -element % 4
+
+
+def _turned(kernel: jax.Array, element: int) -> jax.Array:
+    """The kernel as an image, turned by an element: `turned[a] = kernel[element^-1 a]`."""
+    if element >= 4:
+        kernel = jnp.flip(kernel, 1)
+    return jnp.rot90(kernel, element % 4)
+
+
+def _check(group: int, kernel: jax.Array, rank: int, strides: Sizes, dilation: Sizes) -> None:
+    shape = kernel.shape
+    names = "[taps, taps, in, out]" if rank == 4 else "[taps, taps, group, in, out]"
+    if len(shape) != rank or shape[0] != shape[1]:
+        raise ValueError(f"a kernel over a group of turns must be {names}, got shape {shape}.")
+    _check_group(group, f"a kernel of shape {shape}")
+    for name, value in (("strides", strides), ("kernel_dilation", dilation)):
+        if isinstance(value, tuple | list) and len(set(value)) > 1:
+            raise ValueError(f"{name} must be the same on both axes, which turn, got {value!r}.")
+
+
+def _check_group(group: int, where: str) -> None:
+    if group not in (QUARTER_TURNS, QUARTER_TURNS_AND_FLIPS):
+        raise ValueError(
+            f"a group has 4 elements (quarter turns) or 8 (and flips), got {group!r} in {where}."
+        )

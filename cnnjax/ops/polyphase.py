@@ -1,0 +1,131 @@
+"""Downsampling that keeps the polyphase component which the content chooses, not the grid.
+
+With strides s an image consists of prod(s) components, `x[i::s]` for each offset i. A stride keeps
+offset 0; what is kept here moves with the image, so that every circular shift is a symmetry.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from cnnjax.ops.blur_pool import spatial_axes
+from cnnjax.ops.conv import Sizes
+from cnnjax.ops.window import per_axis
+
+
+def polyphase_components(x: jax.Array, strides: Sizes = 2) -> jax.Array:
+    """All components: `components[..., k, p, c] = x[..., p strides + offset_k, c]`.
+
+    Source: Vaidyanathan, Multirate systems and filter banks, 1993, section 4.3.
+
+    Args:
+      x: `[*leading, *space, channels]`; all axes but the first and last are spatial, unless
+        `strides` has one int a spatial axis.
+      strides: of the grid; they must divide the sizes.
+
+    Returns:
+      `[*leading, prod(strides), *space / strides, channels]`, offsets in reading order.
+
+    Raises:
+      ValueError: strides that do not divide the axes.
+    """
+    axes = spatial_axes("polyphase_components", x, strides)
+    steps = per_axis("strides", strides, axes)
+    space = x.shape[-axes - 1 : -1]
+    if any(size % step for size, step in zip(space, steps, strict=True)):
+        raise ValueError(f"strides {steps} must divide the sizes of x, got shape {x.shape}.")
+    components = [
+        x[(..., *(slice(start, None, step) for start, step in zip(offset, steps)), slice(None))]
+        for offset in itertools.product(*map(range, steps))
+    ]
+    return jnp.stack(components, axis=x.ndim - axes - 1)
+
+
+def polyphase_component(x: jax.Array, index: jax.Array, strides: Sizes = 2) -> jax.Array:
+    """The component of each image that `index` names, as `adaptive_polyphase` returned it.
+
+    Branches that meet again, such as the two of a residual block, must keep the same component.
+
+    Args:
+      x: `[*leading, *space, channels]`.
+      index: integers `[*leading]`, 0 to prod(strides) - 1.
+      strides: as for `polyphase_components`.
+    """
+    components = polyphase_components(x, strides)
+    axes = spatial_axes("polyphase_component", x, strides)
+    return _chosen(components, index, axes)
+
+
+def adaptive_polyphase(
+    x: jax.Array, *, strides: Sizes = 2, order: float = 2.0
+) -> tuple[jax.Array, jax.Array]:
+    """Keep the polyphase component of largest norm: adaptive polyphase sampling (APS).
+
+        k* = argmax over k of ||components_k||_order,    z = components_{k*}
+
+    Symmetry: every circular shift of x by any number of positions shifts z circularly, exactly,
+    unless two components have equal norms.
+    Source: Chaman & Dokmanic, Truly shift-invariant convolutional neural networks, 2021, eq. 4.
+
+    Args:
+      x: `[*leading, *space, channels]`, as for `polyphase_components`.
+      strides: of the grid; they must divide the sizes.
+      order: of the norm: 1, 2, ... or infinity.
+
+    Returns:
+      z `[*leading, *space / strides, channels]`, and k* `[*leading]`, int32.
+
+    Raises:
+      ValueError: strides that do not divide the axes, or an order below 1.
+    """
+    if not order >= 1:
+        raise ValueError(f"order of the norm must be at least 1, got {order!r}.")
+    components = polyphase_components(x, strides)
+    axes = spatial_axes("adaptive_polyphase", x, strides)
+    magnitudes = jnp.abs(components)
+    over = tuple(range(components.ndim - axes - 1, components.ndim))
+    # The root does not change which is largest; a sum in float32, however x is stored.
+    if math.isinf(order):
+        sizes = magnitudes.max(over)
+    else:
+        sizes = (magnitudes.astype(jnp.promote_types(x.dtype, jnp.float32)) ** order).sum(over)
+    index = jnp.argmax(sizes, axis=-1).astype(jnp.int32)
+    return _chosen(components, index, axes), index
+
+
+def mixed_polyphase(x: jax.Array, weights: jax.Array, *, strides: Sizes = 2) -> jax.Array:
+    """A weighted sum of the components: `z[p] = sum over k of weights[k] components_k[p]`.
+
+    Learnable polyphase sampling with weights that are nearly one-hot while it is trained.
+    Source: Rojas-Gomez, Lim, Schwing, Do, Yeh, Learnable polyphase sampling for shift invariant and
+    equivariant convolutional networks, 2022, section 4.
+
+    Args:
+      x: `[*leading, *space, channels]`.
+      weights: `[*leading, prod(strides)]`.
+      strides: as for `polyphase_components`.
+    """
+    components = polyphase_components(x, strides)
+    axes = spatial_axes("mixed_polyphase", x, strides)
+    if weights.shape != components.shape[: -axes - 1]:
+        raise ValueError(
+            f"mixed_polyphase of x {x.shape} needs weights {components.shape[: -axes - 1]}, one a "
+            f"component, got shape {weights.shape}."
+        )
+    weights = weights.reshape(*weights.shape, *(1,) * (axes + 1)).astype(x.dtype)
+    return (weights * components).sum(-axes - 2)
+
+
+def _chosen(components: jax.Array, index: jax.Array, axes: int) -> jax.Array:
+    """Entry `index` [*leading] of the components [*leading, k, *space, channels]."""
+    leading: Sequence[int] = components.shape[: -axes - 2]
+    if index.shape != tuple(leading):
+        raise ValueError(
+            f"components of shape {components.shape} are chosen by an index {tuple(leading)}, one "
+            f"an image, got shape {index.shape}."
+        )
+    index = index.reshape(*leading, *(1,) * (axes + 2))
+    return jnp.take_along_axis(components, index, axis=-axes - 2).squeeze(-axes - 2)

@@ -1,0 +1,83 @@
+"""The window of a pooling over x: checked, its border written out, its taps read."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from cnnjax.ops import geometry
+from cnnjax.ops.conv import Sizes
+from cnnjax.ops.window import Window, flatten_leading, make_window
+
+WindowShape = int | Sequence[int]
+
+
+def prepare(
+    name: str,
+    x: jax.Array,
+    window_shape: WindowShape,
+    strides: Sizes,
+    padding: geometry.Padding,
+    ceil_mode: bool,
+) -> tuple[jax.Array, tuple[int, ...], Window]:
+    """x with one batch axis, the leading axes that were merged in it, and the window."""
+    axes = len(window_shape) if isinstance(window_shape, Sequence) else x.ndim - 2
+    if not 1 <= axes <= 3 or x.ndim < axes + 1:
+        raise ValueError(
+            f"{name}: a window_shape {window_shape!r} needs x [*leading, *space, channels] with 1 "
+            f"to 3 spatial axes, got {x.shape}."
+        )
+    x, leading = flatten_leading(x, axes)
+    window = make_window(x.shape[1:-1], window_shape, strides=strides, padding=padding)
+    for taps, pair in zip(window.kernel_size, window.padding, strict=True):
+        if max(pair) >= taps:
+            raise ValueError(
+                f"{name}: padding {pair} must be less than the window of {taps}, else a window "
+                f"reads nothing."
+            )
+    return x, leading, _with_last_windows(window) if ceil_mode else window
+
+
+def write_border(x: jax.Array, window: Window, fill: float) -> jax.Array:
+    """Write the border of `[batch, *space, channels]` out."""
+    pairs = [(0, 0), *window.padding, (0, 0)]
+    if window.border != "zero":
+        return jnp.pad(x, pairs, mode="wrap" if window.border == "CIRCULAR" else "reflect")
+    return lax.pad(x, jnp.asarray(fill, x.dtype), [(*pair, 0) for pair in pairs])
+
+
+def along_axis(x: jax.Array, window: Window, axis: int) -> list[jax.Array]:
+    """For each tap on one spatial axis, what it reads of a padded x."""
+    stride, reach = window.strides[axis], (window.out_space[axis] - 1) * window.strides[axis] + 1
+    taps = range(window.kernel_size[axis])
+    return [lax.slice_in_dim(x, tap, tap + reach, stride, axis + 1) for tap in taps]
+
+
+def entries_in_each_window(window: Window) -> np.ndarray:
+    """How many entries of x each window reads: `[*out_space]`."""
+    counts = []
+    each = zip(
+        window.space, window.kernel_size, window.strides, window.padding, window.out_space,
+        strict=True,
+    )  # fmt: skip
+    for size, taps, stride, (low, _), positions in each:
+        start = np.arange(positions) * stride - low
+        counts.append(np.minimum(start + taps, size) - np.maximum(start, 0))
+    return functools.reduce(np.multiply.outer, counts)
+
+
+def _with_last_windows(window: Window) -> Window:
+    """Pad above until the last window that begins on the input fits."""
+    padding, out_space = [], []
+    each = zip(window.space, window.kernel_size, window.strides, window.padding, strict=True)
+    for size, taps, stride, (low, high) in each:
+        windows = -(-(size + low + high - taps) // stride) + 1
+        if (windows - 1) * stride >= size + low:
+            windows -= 1
+        padding.append((low, max(high, (windows - 1) * stride + taps - size - low)))
+        out_space.append(windows)
+    return dataclasses.replace(window, padding=tuple(padding), out_space=tuple(out_space))

@@ -1,0 +1,84 @@
+"""What are the volumes, parameters, multiply-adds and receptive field of every layer of a network?
+
+Nothing is computed: the network is traced, so that the largest takes seconds on any machine.
+
+    python launch.py architecture VGG16
+    python launch.py architecture ResNet50 --conv tiled --conv.tile 2
+    python launch.py architecture my_package.my_module:Network --image-shape 64 64 1
+    python launch.py architecture smoke                                     LeNet-5, a few seconds
+
+Expected: VGG16 has 138,357,544 parameters and 15.5 thousand million multiply-adds an image, nine
+tenths of the former in three fully connected layers, nearly all of the latter in the convolutions;
+its last pooling sees 212 pixels.
+"""
+
+import dataclasses
+from typing import Annotated, Any
+
+import tyro
+
+from cnnjax.layers.choice import Convolution
+
+OVERWRITE = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Which network, built of what, for which images."""
+
+    model: Annotated[str, tyro.conf.Positional] = "VGG16"
+    """A network of cnnjax.models, or package.module:Class."""
+    conv: tuple[Convolution, ...] = ()
+    """One convolution in the place of the network's own, by name or import path."""
+    image_shape: tuple[int, ...] = ()
+    """Height, width and channels; without it those the network was published for, or 224 224 3."""
+
+    def __post_init__(self):
+        if len(self.conv) > 1:
+            raise ValueError(f"A network has one convolution, got {[str(c) for c in self.conv]}.")
+        if self.image_shape and (len(self.image_shape) < 2 or min(self.image_shape) < 1):
+            raise ValueError(
+                f"image_shape must be sizes of space and channels, each at least 1, got "
+                f"{self.image_shape}."
+            )
+
+
+PRESETS = {"smoke": Config(model="LeNet5")}
+
+
+def run(config: Config, record: Any) -> None:
+    """Trace the network, and print and draw its layers."""
+    from cnnjax.report.architecture import text, write_report
+    from cnnjax.report.configuration import InputError
+    from cnnjax.study.architecture import layers_of
+
+    try:
+        model = _model(config)
+        shape = config.image_shape or getattr(model, "image_shape", (224, 224, 3))
+        layers = [dataclasses.asdict(layer) for layer in layers_of(model, shape)]
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    results = record.results(
+        {
+            "model": config.model,
+            "conv": [str(convolution) for convolution in config.conv],
+            "image_shape": shape,
+            "parameters": sum(layer["parameters"] for layer in layers),
+            "multiply_adds": sum(layer["multiply_adds"] for layer in layers),
+            "layers": layers,
+        }
+    )
+    print(text(results), flush=True)
+    write_report(results, record)
+
+
+def _model(config: Config) -> Any:
+    """The network; what it must be told and is not: 10 classes, standard convolution."""
+    from cnnjax.layers.choice import resolve
+    from cnnjax.models.choice import model_arguments, resolve_model
+
+    needs = model_arguments(config.model)
+    arguments: dict[str, Any] = {"classes": 10} if needs.get("classes") else {}
+    if config.conv or needs.get("conv"):
+        arguments["conv"] = resolve((*config.conv, Convolution("standard"))[0])
+    return resolve_model(config.model, **arguments)

@@ -1,0 +1,244 @@
+"""How runs end: what each exit code means, what is said, and what is left."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cnnjax import hosts, process
+from cnnjax.launch.main import main
+
+STUDY = '''"""How does it end?"""
+
+import dataclasses
+import errno
+import os
+import signal
+from typing import Annotated
+
+import tyro
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The study."""
+
+    ending: Annotated[str, tyro.conf.Positional] = "well"
+    """How it ends."""
+    size: int = 1
+    """Pixels."""
+
+
+PRESETS = {"small": Config(size=0)}
+OVERWRITE = False
+
+
+def run(config, record):
+    from cnnjax.train import stops
+
+    if config.ending == "at once":
+        os.kill(os.getpid(), signal.SIGTERM)
+    record.metrics(1, loss=1.0)
+    if config.ending == "terminated":
+        os.kill(os.getpid(), signal.SIGTERM)
+    if config.ending == "diverged":
+        raise stops.Diverged("The loss is nan at step 7.")
+    if config.ending == "overflow":
+        raise FloatingPointError("not of training")
+    if config.ending == "full":
+        raise OSError(errno.ENOSPC, "No space left on device", "/x")
+    if config.ending == "denied":
+        raise PermissionError(errno.EACCES, "Permission denied", "/x")
+    record.results({"ending": config.ending, "size": config.size})
+'''
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """`launch.py ended ...` in this process: exit code, stdout, stderr."""
+    (tmp_path / "experiments").mkdir()
+    file = tmp_path / "experiments" / "ended.py"
+    file.write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(process, "configure", lambda *_, **__: None)
+
+    def call(*words, name="ended"):
+        try:
+            code = main([name, *words], file.parent)
+        except SystemExit as left:
+            code = left.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    call.file = file
+    return call
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("ending", "code", "said"),
+    [
+        ("well", 0, ""),
+        ("diverged", 3, "launch.py: The loss is nan at step 7.\n"),
+        ("terminated", 143, "launch.py: Terminated; --resume continues w.\n"),
+        ("full", 1, "launch.py: The disk is full; --resume continues w.\n"),
+    ],
+)
+def test_each_ending_has_a_code_and_one_sentence(call, ending, code, said):
+    found, _, complaint = call(ending, "--workdir", "w")
+    assert (found, complaint) == (code, said)
+    assert Path("w/done").exists() == (code == 0)
+    assert Path("w/metrics.jsonl").exists()
+
+
+@pytest.mark.fast
+def test_a_run_that_recorded_nothing_leaves_nothing(call):
+    assert call("at once", "--workdir", "w") == (143, "Running in w\n", "launch.py: Terminated.\n")
+    assert not Path("w").exists()
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("ending", "error"), [("overflow", FloatingPointError), ("denied", OSError)]
+)
+def test_what_nobody_expected_keeps_its_traceback(call, ending, error):
+    with pytest.raises(error):
+        call(ending, "--workdir", "w")
+
+
+@pytest.mark.fast
+def test_a_directory_where_another_process_works_is_refused(call):
+    Path("w").mkdir()
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import fcntl, os, sys\n"
+            "fcntl.flock(os.open('w', os.O_RDONLY), fcntl.LOCK_EX)\n"
+            "print('held', flush=True)\nsys.stdin.read()\n",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout.readline() == b"held\n"
+    code, printed, complaint = call("--workdir", "w")
+    assert (code, printed) == (2, "")
+    assert complaint.startswith("launch.py: Another process is at work in w; ")
+    assert complaint.count("\n") == 1
+    holder.communicate()
+    assert call("--workdir", "w")[0] == 0
+    assert call("--workdir", "w", "--overwrite")[0] == 0  # released at the end of a run
+
+
+# Looks, and the value that stands without its name
+
+
+@pytest.mark.fast
+def test_the_first_word_is_a_preset_or_else_the_value_that_stands_alone(call):
+    code, printed, _ = call("anything:Here", "--size", "5")
+    assert code == 0
+    directory = Path(printed.splitlines()[-1])
+    assert directory.name.startswith("anything_Here-")
+    assert '"ending": "anything:Here"' in (directory / "results.json").read_text()
+    small = Path(call("small")[1].splitlines()[-1])
+    assert small.name.startswith("small-")
+    assert '"ending": "well", "size": 0' in (small / "results.json").read_text()
+    both = Path(call("small", "other")[1].splitlines()[-1])
+    assert '"ending": "other", "size": 0' in (both / "results.json").read_text()
+
+
+@pytest.mark.fast
+def test_a_look_replaces_the_one_before_but_never_a_study(call):
+    assert call("--workdir", "w")[0] == 0
+    assert call("--workdir", "w")[0] == 2
+    call.file.write_text(STUDY.replace("OVERWRITE = False", "OVERWRITE = True"))
+    Path("w/done").write_text("earlier")
+    assert call("--workdir", "w")[0] == 0
+    assert Path("w/done").read_text() != "earlier"
+    call.file.rename(call.file.with_name("other.py"))
+    code, _, complaint = call("--workdir", "w", name="other")
+    assert code == 2
+    assert complaint.startswith("launch.py: A finished run is in w; ")
+
+
+# Processes that train together
+
+
+@pytest.mark.fast
+def test_the_other_processes_are_joined_before_the_run_and_named(call, monkeypatch):
+    asked = []
+
+    def initialize(*address):
+        asked.append(address)
+        return "Process 0 of 1."
+
+    monkeypatch.setattr(hosts, "initialize", initialize)
+    address = ["--coordinator", "here:1", "--processes", "2", "--process", "0"]
+    assert call("--workdir", "w", "--distributed", *address)[1].startswith("Process 0 of 1.\nRunn")
+    assert call("--workdir", "v", "--distributed")[0] == 0
+    assert call("--workdir", "u")[0] == 0
+    assert asked == [("here:1", 2, 0), (None, None, None)]
+
+
+@pytest.mark.fast
+def test_a_refusal_of_process_0_is_one_sentence_on_the_others_too(call, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("The first process stopped: A finished run is in w.")
+
+    monkeypatch.setattr(hosts, "initialize", lambda *_: "Process 1 of 2.")
+    monkeypatch.setattr(hosts, "agree", refuse)
+    code, _, complaint = call("--workdir", "w", "--distributed")
+    assert (code, complaint.count("\n")) == (2, 1)
+    with pytest.raises(RuntimeError):
+        call("--workdir", "w")
+
+
+@pytest.mark.fast
+def test_determinism_is_asked_for_before_the_run(call, monkeypatch):
+    asked = []
+    monkeypatch.setattr(process, "configure", lambda *_, **settings: asked.append(settings))
+    assert call("--workdir", "w", "--deterministic")[0] == 0
+    assert call("--workdir", "v")[0] == 0
+    assert asked == [{"deterministic": True}, {}]
+
+
+# Checking a convolution
+
+
+def test_check_prints_the_verdict_and_its_code(call, monkeypatch):
+    import cnnjax.testing
+    from cnnjax.layers import Conv
+
+    made = []
+
+    def check_variant(layer):
+        made.append((layer.func, layer.keywords))
+        return type("Verdict", (), {"text": "as it should be", "passed": len(made) == 1})
+
+    monkeypatch.setattr(cnnjax.testing, "check_variant", check_variant)
+    assert call("standard", "--conv.use_bias", "False", name="check") == (
+        0,
+        "as it should be\n",
+        "",
+    )
+    assert call("cnnjax.layers:Conv", name="check")[0] == 1
+    assert made == [(Conv, {"use_bias": False}), (Conv, {})]
+    assert "MODULE:CLASS" in call(name="check")[1]
+
+
+def test_a_process_that_is_told_to_end_ends_with_143(call):
+    """The same in a process of its own, where nothing else handles signals."""
+    code = (
+        f"import pathlib, sys\nfrom cnnjax.launch.main import main\n"
+        f"sys.exit(main(['ended', 'terminated', '--workdir', 'w'], "
+        f"pathlib.Path({str(call.file.parent)!r})))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert (done.returncode, done.stderr) == (143, "launch.py: Terminated; --resume continues w.\n")

@@ -1,0 +1,243 @@
+"""Pooling against NumPy loops over windows, and what it promises about gradients."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import ops
+from cnnjax.layers import AveragePool, MaxPool, StochasticPool
+from tests.ops.oracle import Axis, reads
+
+
+def windows_read(x, taps, stride, padding):
+    """For each output position of x [*space, channels]: the entries its window reads."""
+    table = [reads(Axis(size, taps, stride, padding)) for size in x.shape[:-1]]
+    for p in itertools.product(*(range(len(rows)) for rows in table)):
+        indices = itertools.product(*(rows[i] for rows, i in zip(table, p, strict=True)))
+        yield p, [x[index] for index in indices if None not in index]
+
+
+def pooled(summary, x, taps, stride, padding):
+    found = {p: summary(entries) for p, entries in windows_read(x, taps, stride, padding)}
+    out_space = tuple(max(p[axis] for p in found) + 1 for axis in range(x.ndim - 1))
+    z = np.zeros((*out_space, x.shape[-1]))
+    for p, value in found.items():
+        z[p] = value
+    return z
+
+
+CASES = [
+    ((7,), 3, 2, "VALID"),
+    ((7, 6), 3, 2, "SAME"),
+    ((6, 8), 3, 2, "CIRCULAR"),
+    ((6, 5), 3, 1, "REFLECT"),
+    ((5, 4, 6), 2, 2, "SAME"),
+]
+
+
+@pytest.mark.parametrize(("space", "taps", "stride", "padding"), CASES, ids=str)
+@pytest.mark.parametrize(
+    ("pool", "summary"),
+    [(ops.max_pool, lambda e: np.max(e, 0)), (ops.average_pool, lambda e: np.mean(e, 0))],
+    ids=["max", "average"],
+)
+def test_pooling_is_a_loop_over_windows(pool, summary, space, taps, stride, padding):
+    x = np.random.default_rng(0).normal(size=(*space, 2)).astype(np.float32) - 3
+    argument = [padding] * len(space) if isinstance(padding, tuple) else padding
+    z = jax.jit(lambda x: pool(x, taps, strides=stride, padding=argument))(x[None])
+    expected = pooled(summary, x.astype(np.float64), taps, stride, padding)
+    np.testing.assert_allclose(z[0], expected, rtol=1e-6)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(("size", "expected"), [(6, 3), (7, 3), (5, 2), (3, 1)])
+def test_ceil_mode_keeps_the_last_window_that_is_not_full(size, expected):
+    x = jnp.arange(1.0, size + 1).reshape(1, size, 1)
+    z = ops.max_pool(x, 3, strides=2, ceil_mode=True)
+    assert z.shape == (1, expected, 1)
+    assert z[0, -1, 0] == size
+    mean = ops.average_pool(x, 3, strides=2, ceil_mode=True)
+    last = range(2 * expected - 1, size + 1)
+    assert mean[0, -1, 0] == np.mean(last)
+    if size == 6:
+        assert ops.max_pool(x, 3, strides=2).shape == (1, 2, 1)
+
+
+def test_ceil_mode_leaves_out_a_window_that_begins_in_the_padding():
+    """As in torch: size 4, window 2, stride 3, padding 1 begins windows at -1, 2 and, not kept, 5;
+    size 3 at -1 and 2 only if 2 is on the input."""
+    x = jnp.arange(4.0).reshape(1, 4, 1)
+    z = ops.max_pool(x, (2,), strides=3, padding=1, ceil_mode=True)
+    np.testing.assert_array_equal(z[0, :, 0], [0, 3])
+    z = ops.max_pool(x[:, :2], (2,), strides=3, padding=1, ceil_mode=True)
+    np.testing.assert_array_equal(z[0, :, 0], [0])
+
+
+@pytest.mark.fast
+def test_overlapping_3_2_pooling_of_alexnet():
+    shape = jax.eval_shape(lambda x: ops.max_pool(x, 3, strides=2), jnp.zeros((2, 55, 55, 96)))
+    assert shape.shape == (2, 27, 27, 96)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("padding", ["VALID", "SAME", "CIRCULAR"])
+def test_argmax_is_the_flat_index_of_the_maximum(padding):
+    x = jnp.asarray(np.random.default_rng(1).permutation(2 * 5 * 6 * 3).reshape(2, 5, 6, 3))
+    z, index = ops.max_pool_with_argmax(x, 2, strides=2, padding=padding)
+    np.testing.assert_array_equal(x.reshape(-1)[index], z)
+    np.testing.assert_array_equal(z, ops.max_pool(x, 2, strides=2, padding=padding))
+    if padding == "VALID":
+        b, i, j, c = 1, 1, 2, 2
+        window = np.asarray(x[b, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c])
+        row, column = np.unravel_index(window.argmax(), window.shape)
+        height, width, channels = 5, 6, 3
+        y, across = 2 * i + row, 2 * j + column
+        assert index[b, i, j, c] == ((b * height + y) * width + across) * channels + c
+
+
+@pytest.mark.fast
+def test_of_equal_maxima_the_first_in_reading_order_is_found_and_gets_the_gradient():
+    x = jnp.array([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])[None, ..., None]
+    _, index = ops.max_pool_with_argmax(x, 3)
+    assert index.reshape(()) == 1
+    gradient = jax.grad(lambda x: ops.max_pool(x, 3).sum())(x)
+    np.testing.assert_array_equal(gradient.reshape(-1), [0, 1, 0, 0, 0, 0, 0, 0, 0])
+
+
+def test_max_pooling_agrees_with_xla_and_passes_gradients_to_the_maximum():
+    x = jax.random.normal(jax.random.key(0), (2, 9, 8, 3))
+    weights = jax.random.normal(jax.random.key(1), (2, 4, 3, 3))
+
+    def theirs(x):
+        shape = (1, 3, 3, 1), (1, 2, 2, 1)
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, *shape, "VALID")
+
+    def ours(x):
+        return ops.max_pool(x, 3, strides=2)
+
+    np.testing.assert_array_equal(ours(x), theirs(x))
+    gradients = [jax.grad(lambda x, f=f: (f(x) * weights).sum())(x) for f in (ours, theirs)]
+    np.testing.assert_allclose(*gradients, rtol=1e-6, atol=1e-7)
+    tangent = jax.random.normal(jax.random.key(2), x.shape)
+    _, moved = jax.jvp(ours, (x,), (tangent,))
+    _, back = jax.vjp(ours, x)
+    along, across = (moved * weights).sum(), (tangent * back(weights)[0]).sum()
+    np.testing.assert_allclose(along, across, rtol=1e-4)
+
+
+def test_second_derivatives():
+    """d2/dx2 of sum(max^4)/12 is max^2 at the maxima and zero elsewhere."""
+    x = jnp.array([1.0, 3.0, 2.0, -2.0])[None, :, None]
+    hessian = jax.hessian(lambda x: (ops.max_pool(x, 2, strides=2) ** 4).sum() / 12)(x)
+    np.testing.assert_allclose(hessian.reshape(4, 4), np.diag([0.0, 9.0, 4.0, 0.0]), rtol=1e-6)
+
+
+@pytest.mark.fast
+def test_padding_is_never_the_maximum_but_nan_is():
+    x = -jnp.ones((1, 3, 3, 1))
+    assert (ops.max_pool(x, 3, padding="SAME") == -1).all()
+    assert (ops.max_pool(x.astype(jnp.int32), 3, padding="SAME") == -1).all()
+    for position in range(9):
+        broken = x.reshape(-1).at[position].set(jnp.nan).reshape(x.shape)
+        assert jnp.isnan(ops.max_pool(broken, 3)).all()
+
+
+def test_leading_axes_and_types():
+    x = jax.random.normal(jax.random.key(0), (2, 3, 4, 6, 5), jnp.bfloat16)
+    for pool in (ops.max_pool, ops.average_pool, ops.stochastic_pool):
+        halved = jax.jit(lambda x, pool=pool: pool(x, (2, 2), strides=2))
+        z = halved(x)
+        assert (z.shape, z.dtype) == ((2, 3, 2, 3, 5), jnp.bfloat16)
+        np.testing.assert_array_equal(z[1, 2], halved(x[1, 2]))
+
+
+@pytest.mark.fast
+def test_average_may_count_the_padding():
+    x = jnp.ones((1, 3, 1))
+    with_zeros = ops.average_pool(x, 3, padding="SAME", count_include_pad=True)
+    np.testing.assert_allclose(with_zeros[0, :, 0], [2 / 3, 1, 2 / 3], rtol=1e-6)
+    np.testing.assert_array_equal(ops.average_pool(x, 3, padding="SAME"), x)
+
+
+@pytest.mark.fast
+def test_stochastic_pooling_weights_in_evaluation():
+    """Zeiler & Fergus, figure 1: activations 1.6 and 2.4 in a region of zeros: p = 0.4 and 0.6."""
+    x = jnp.array([[0, 0, 0], [0, 0, 1.6], [0, 0, 2.4]])[None, ..., None]
+    z = ops.stochastic_pool(x, 3)
+    np.testing.assert_allclose(z.reshape(()), 0.4 * 1.6 + 0.6 * 2.4, rtol=1e-6)
+    gradient = jax.grad(lambda x: ops.stochastic_pool(x, 3).sum())(x * 0)
+    assert jnp.isfinite(gradient).all()
+    assert ops.stochastic_pool(x * 0, 3).reshape(()) == 0
+
+
+def test_stochastic_pooling_draws_in_proportion():
+    region = jnp.array([0.0, 1.0, 3.0, 4.0])
+    count = 8000
+    x = jnp.tile(region, count)[None, :, None]
+    draw = jax.jit(lambda x, key: ops.stochastic_pool(x, 4, key=key, strides=4))
+    z = draw(x, jax.random.key(0))
+    drawn = [(z == value).mean() for value in region]
+    # Three standard deviations of a proportion over 8,000 draws are 0.017.
+    np.testing.assert_allclose(drawn, [0, 1 / 8, 3 / 8, 1 / 2], atol=0.017)
+    assert drawn[0] == 0
+    assert not np.array_equal(z, draw(x, jax.random.key(1)))
+    gradient = jax.grad(lambda x: draw(x, jax.random.key(0)).sum())(x)
+    np.testing.assert_array_equal(gradient.reshape(-1, 4).sum(1), np.ones(count))
+    np.testing.assert_array_equal((gradient * x).reshape(-1, 4).sum(1), z.reshape(-1))
+
+
+@pytest.mark.fast
+def test_global_and_cross_channel():
+    x = jax.random.normal(jax.random.key(0), (2, 3, 4, 6))
+    np.testing.assert_allclose(ops.global_average_pool(x), np.mean(x, (1, 2)), rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(ops.global_max_pool(x), np.max(x, (1, 2)))
+    z = ops.cross_channel_max_pool(x, 3)
+    assert z.shape == (2, 3, 4, 2)
+    np.testing.assert_array_equal(z[..., 1], np.max(x[..., 3:6], -1))
+    with pytest.raises(ValueError, match=r"pieces 4 .* got 6"):
+        ops.cross_channel_max_pool(x, 4)
+
+
+def test_a_stride_is_a_pool_by_a_window_of_one():
+    x = jax.random.normal(jax.random.key(0), (2, 8, 6, 3))
+    kernel = jax.random.normal(jax.random.key(1), (3, 3, 3, 4))
+    options = {"strides": 2, "padding": "CIRCULAR"}
+    strided = ops.pool_or_stride(x, kernel, pool=None, **options)
+    by_one = ops.pool_or_stride(x, kernel, window_shape=1, **options)
+    np.testing.assert_allclose(strided, by_one, rtol=1e-5, atol=1e-5)
+    pooled = ops.pool_or_stride(x, kernel, window_shape=3, **options)
+    assert pooled.shape == strided.shape == (2, 4, 3, 4)
+    assert (pooled >= strided - 1e-5).all()
+    assert (pooled > strided + 1e-2).any()
+
+
+@pytest.mark.fast
+def test_wrong_input_is_named():
+    x = jnp.zeros((1, 4, 4, 1))
+    with pytest.raises(ValueError, match=r"window of 5 taps"):
+        ops.max_pool(x, 5)
+    with pytest.raises(ValueError, match=r"padding \(2, 2\) must be less than the window of 2"):
+        ops.max_pool(x, 2, padding=2)
+    with pytest.raises(ValueError, match=r"needs x .* got \(4, 1\)"):
+        ops.max_pool(x[0, 0], (2, 2))
+    with pytest.raises(ValueError, match="'VALID'"):
+        ops.pool_or_stride(x, jnp.zeros((3, 3, 1, 1)), strides=2, padding="VALID")
+
+
+@pytest.mark.fast
+def test_the_modules_are_the_operators():
+    x = jax.random.uniform(jax.random.key(0), (2, 6, 6, 3))
+    for module, pool in ((MaxPool, ops.max_pool), (AveragePool, ops.average_pool)):
+        layer = module(3, strides=2, padding="SAME")
+        assert layer.init(jax.random.key(1), x) == {}
+        np.testing.assert_array_equal(layer.apply({}, x), pool(x, 3, strides=2, padding="SAME"))
+    layer = StochasticPool(2, strides=2)
+    np.testing.assert_array_equal(layer.apply({}, x), ops.stochastic_pool(x, 2, strides=2))
+    drawn, other = (
+        layer.apply({}, x, train=True, rngs={"dropout": jax.random.key(seed)}) for seed in (1, 2)
+    )
+    assert not np.array_equal(drawn, other)
+    assert jnp.isin(drawn, x).all()
