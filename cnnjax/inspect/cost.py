@@ -27,6 +27,29 @@ def parameter_count(parameters) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(parameters))
 
 
+def bytes_moved(function: Callable, *arguments) -> int:
+    """Bytes that a function must at least read and write: its arguments and its outputs, once each.
+
+    What it keeps in between counts as staying in the caches.
+
+    Args:
+      function: anything jax can trace.
+      *arguments: arrays, or `jax.ShapeDtypeStruct`.
+    """
+    outputs = jax.eval_shape(function, *arguments)
+    leaves = jax.tree.leaves((arguments, outputs))
+    return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
+
+
+def arithmetic_intensity(function: Callable, *arguments) -> float:
+    """Multiply-adds for each byte moved: `multiply_adds / bytes_moved`.
+
+    Source: Williams, Waterman, Patterson, Roofline: an insightful visual performance model, 2009
+    (they count a multiply-add as two operations).
+    """
+    return multiply_adds(function, *arguments) / bytes_moved(function, *arguments)
+
+
 def _of_jaxpr(jaxpr: core.Jaxpr) -> int:
     return sum(_of_equation(equation) for equation in jaxpr.eqns)
 

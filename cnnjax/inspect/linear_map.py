@@ -1,0 +1,128 @@
+"""The explicit matrix of a layer, and which of its entries are one and the same parameter."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+UNCONNECTED = -1
+"""Label of an entry that is zero whatever the parameters are."""
+
+_ROUNDING = 1e3
+"""Values that are equal in exact arithmetic differ by less than this many machine epsilons."""
+
+
+def linear_map(
+    function: Callable[[jax.Array], jax.Array], shape: Sequence[int], dtype: Any = jnp.float32
+) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix and offset of an affine function, from its values at zero and at the unit vectors.
+
+        offset = f(0),    matrix[i, j] = f(e_j)[i] - f(0)[i],    f(x) = matrix x + offset
+
+    Of a function that is not affine this is no description: see `affine_error`.
+
+    Args:
+      function: from `[batch, *shape]` to `[batch, *out_shape]`, each example by itself.
+      shape: of one input, `[*space, channels]`.
+      dtype: of the input.
+
+    Returns:
+      The matrix `[outputs, inputs]` and the offset `[outputs]`, both axes flattened as by `ravel`.
+    """
+    size = math.prod(shape)
+    basis = jnp.concatenate([jnp.zeros((1, size), dtype), jnp.eye(size, dtype=dtype)])
+    values = np.asarray(function(basis.reshape(size + 1, *shape))).reshape(size + 1, -1)
+    return (values[1:] - values[0]).T, values[0]
+
+
+def affine_error(
+    function: Callable[[jax.Array], jax.Array], shape: Sequence[int], *, seed: int = 0
+) -> float:
+    """How far a function is from its own linear map, on Gaussian noise.
+
+        ||f(x) - f(0) - M x|| / ||f(x) - f(0)||,    M the matrix of `linear_map`
+
+    Args:
+      function: from `[batch, *shape]` to `[batch, *out_shape]`.
+      shape: of one input, `[*space, channels]`.
+      seed: of the noise.
+
+    Returns:
+      Rounding error for an affine function, of the order of 1 for others.
+    """
+    matrix, offset = linear_map(function, shape)
+    x = np.random.default_rng(seed).normal(size=(4, *shape)).astype(np.float32)
+    actual = np.asarray(function(jnp.asarray(x))).reshape(len(x), -1) - offset
+    expected = x.reshape(len(x), -1) @ matrix.T
+    difference = np.linalg.norm(actual - expected)
+    return float(difference / np.linalg.norm(actual)) if difference else 0.0
+
+
+def sharing_pattern(
+    function: Callable[[jax.Array, Any], jax.Array],
+    parameters: Any,
+    shape: Sequence[int],
+    *,
+    seed: int = 0,
+    draws: int = 4,
+) -> np.ndarray:
+    """Which entries of a layer's matrix are the same function of its parameters.
+
+    Two entries have one label if they are equal, and move by the same amount, whichever way the
+    parameters move: their values and their derivatives in random directions at a random point agree
+    for each of `draws` directions. Nothing is assumed of how the layer is made.
+
+    Args:
+      function: from `[batch, *shape]` and parameters to `[batch, *out_shape]`, affine in the first.
+      parameters: a tree of arrays; only shapes count.
+      shape: of one input, `[*space, channels]`.
+      seed: of the random parameters.
+      draws: random directions.
+
+    Returns:
+      Labels `[outputs, inputs]`: 0, 1, ... in the order in which they first appear, row by row;
+      `UNCONNECTED` where no parameter connects them.
+    """
+    with jax.enable_x64(True):
+        leaves, tree = jax.tree.flatten(parameters)
+        noise = np.random.default_rng(seed)
+
+        def random_parameters():
+            return tree.unflatten([jnp.asarray(noise.normal(size=leaf.shape)) for leaf in leaves])
+
+        size = math.prod(shape)
+        basis = jnp.eye(size, dtype=jnp.float64)
+        x = jnp.concatenate([jnp.zeros((1, size)), basis]).reshape(size + 1, *shape)
+
+        def matrix(parameters):
+            values = function(x, parameters).reshape(size + 1, -1)
+            return (values[1:] - values[:1]).T
+
+        @jax.jit
+        def value_and_derivative(point, direction):
+            return jax.jvp(matrix, (point,), (direction,))
+
+        point = random_parameters()
+        pairs = [value_and_derivative(point, random_parameters()) for _ in range(draws)]
+        prints = np.stack([pairs[0][0], *(derivative for _, derivative in pairs)], -1)
+    largest = max(float(np.abs(prints).max()), 1e-30)
+    tolerance = _ROUNDING * float(jnp.finfo(prints.dtype).eps) * largest
+    connected = (np.abs(prints) > tolerance).any(-1)
+    labels = np.full(connected.shape, UNCONNECTED)
+    labels[connected] = _same_rows(prints[connected], tolerance)
+    return labels
+
+
+def _same_rows(rows: np.ndarray, tolerance: float) -> np.ndarray:
+    """A label for each row, equal for rows that agree in every column to the tolerance."""
+    labels = np.zeros(len(rows), int)
+    for column in rows.T:
+        order = np.lexsort((column, labels))
+        new = np.ones(len(rows), bool)
+        new[1:] = (np.diff(labels[order]) > 0) | (np.diff(column[order]) > tolerance)
+        labels[order] = np.cumsum(new) - 1
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]

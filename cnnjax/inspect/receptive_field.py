@@ -1,0 +1,107 @@
+"""Which part of its input one output of a function can see, and which it does see."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+EFFECTIVE = 1 - 0.9545
+"""Gradients above this part of the largest count for the effective receptive field: those within
+two standard deviations of a Gaussian (Luo et al., 2016, section 3)."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReceptiveField:
+    """What one output position sees of the input."""
+
+    position: tuple[int, ...]
+    """The output position; () for an output without space."""
+    squared_gradient: np.ndarray
+    """`[*space]`: mean of the squared derivative by each input position."""
+
+    @property
+    def support(self) -> np.ndarray:
+        """Booleans `[*space]`: the input positions that the output depends on, the theoretical
+        receptive field."""
+        return self.squared_gradient > 0
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Extent of the theoretical field on each axis, as the shortest stretch of the circle that
+        holds it; taps that lie apart (dilation) count with what is between them."""
+        axes = range(self.support.ndim)
+        return tuple(
+            _extent(np.any(self.support, tuple(other for other in axes if other != axis)))
+            for axis in axes
+        )
+
+    @property
+    def effective_size(self) -> float:
+        """(number of positions with sqrt(squared gradient) > EFFECTIVE largest)^(1 / axes)."""
+        gradient = np.sqrt(self.squared_gradient)
+        count = int((gradient > EFFECTIVE * gradient.max()).sum()) if gradient.any() else 0
+        return count ** (1 / gradient.ndim)
+
+
+def receptive_field(
+    function: Callable[[jax.Array], jax.Array],
+    shape: Sequence[int],
+    *,
+    position: Sequence[int] | None = None,
+    samples: int = 16,
+    seed: int = 0,
+) -> ReceptiveField:
+    """Receptive field of one output position, by gradient, of any function.
+
+        squared_gradient[q] = mean of (d <u, z[position]> / d x[q, c])^2 over x, u and c
+
+    with x and u Gaussian noise. A position that counts for nothing at one x (a ReLU that is off, a
+    maximum elsewhere) is found at another, if there are samples enough; the function's parameters
+    should be random. Average over functions of other parameters for the expectation of the source.
+    Source: Luo, Li, Urtasun, Zemel, Understanding the effective receptive field in deep
+    convolutional neural networks, 2016.
+
+    Args:
+      function: from `[batch, *space, channels]` to `[batch, *out_space, features]` or
+        `[batch, features]`, each example by itself.
+      shape: of one input, `[*space, channels]`.
+      position: of the output; its middle if None.
+      samples: inputs x.
+      seed: of the noise.
+
+    Raises:
+      ValueError: a position that is not in the output.
+    """
+    noise = np.random.default_rng(seed)
+    x = jnp.asarray(noise.normal(size=(samples, *shape)), jnp.float32)
+    output = jax.eval_shape(function, x)
+    out_space = output.shape[1:-1]
+    at = tuple(size // 2 for size in out_space) if position is None else tuple(position)
+    inside = len(at) == len(out_space) and all(
+        0 <= place < size for place, size in zip(at, out_space)
+    )
+    if not inside:
+        raise ValueError(f"position must lie in an output of sizes {tuple(out_space)}, got {at}.")
+
+    u = jnp.asarray(noise.normal(size=(samples, output.shape[-1])), output.dtype)
+
+    @jax.jit
+    def squared_gradient(x):
+        def response(x):
+            return jnp.vdot(u, function(x)[(slice(None), *at)])
+
+        return jnp.mean(jax.grad(response)(x) ** 2, (0, -1))
+
+    return ReceptiveField(at, np.asarray(squared_gradient(x)))
+
+
+def _extent(seen: Any) -> int:
+    """Length of the shortest stretch of a circle that holds every True."""
+    places = np.flatnonzero(seen)
+    if len(places) == 0:
+        return 0
+    gaps = np.diff([*places, places[0] + len(seen)])
+    return int(len(seen) - gaps.max() + 1)

@@ -1,0 +1,222 @@
+"""How an array answers when the image it was computed from is shifted, turned or mirrored."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.spatial import KDTree
+
+from cnnjax.symmetry.equivariance import INDEPENDENT
+from cnnjax.symmetry.transformations import fourier_shift
+
+Act = Callable[[np.ndarray], np.ndarray]
+
+TURNS: dict[str, Act] = {
+    "quarter turn": lambda z: np.rot90(z, 1, (1, 2)),
+    "half turn": lambda z: np.rot90(z, 2, (1, 2)),
+    "left-right flip": lambda z: np.flip(z, 2),
+    "up-down flip": lambda z: np.flip(z, 1),
+}
+"""Turns and flips of `[batch, height, width, ...]`, by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Response:
+    """How arrays answer to each transformation of an image."""
+
+    space: tuple[int, int]
+    """Height and width of the image."""
+    errors: Mapping[str, float]
+    """Relative error of each transformation: 0 kept, sqrt(2) unrelated or of another shape."""
+    reordered: frozenset[str]
+    """Transformations that are kept, but put the channels in another order as well, or move the
+    positions by a whole number where the shift falls between two."""
+    tolerance: float
+    """Largest error that counts as none."""
+
+    def keeps(self, transformation: str) -> bool:
+        """Whether the arrays become what the transformation makes of them."""
+        return self.errors.get(transformation, INDEPENDENT) <= self.tolerance
+
+    @property
+    def lattice(self) -> tuple[int, int]:
+        """Smallest exact circular shift down and to the right; the size: only the zero shift."""
+        height, width = (
+            next((step for step in divisors(size) if self.keeps(shift_name(axis, step))), size)
+            for axis, size in enumerate(self.space)
+        )
+        return height, width
+
+
+def transformations(space: Sequence[int]) -> dict[str, Act]:
+    """All transformations of images of this height and width, by name.
+
+    Circular shifts down and to the right by every proper divisor of the size, of which all exact
+    shifts are multiples; half turn and flips; and, of squares, the quarter turn.
+    """
+    acts: dict[str, Act] = {}
+    for axis, size in enumerate(space):
+        for step in divisors(size):
+            acts[shift_name(axis, step)] = _Shift(axis, step, tuple(space))
+    square = space[0] == space[1]
+    return acts | {name: act for name, act in TURNS.items() if square or name != "quarter turn"}
+
+
+def divisors(size: int) -> list[int]:
+    """The proper divisors of a size, smallest first."""
+    return [step for step in range(1, size) if size % step == 0]
+
+
+def shift_name(axis: int, step: int) -> str:
+    """Name of the circular shift by `step` pixels down (axis 0) or to the right (axis 1)."""
+    return f"shift {('down', 'right')[axis]} by {step}"
+
+
+def responses(
+    run: Callable[[Any], Sequence[Sequence[Any]]],
+    inputs: Any,
+    move: Callable[[str], Any],
+    space: Sequence[int],
+    batch: int,
+    tolerance: float,
+) -> list[Response | None]:
+    """How everything that is computed from images answers to their transformations.
+
+        error = ||f(g x) - g f(x)|| / ||f(x)||, the largest over the arrays of a group
+
+    On arrays `[batch, height, width, ...]` g moves positions; shifts by the same fraction of the
+    size, between positions by Fourier interpolation, or to the position on one side, whichever each
+    image prefers (adaptive downsampling). A turn or flip may also put the channels in another
+    order, and so may anything in arrays without space, `[batch, ...]`: flattened pixels.
+
+    Args:
+      run: from inputs to groups of arrays; those whose first axis is the batch count.
+      inputs: what holds the images.
+      move: from the name of a transformation to the inputs transformed.
+      space: height and width of the images.
+      batch: number of images.
+      tolerance: largest error that counts as none.
+
+    Returns:
+      A response for each group, None where no array of it counts.
+
+    Raises:
+      ValueError: numbers that are not finite.
+    """
+
+    def groups(inputs: Any) -> list[list[np.ndarray]]:
+        return [
+            [_finite(array) for array in group if is_batched(array, batch)] for group in run(inputs)
+        ]
+
+    base = groups(inputs)
+    answers: list[dict[str, tuple[float, bool]]] = [{} for _ in base]
+    for name, act in transformations(space).items():
+        for answer, actual, reference in zip(answers, groups(move(name)), base, strict=True):
+            pairs = zip(actual, reference, strict=True)
+            each = [_error(*pair, name, act, tolerance) for pair in pairs]
+            answer[name] = (
+                max(error for error, _ in each) if each else 0.0,
+                any(reordered for _, reordered in each),
+            )
+    found = []
+    for answer, reference in zip(answers, base, strict=True):
+        errors = {name: error for name, (error, _) in answer.items()}
+        reordered = (name for name, (_, other) in answer.items() if other)
+        kept = frozenset(name for name in reordered if errors[name] <= tolerance)
+        response = Response((space[0], space[1]), errors, kept, tolerance)
+        found.append(response if reference else None)
+    return found
+
+
+def is_batched(array: Any, batch: int) -> bool:
+    """Whether something is an array of real numbers whose first axis is the batch."""
+    if not isinstance(array, jax.Array | np.ndarray) or array.ndim < 2 or len(array) != batch:
+        return False
+    return bool(jnp.issubdtype(array.dtype, jnp.floating))
+
+
+def _finite(array: Any) -> np.ndarray:
+    values = np.asarray(array, np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"an array of shape {array.shape} holds numbers that are not finite.")
+    return values
+
+
+def _error(
+    actual: np.ndarray, reference: np.ndarray, name: str, act: Act, tolerance: float
+) -> tuple[float, bool]:
+    """The error of one array, and whether its channels had to be put in another order."""
+    has_space = reference.ndim >= 4
+    expected = act(reference) if has_space else reference
+    error = _relative(actual, expected)
+    if error > tolerance and (name in TURNS or not has_space):
+        matched = _up_to_order(actual, expected, 3 if has_space else 1)
+        if matched <= tolerance:
+            return matched, True
+    if error > tolerance and has_space and isinstance(act, _Shift):
+        nearest = _each_nearest(actual, act.neighbours(reference))
+        if nearest <= tolerance:
+            return nearest, True
+    return error, False
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shift:
+    """A circular shift of the image, and what it is on arrays of other sizes."""
+
+    axis: int
+    step: int
+    space: tuple[int, ...]
+
+    def __call__(self, z: np.ndarray) -> np.ndarray:
+        whole, rest = divmod(self.step * z.shape[1 + self.axis], self.space[self.axis])
+        if not rest:
+            return np.roll(z, whole, 1 + self.axis)
+        distance = whole + rest / self.space[self.axis]
+        between = [distance * (axis == self.axis) for axis in (0, 1)]
+        flat = jnp.asarray(z.reshape(*z.shape[:3], -1))
+        return np.asarray(fourier_shift(flat, between), np.float64).reshape(z.shape)
+
+    def neighbours(self, z: np.ndarray) -> list[np.ndarray]:
+        """The whole shifts on both sides of one that falls between the positions."""
+        whole, rest = divmod(self.step * z.shape[1 + self.axis], self.space[self.axis])
+        return [np.roll(z, whole + more, 1 + self.axis) for more in (0, 1)] if rest else []
+
+
+def _relative(actual: np.ndarray, expected: np.ndarray) -> float:
+    if actual.shape != expected.shape:
+        return INDEPENDENT
+    difference, size = np.linalg.norm(actual - expected), np.linalg.norm(expected)
+    return float(difference / size) if size else INDEPENDENT * bool(difference)
+
+
+def _each_nearest(actual: np.ndarray, candidates: list[np.ndarray]) -> float:
+    """The largest error of an image, each compared with the most similar candidate."""
+    if not candidates or actual.shape != candidates[0].shape:
+        return INDEPENDENT
+    return max(
+        min(_relative(image, candidate[index]) for candidate in candidates)
+        for index, image in enumerate(actual)
+    )
+
+
+def _up_to_order(actual: np.ndarray, expected: np.ndarray, first: int) -> float:
+    """The error if each channel is compared with the most similar one; both ways round.
+
+    Channels are what lies behind axis `first`. Similar channels are found by a few random sums.
+    """
+    if actual.shape != expected.shape:
+        return INDEPENDENT
+    one, other = (
+        array.reshape(int(np.prod(array.shape[:first])), -1) for array in (actual, expected)
+    )
+    sums = np.random.default_rng(0).normal(size=(len(one), min(4, len(one))))
+    keys, other_keys = one.T @ sums, other.T @ sums
+    return max(
+        _relative(one, other[:, KDTree(other_keys).query(keys)[1]]),
+        _relative(other, one[:, KDTree(keys).query(other_keys)[1]]),
+    )

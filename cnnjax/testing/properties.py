@@ -1,0 +1,310 @@
+"""The properties of a convolution: each a function from a layer to whether it has it, and words."""
+
+import contextlib
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Generator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax.inspect import affine_error, check_gradients
+from cnnjax.layers import Conv
+from cnnjax.symmetry import EXACT, errors_over_shifts, lattice_of_errors, on_lattice
+from cnnjax.testing.subject import SPACES, Subject, output_shape
+
+HALF_PRECISION = 0.03
+"""Relative error of sums of products in bfloat16, whose rounding unit is 2^-8: below 8 of them."""
+
+
+def shapes(subject: Subject) -> tuple[bool, str]:
+    """Output `[batch, *out_space, features]` of a convolution's or transposed convolution's sizes.
+
+    A padding or stride may be refused by a ValueError, the plainest case not.
+    """
+    kind, wrong, refused = subject.sizes
+    took = ", ".join(f"{axes}-D" for axes in subject.dimensions)
+    refusals = f"; refuses {', '.join(refused)}" if refused else ""
+    if not wrong:
+        return True, f"those of a {kind} in {took}, strides 1 and 2{refusals}"
+    return False, f"{wrong[0]}; {len(wrong)} wrong for a {kind} in all{refusals}"
+
+
+def dtypes(subject: Subject) -> tuple[bool, str]:
+    """float32 stays; `dtype` sets the output's and leaves parameters; `param_dtype` sets theirs."""
+    x = subject.input(subject.usual)
+    layer = subject.layer(subject.usual)
+    parameters = subject.parameters(layer, x)
+    z = jax.jit(layer.apply)(parameters, x)
+    wrong, said = [], []
+    if z.dtype != jnp.float32:
+        wrong.append(f"float32 gives {z.dtype}")
+    made = layer
+    if hasattr(layer, "param_dtype"):
+        made = subject.layer(subject.usual, param_dtype=jnp.bfloat16)
+        drawn = jax.eval_shape(made.init, jax.random.key(0), x)
+        if any(leaf.dtype != jnp.bfloat16 for leaf in jax.tree.leaves(drawn)):
+            wrong.append("param_dtype=bfloat16 is not that of all parameters")
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), parameters)
+    outputs = {"bfloat16 input and parameters": jax.jit(made.apply)(half, x.astype(jnp.bfloat16))}
+    if hasattr(layer, "dtype"):
+        made = subject.layer(subject.usual, dtype=jnp.bfloat16)
+        outputs["dtype=bfloat16"] = jax.jit(made.apply)(parameters, x)
+        drawn = jax.eval_shape(made.init, jax.random.key(0), x)
+        if any(leaf.dtype != jnp.float32 for leaf in jax.tree.leaves(drawn)):
+            wrong.append("dtype=bfloat16 changes the parameters' type")
+    for name, output in outputs.items():
+        error = _error(output.astype(jnp.float32), z)
+        if output.dtype != jnp.bfloat16 or not error <= HALF_PRECISION:
+            wrong.append(f"{name} gives {output.dtype}, off by {error:.2g}")
+        said.append(f"{name} off by {error:.1e}")
+    lacks = [name for name in ("dtype", "param_dtype") if not hasattr(layer, name)]
+    said += [f"has no argument {name}" for name in lacks]
+    return not wrong, "; ".join(wrong or ["float32 gives float32", *said])
+
+
+def transforms(subject: Subject) -> tuple[bool, str]:
+    """jit and vmap change nothing; forward and reverse mode agree; every parameter has a gradient.
+
+    <v, J u> = <J^T v, u> for random u and v.
+    """
+    x = subject.input(subject.usual)
+    layer = subject.layer(subject.usual)
+    parameters = subject.parameters(layer, x)
+    z = layer.apply(parameters, x)
+    jitted = _error(jax.jit(layer.apply)(parameters, x), z)
+    stacked = jax.jit(jax.vmap(layer.apply, (None, 0)))(parameters, jnp.stack([x, x[::-1]]))
+    mapped = _error(stacked, jnp.stack([z, z[::-1]]))
+    tangent = jax.tree.map(
+        lambda leaf: jnp.sin(jnp.arange(1.0, 1 + leaf.size)).reshape(leaf.shape), (parameters, x)
+    )
+    moved = jax.jit(lambda *tangent: jax.jvp(layer.apply, (parameters, x), tangent)[1])(*tangent)
+    cotangent = jnp.asarray(np.random.default_rng(3).normal(size=z.shape), z.dtype)
+    gradients = jax.jit(lambda c: jax.vjp(layer.apply, parameters, x)[1](c))(cotangent)
+    products = jax.tree.map(jnp.vdot, gradients, tangent)
+    forward = jnp.vdot(cotangent, moved)
+    size = jnp.linalg.norm(cotangent) * jnp.linalg.norm(moved.ravel())
+    adjoint = float(abs(forward - sum(jax.tree.leaves(products))) / size)
+    still = [
+        jax.tree_util.keystr(path)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(gradients)
+        if not jnp.any(leaf)
+    ]
+    found = f"jit off by {jitted:.1e}, vmap {mapped:.1e}, forward against reverse {adjoint:.1e}"
+    if still:
+        found += f"; no gradient at all for {', '.join(still)} (parameters are [0], x is [1])"
+    return max(jitted, mapped, adjoint) <= EXACT and not still, found
+
+
+def gradients(subject: Subject) -> tuple[bool, str]:
+    """Derivatives by input and parameters are those that finite differences find."""
+    x = subject.input(subject.usual)
+    layer = subject.layer(subject.usual)
+    checked = check_gradients(layer.apply, subject.parameters(layer, x), x)
+    worst = max(checked.errors, key=lambda path: checked.errors[path])
+    return checked.passed, (
+        f"off by at most {checked.errors[worst]:.1e} from finite differences in {checked.dtype} "
+        f"(allowed {checked.tolerance:.0e}), for {worst} (parameters are [0], x is [1])"
+    )
+
+
+def linearity(subject: Subject) -> tuple[bool, str]:
+    """The layer is its own explicit matrix and offset, or says by `is_linear = False` why not."""
+    layer, x = subject.layer(subject.usual), subject.input(subject.usual)
+    apply = functools.partial(layer.apply, subject.parameters(layer, x))
+    error = affine_error(jax.jit(apply), x.shape[1:])
+    claim = getattr(layer, "is_linear", None)
+    measured = error <= EXACT
+    kind = "affine: its own explicit matrix and offset" if measured else "not affine"
+    said = {None: "claims nothing", True: "claims to be affine", False: "claims not to be"}[claim]
+    return claim in (None, measured), f"{kind}, off by {error:.1e} of the output; {said}"
+
+
+def initial_variance(subject: Subject) -> tuple[bool, str]:
+    """The output starts with the standard layer's variance.
+
+    Within 25 %: the variance of 16 draws of the fewest weights, 72 of a depthwise layer, is known
+    to sqrt(2 / (16 * 72)) = 4 %, and to as much for the standard layer.
+    """
+    axes = subject.usual
+    x = subject.input(axes, batch=16)
+    keys = [jax.random.key(subject.seed + draw) for draw in range(16)]
+
+    def variance(constructor: Callable[..., Any]) -> float:
+        layer = dataclasses.replace(subject, constructor=constructor).layer(axes)
+        draw = jax.jit(lambda key: layer.init_with_output(key, x)[0].var())
+        return float(np.mean([draw(key) for key in keys]))
+
+    # A constructor may have the initialiser bound already: so has the standard layer then.
+    given = getattr(subject.constructor, "keywords", {})
+    bound = {key: given[key] for key in ("kernel_init", "bias_init", "use_bias") if key in given}
+    standard = functools.partial(Conv, padding=subject.padding, **bound)
+    ratio = variance(subject.constructor) / variance(standard)
+    return abs(ratio - 1) <= 0.25, f"{ratio:.2f} times that of the standard layer (0.75 to 1.25)"
+
+
+NONSENSE = {
+    "features=0": {"features": 0},
+    "features=2.5": {"features": 2.5},
+    "kernel_size 0": {"kernel_size": 0},
+    "strides 0": {"strides": 0},
+    "padding 'NONSENSE'": {"padding": "NONSENSE"},
+    "a window larger than the input under 'VALID'": {"kernel_size": 9, "padding": "VALID"},
+}
+"""Arguments that no convolution may take."""
+
+
+def bad_input(subject: Subject) -> tuple[bool, str]:
+    """Every nonsense raises ValueError with a sentence."""
+    axes, wrong = subject.usual, []
+    shape = (2, *SPACES[axes], subject.channels)
+
+    def expect_error(name: str, shape: tuple[int, ...], **arguments: Any) -> None:
+        try:
+            layer = subject.layer(axes, **arguments)
+            output = output_shape(layer, shape)
+        except ValueError as error:
+            if len(str(error).split()) < 5:
+                wrong.append(f"{name} raises ValueError without a sentence: {str(error)!r}")
+        except Exception as error:
+            wrong.append(f"{name} raises {type(error).__name__}, not ValueError")
+        else:
+            wrong.append(f"{name} is accepted, and gives shape {output}")
+
+    transposed = subject.sizes[0] == "transposed convolution"
+    for name, arguments in NONSENSE.items():
+        if transposed and arguments.get("padding") == "VALID":
+            continue  # a transposed convolution's window fits every input
+        each_axis = {
+            key: (value,) * axes if key in ("kernel_size", "strides") else value
+            for key, value in arguments.items()
+        }
+        expect_error(name, shape, **each_axis)
+    expect_error("an input without space", (subject.channels,))
+    return not wrong, "; ".join(
+        wrong
+    ) or f"{len(NONSENSE) + 1} kinds raise a ValueError that says why"
+
+
+def symmetry(subject: Subject) -> tuple[bool, str]:
+    """The layer commutes with the translations that it claims, and with no others.
+
+    Over all circular shifts, strides 1 and 2, and under zero padding too.
+    """
+    cases = [(axes, 1, subject.padding) for axes in subject.dimensions]
+    cases += [(subject.usual, 2, subject.padding)]
+    cases += [(subject.usual, 1, "SAME")] * (subject.padding != "SAME")
+    wrong, said = [], []
+    for axes, strides, padding in cases:
+        if subject.refusal(axes, strides, padding) is not None:
+            continue
+        layer, x = subject.layer(axes, strides, padding), subject.input(axes)
+        errors = errors_over_shifts(
+            lambda x, parameters, layer=layer: layer.apply(parameters, x),
+            x,
+            subject.parameters(layer, x),
+        )
+        space = x.shape[1:-1]
+        claim = getattr(layer, "predicted_lattice", lambda space: None)(space)
+        name = f"{padding} strides {strides} on {_steps(space)}"
+        if claim is None:
+            said.append(f"{name}: measured {_steps(lattice_of_errors(errors))}, no claim")
+            continue
+        claimed, exact = on_lattice(space, claim), errors <= EXACT
+        if not exact[claimed].all():
+            wrong.append(
+                f"{name}: claims shifts by {_steps(claim)}, but is off by "
+                f"{errors[claimed].max():.2g} at one of them"
+            )
+        if exact[~claimed].any():
+            example = tuple(int(step) for step in np.argwhere(exact & ~claimed)[0])
+            wrong.append(
+                f"{name}: claims only shifts by {_steps(claim)}, but has {example} as well"
+            )
+        said.append(f"{name}: {_steps(claim)}")
+    return not wrong, "; ".join(wrong or said)
+
+
+def compilation(subject: Subject) -> tuple[bool, str]:
+    """A second call with other values of equal shapes compiles nothing, jitted or not."""
+    x = subject.input(subject.usual)
+    layer = subject.layer(subject.usual)
+    parameters = subject.parameters(layer, x)
+    others = jax.tree.map(lambda leaf: 2 * leaf, parameters), x + 1
+    jitted = jax.jit(layer.apply)
+    compiled = {}
+    for name, apply in {"jitted": jitted, "not jitted": layer.apply}.items():
+        apply(parameters, x)
+        with _compilations() as compilations:
+            apply(*others)
+        compiled[name] = len(compilations)
+    found = ", ".join(f"{count} {name}" for name, count in compiled.items())
+    return not any(compiled.values()), f"compilations of a second call: {found}"
+
+
+def determinism(subject: Subject) -> tuple[bool, str]:
+    """Equal keys give equal parameters, other keys others; equal calls give equal outputs."""
+    x = subject.input(subject.usual)
+    layer = subject.layer(subject.usual)
+    keys = [jax.random.key(seed) for seed in (0, 0, 1)]
+    first, again, other = (layer.init(key, x) for key in keys)
+    wrong = []
+    if not _identical(first, again):
+        wrong.append("one key gives two sets of parameters")
+    if jax.tree.leaves(first) and _identical(first, other):
+        wrong.append("two keys give the same parameters")
+    if not _identical(layer.apply(first, x), layer.apply(first, x)):
+        wrong.append("two equal calls give different outputs")
+    return not wrong, "; ".join(wrong) or "equal keys and calls give equal bits, other keys others"
+
+
+PROPERTIES: dict[str, Callable[[Subject], tuple[bool, str]]] = {
+    "shapes": shapes,
+    "dtypes": dtypes,
+    "transforms": transforms,
+    "gradients": gradients,
+    "linear map": linearity,
+    "initial variance": initial_variance,
+    "bad input": bad_input,
+    "symmetry": symmetry,
+    "compilation": compilation,
+    "determinism": determinism,
+}
+"""Every property, in the order of the verdict."""
+
+
+def _error(actual: jax.Array, expected: jax.Array) -> float:
+    """Relative to the size of what is expected."""
+    difference = np.linalg.norm(np.ravel(actual - expected))
+    return float(difference / np.linalg.norm(np.ravel(expected))) if difference else 0.0
+
+
+def _identical(one: Any, other: Any) -> bool:
+    return jax.tree.all(jax.tree.map(lambda a, b: np.array_equal(a, b), one, other))
+
+
+def _steps(steps: Any) -> str:
+    return " x ".join(map(str, steps))
+
+
+@contextlib.contextmanager
+def _compilations() -> Generator[list[str]]:
+    """What jax compiles meanwhile, as it logs it."""
+    compiled: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage().startswith("Compiling "):
+                compiled.append(record.getMessage())
+
+    logger, handler = logging.getLogger("jax"), Handler()
+    propagated, others = logger.propagate, logger.handlers
+    logger.propagate, logger.handlers = False, list[logging.Handler]([handler])
+    try:
+        with jax.log_compiles(True):
+            yield compiled
+    finally:
+        logger.propagate, logger.handlers = propagated, others

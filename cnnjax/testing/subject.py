@@ -1,0 +1,141 @@
+"""The layer under check, and the inputs it is tried with."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax.layers import Conv, ConvTranspose
+
+SPACES = {1: (8,), 2: (8, 4), 3: (4, 2, 4)}
+"""Sizes of the spatial axes that layers are tried on, by their number."""
+
+PADDINGS = ("CIRCULAR", "SAME", "VALID")
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """The layer under check, and what it is made and tried with."""
+
+    constructor: Callable[..., Any]
+    """Takes `features, kernel_size, strides, padding` and makes a Flax module."""
+    features: int = 8
+    """Channels of the output."""
+    channels: int = 4
+    """Channels of the input."""
+    kernel_size: int = 3
+    """Taps on each axis."""
+    seed: int = 0
+    """Of parameters and noise."""
+
+    def __str__(self) -> str:
+        made = self.constructor
+        given = made.keywords if isinstance(made, functools.partial) else {}
+        made = made.func if isinstance(made, functools.partial) else made
+        arguments = ", ".join(f"{key}={value!r}" for key, value in given.items())
+        return f"{getattr(made, '__name__', made)}({arguments})"
+
+    def layer(
+        self, axes: int, strides: int | Sequence[int] = 1, padding: str | None = None, **more: Any
+    ) -> Any:
+        """The layer for so many spatial axes."""
+        arguments = {
+            "features": self.features,
+            "kernel_size": (self.kernel_size,) * axes,
+            "strides": (strides,) * axes if isinstance(strides, int) else strides,
+            "padding": self.padding if padding is None else padding,
+        }
+        return self.constructor(**{**arguments, **more})
+
+    def input(self, axes: int, batch: int = 2) -> jax.Array:
+        """Gaussian noise `[batch, *space, channels]`."""
+        shape = (batch, *SPACES[axes], self.channels)
+        noise = np.random.default_rng(self.seed + 1).normal(size=shape)
+        return jnp.asarray(noise, jnp.float32)
+
+    def parameters(self, layer: Any, x: jax.Array) -> Any:
+        """Its variables, moved away from what they start at: biases that are zero hide mistakes."""
+        leaves, tree = jax.tree.flatten(jax.jit(layer.init)(jax.random.key(self.seed), x))
+        noise = np.random.default_rng(self.seed + 2)
+        moved = [
+            leaf + jnp.asarray(0.3 * noise.normal(size=leaf.shape), leaf.dtype) for leaf in leaves
+        ]
+        return tree.unflatten(moved)
+
+    @functools.cached_property
+    def padding(self) -> str:
+        """'CIRCULAR' if the layer takes it, else 'SAME'."""
+        takes = [axes for axes in SPACES if self.refusal(axes, 1, "CIRCULAR") is None]
+        return "CIRCULAR" if takes else "SAME"
+
+    @functools.cached_property
+    def dimensions(self) -> list[int]:
+        """The numbers of spatial axes that it takes; a ValueError if there are none."""
+        refusals = {axes: self.refusal(axes, 1, self.padding) for axes in SPACES}
+        if all(refusals.values()):
+            raise ValueError(f"takes no input in 1, 2 or 3 dimensions; in 2: {refusals[2]}")
+        return [axes for axes, refusal in refusals.items() if refusal is None]
+
+    @property
+    def usual(self) -> int:
+        """The number of axes to check with where one will do."""
+        return 2 if 2 in self.dimensions else self.dimensions[0]
+
+    @functools.cached_property
+    def sizes(self) -> tuple[str, list[str], list[str]]:
+        """The kind of layer whose sizes its outputs have, or nearly, which differ, what it refuses.
+
+        An input or kernel dilation that the layer has is the standard layer's too.
+        """
+        outputs, refused = {}, []
+        cases = itertools.product(self.dimensions, (1, 2), PADDINGS)
+        for axes, strides, padding in cases:
+            if axes == 3 and padding == "VALID":
+                continue  # no window fits the small volume
+            try:
+                outputs[axes, strides, padding] = self.output(axes, strides, padding)
+            except ValueError:
+                refused.append(f"strides {strides} with {padding} in {axes}-D")
+        made = self.layer(self.usual)
+        dilations = {
+            name: getattr(made, name)
+            for name in ("kernel_dilation", "input_dilation")
+            if getattr(made, name, 1) not in (1, None)
+        }
+        kinds = {}
+        for kind, module in {"convolution": Conv, "transposed convolution": ConvTranspose}.items():
+            standard = dataclasses.replace(self, constructor=functools.partial(module, **dilations))
+            expected = {case: standard.output(*case) for case in outputs}
+            kinds[kind] = [
+                f"{padding} strides {strides} in {axes}-D gives shape {shape}, not "
+                f"{expected[axes, strides, padding]}"
+                for (axes, strides, padding), shape in outputs.items()
+                if shape != expected[axes, strides, padding]
+            ]
+        kind = min(kinds, key=lambda kind: len(kinds[kind]))
+        return kind, kinds[kind], refused
+
+    def refusal(self, axes: int, strides: int, padding: str) -> str | None:
+        """Why the layer does not take these, or None."""
+        try:
+            self.output(axes, strides, padding)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def output(self, axes: int, strides: int, padding: str, batch: int = 2) -> tuple[int, ...]:
+        """Shape of its output."""
+        layer = self.layer(axes, strides, padding)
+        return output_shape(layer, (batch, *SPACES[axes], self.channels))
+
+
+def output_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of what a layer makes of an input of this shape; nothing is computed."""
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    output, _ = jax.eval_shape(layer.init_with_output, jax.random.key(0), x)
+    return output.shape

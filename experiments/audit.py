@@ -1,0 +1,221 @@
+"""Which translations, quarter turns and flips does a network keep, layer by layer, and which layer, stride, padding or pooling breaks each?
+
+Every submodule of any Flax network is observed while noise and its transformed copies pass; each is
+also measured alone, on its own input transformed. Then the network is tried at a range of image
+sizes: strides keep some symmetries at some sizes only.
+
+    python launch.py audit --model ResNet20                   a model of cnnjax, untrained
+    python launch.py audit --model ConvNet --conv tiled       with a convolution of your choice
+    python launch.py audit --model my_module:MyNet            your own Flax module, or
+    python launch.py audit --model my_module:my_net           one that is made already
+    python launch.py audit --model RUN_DIR                    a trained network
+
+Time: seconds to a minute on 2 CPU cores; a network of dozens of layers takes minutes.
+
+Expected of the default, a network of standard convolutions with circular padding and strides 1, 2
+and 1: every shift by 2 is kept at even sizes, and broken by conv2, which strides, are shifts by 1;
+conv1 breaks turns and flips, which no size repairs.
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from cnnjax.layers.choice import Convolution
+
+OVERWRITE = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to audit, on which images."""
+
+    model: str = "ConvNet"
+    """A model by name, by import path package.module:Class, or the directory of a run."""
+    conv: Convolution = Convolution("standard")
+    """Convolution of a model that must be told which."""
+    size: int = 32
+    """Height and width of the images."""
+    channels: int = 3
+    """Channels of the images."""
+    classes: int = 10
+    """Number of classes of a model that must be told."""
+    sizes: tuple[int, int] | None = None
+    """First and last of the image sizes to try; without it from 8 below `size` to 8 above."""
+    network: str | None = None
+    """Of a run of several networks, the folder in checkpoints/ of the one to audit."""
+    images: int = 2
+    """Images of noise; with one alone, an array that is no image may pass for one."""
+    tolerance: float = 1e-5
+    """Largest relative error that counts as none: rounding."""
+    seed: int = 0
+    """Of the noise, and of the weights of an untrained network."""
+
+    def __post_init__(self):
+        for name in ("size", "channels", "classes", "images"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if not 0 < self.tolerance < 1:
+            raise ValueError(f"tolerance must lie between 0 and 1, got {self.tolerance}.")
+        if self.sizes is not None and not 1 <= self.sizes[0] <= self.sizes[1]:
+            raise ValueError(f"sizes must be a first and a last size, got {self.sizes}.")
+
+
+PRESETS = {"smoke": Config(size=8, channels=1, sizes=(7, 9))}
+
+
+def run(config: Config, record: Any) -> None:
+    """Audit the network of the configuration, and write results and report."""
+    from cnnjax.report.audit import write_report
+    from cnnjax.report.configuration import InputError
+    from cnnjax.symmetry.audit import audit, noise, over_sizes
+
+    x = noise((config.images, config.size, config.size, config.channels), config.seed)
+    try:
+        model, variables, weights = _network(config, x)
+    except (ValueError, TypeError) as error:
+        raise InputError(str(error)) from error
+    trained = weights != "untrained"
+    found = audit(model, variables, x, tolerance=config.tolerance)
+    first, last = config.sizes or (max(1, config.size - 8), config.size + 8)
+    sizes = over_sizes(
+        model,
+        variables,
+        range(first, last + 1),
+        config.channels,
+        trained=trained,
+        seed=config.seed,
+        tolerance=config.tolerance,
+    )
+    results = {
+        "model": config.model,
+        "module": type(model).__name__,
+        "weights": weights,
+        "size": config.size,
+        "channels": config.channels,
+        "tolerance": config.tolerance,
+        "stages": [_stage(stage) for stage in found.stages],
+        "breaks": [
+            {"transformation": name, "kept": at is None, **(_plain(at) if at else {})}
+            for name, at in found.breaks.items()
+        ],
+        "sizes": [
+            {"size": size, "problem": answer}
+            if isinstance(answer, str)
+            else {"size": size, "problem": None, **_response(answer)}
+            for size, answer in sizes.items()
+        ],
+    }
+    write_report(record.results(results), record)
+
+
+def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
+    """The network, its variables, and in words where these come from."""
+    from cnnjax.report.configuration import read_json
+    from cnnjax.symmetry.audit import generic, initialise
+
+    directory = Path(config.model)
+    if not (directory / "config.json").exists():
+        model = _model(config, config.model, config.conv)
+        return model, generic(initialise(model, x, config.seed), config.seed), "untrained"
+    told = read_json(directory / "config.json")
+    folder = _checkpoints(directory / "checkpoints", config.network)
+    model = _model(config, *_choice(directory, told, folder, config), told)
+    state = _restored(model, told, folder, x)
+    params = state.params if state.ema_params is None else state.ema_params
+    variables = {"params": params, "batch_stats": state.batch_stats}
+    return model, variables, f"trained, step {int(state.step)} of {folder}"
+
+
+def _model(
+    config: Config, name: str, convolution: Convolution, told: dict[str, Any] | None = None
+) -> Any:
+    """The model of this name, with what it must be told and what the run's configuration says."""
+    from cnnjax.layers.choice import resolve
+    from cnnjax.models.choice import model_arguments, resolve_model
+
+    takes = model_arguments(name)
+    if told is None:
+        given = {"classes": config.classes, "conv": resolve(convolution)}
+        return resolve_model(name, **{key: value for key, value in given.items() if takes.get(key)})
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}
+    given |= {"classes": told.get("classes", config.classes), "conv": resolve(convolution)}
+    return resolve_model(name, **{key: value for key, value in given.items() if key in takes})
+
+
+def _choice(
+    directory: Path, told: dict[str, Any], folder: Path, config: Config
+) -> tuple[str, Convolution]:
+    """The model and the convolution of a network that a run trained."""
+    from cnnjax.report.configuration import from_json
+
+    several = isinstance(told.get("conv"), list)
+    if "model" not in told and not several:
+        raise ValueError(
+            f"{directory / 'config.json'} does not say which model was trained: it has no 'model'."
+        )
+    if not several:
+        conv = told.get("conv")
+        return told["model"], from_json(Convolution, conv) if conv else config.conv
+    # A study of several convolutions names each network's folder after its own.
+    named = {
+        re.sub(r"\W+", "_", str(c)): c for c in (from_json(Convolution, c) for c in told["conv"])
+    }
+    fitting = [name for name in named if folder.name.startswith(name)]
+    if not fitting:
+        raise ValueError(f"{folder} is not named after one of the convolutions {list(named)}.")
+    return told.get("model", "ConvNet"), named[max(fitting, key=len)]
+
+
+def _checkpoints(folder: Path, network: str | None) -> Path:
+    """The folder of the checkpoints of one network of a run."""
+    networks = sorted(path.name for path in folder.glob("*") if not path.name[:1].isdigit())
+    if network not in networks if network else len(networks) > 1:
+        raise ValueError(
+            f"{folder} holds {', '.join(networks) or 'one network only'}: choose one by --network."
+        )
+    return folder / (network or "".join(networks))
+
+
+def _restored(model: Any, told: dict[str, Any], folder: Path, x: Any) -> Any:
+    """The newest state of training in a folder."""
+    from cnnjax.report.configuration import from_json
+    from cnnjax.train.checkpoint import Checkpoints
+    from cnnjax.train.config import TrainConfig
+    from cnnjax.train.training import compile_training
+
+    if not folder.is_dir():
+        raise ValueError(f"There is no checkpoint in {folder}.")
+    training = compile_training(model, from_json(TrainConfig, told.get("train"), "train"))
+    with Checkpoints(folder) as checkpoints:
+        if not checkpoints.steps():
+            raise ValueError(f"There is no checkpoint in {folder}.")
+        return checkpoints.restore(training.init(0, x))
+
+
+def _stage(stage: Any) -> dict[str, Any]:
+    return {
+        "path": stage.path,
+        "module": stage.module,
+        "attributes": {name: str(value) for name, value in stage.attributes.items()},
+        "innermost": stage.innermost,
+        "input_shape": stage.input_shape,
+        "output_shape": stage.output_shape,
+        "from_image": stage.response and _response(stage.response),
+        "alone": stage.alone and _response(stage.alone),
+    }
+
+
+def _response(response: Any) -> dict[str, Any]:
+    return {
+        "lattice": response.lattice,
+        "errors": response.errors,
+        "kept": [name for name in response.errors if response.keeps(name)],
+        "reordered": sorted(response.reordered),
+    }
+
+
+def _plain(at: Any) -> dict[str, Any]:
+    attributes = {name: str(value) for name, value in at.attributes.items()}
+    return {**dataclasses.asdict(at), "attributes": attributes}

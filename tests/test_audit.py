@@ -1,0 +1,142 @@
+"""The auditor from the command line: what it says of models, own modules and trained runs."""
+
+import json
+import sys
+
+import jax
+import pytest
+from flax import linen
+
+import launch
+from cnnjax.models import ConvNet
+from cnnjax.report.configuration import to_json
+from cnnjax.train.checkpoint import Checkpoints
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.training import compile_training
+
+OWN = """
+from flax import linen as nn
+
+class Mine(nn.Module):
+    classes: int
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.Conv(2, (3, 3), padding="CIRCULAR", name="conv")(x)
+        x = nn.max_pool(x, (2, 2), strides=(2, 2))
+        return nn.Dense(self.classes, name="head")(x.mean((1, 2)))
+"""
+
+
+def audited(directory, *arguments):
+    assert launch.main(["audit", "smoke", "--workdir", str(directory), *arguments]) == 0
+    return json.loads((directory / "results.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("audit") / "run"
+    return directory, audited(directory)
+
+
+def place(results, transformation):
+    (at,) = [at for at in results["breaks"] if at["transformation"] == transformation]
+    return None if at["kept"] else at["path"]
+
+
+def test_the_default_network_loses_shifts_to_its_stride(smoke):
+    directory, results = smoke
+    assert results["weights"] == "untrained"
+    stages = {stage["path"]: stage for stage in results["stages"]}
+    assert stages[""]["from_image"]["lattice"] == [2, 2]
+    assert place(results, "shift down by 1") == "conv2"
+    assert place(results, "shift right by 2") is None
+    assert place(results, "quarter turn") == "conv1"
+    assert stages["conv2"]["attributes"]["strides"] == "(2, 2)"
+    lattices = {row["size"]: row["lattice"] for row in results["sizes"]}
+    assert lattices == {7: [7, 7], 8: [2, 2], 9: [9, 9]}
+    page = (directory / "report.md").read_text("utf-8")
+    assert "ConvNet keeps circular shifts by multiples of 2 down and 2 to the right" in page
+    assert "strides (2, 2), padding CIRCULAR) breaks shifts by 1." in page
+    assert {path.name for path in (directory / "figures").iterdir()} == {"layers.png", "sizes.png"}
+
+
+def test_a_convolution_is_chosen_and_an_audit_is_made_anew(smoke):
+    directory, _ = smoke
+    results = audited(directory, "--conv", "tiled", "--conv.tile", "2", "--sizes", "8", "8")
+    assert results["stages"][0]["from_image"]["lattice"] == [2, 2]
+    assert place(results, "shift down by 1") == "conv1"
+    assert place(results, "shift down by 2") == "conv2"
+
+
+def test_a_module_of_ones_own_and_the_pooling_between_its_layers(tmp_path, monkeypatch):
+    (tmp_path / "cnnjax_test_audited.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    results = audited(tmp_path / "run", "--model", "cnnjax_test_audited:Mine")
+    (at,) = [at for at in results["breaks"] if at["transformation"] == "shift right by 1"]
+    assert (at["functions"], at["module"], at["between"]) == (True, "Mine", ["conv", "head"])
+    page = (tmp_path / "run" / "report.md").read_text("utf-8")
+    assert "What Mine does between conv and head breaks shifts by 1." in page
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A run of two networks, as far as the auditor reads it."""
+    train = TrainConfig(steps=1, batch_size=4)
+    told = {"conv": [{"name": "standard", "arguments": {}}], "features": [2], "strides": [1]}
+    directory = tmp_path / "trained"
+    (directory / "checkpoints").mkdir(parents=True)
+    (directory / "config.json").write_text(json.dumps({**told, "train": to_json(train)}))
+    model = ConvNet(classes=10, conv=linen.Conv, features=(2,), strides=(1,))
+    training = compile_training(model, train)
+    for seed in (0, 1):
+        state = training.init(seed, jax.numpy.zeros((1, 8, 8, 1)))
+        with Checkpoints(directory / "checkpoints" / f"standard_seed_{seed}") as checkpoints:
+            checkpoints.save(state)
+    return directory
+
+
+def test_a_network_of_a_trained_run(trained, tmp_path):
+    results = audited(tmp_path / "run", "--model", str(trained), "--network", "standard_seed_1")
+    assert "step 0 of" in results["weights"]
+    assert results["stages"][-1]["from_image"]["lattice"] == [1, 1]
+    assert [stage["path"] for stage in results["stages"]] == ["conv1", "classifier", ""]
+
+
+def refused(capsys, directory, *arguments) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        launch.main(["audit", "smoke", "--workdir", str(directory), *arguments])
+    assert stopped.value.code == 2
+    assert not directory.exists()
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_a_run_that_cannot_be_audited_says_why(trained, tmp_path, capsys):
+    run = tmp_path / "run"
+    model = ["--model", str(trained)]
+    assert "holds standard_seed_0, standard_seed_1: choose one by --network" in refused(
+        capsys, run, *model
+    )
+    one = [*model, "--network", "standard_seed_0"]
+    assert "conv1.kernel float32[5, 5, 1, 2], the run has" in refused(
+        capsys, run, *one, "--channels", "3"
+    )
+    assert "choose one by --network" in refused(capsys, run, *model, "--network", "standard")
+    (trained / "config.json").write_text("{}")
+    assert "it has no 'model'" in refused(capsys, run, *one)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "ConvNit"], "perhaps you meant 'ConvNet'"),
+        (["--model", "flax.linen:Dense"], "needs features"),
+        (["--size", "0"], "size must be at least 1, got 0"),
+        (["--sizes", "9", "8"], "sizes must be a first and a last size, got (9, 8)"),
+        (["--tolerance", "2"], "tolerance must lie between 0 and 1, got 2.0"),
+    ],
+)
+def test_wrong_input_is_one_sentence(arguments, message, tmp_path, capsys):
+    assert message in refused(capsys, tmp_path / "run", *arguments)
