@@ -100,6 +100,16 @@ def agree(compute: Callable[[], Any]) -> Any:
     return said
 
 
+def all_of(mine: bool) -> bool:
+    """Whether this holds on every process."""
+    if not are_several():
+        return mine
+    import numpy as np
+    from jax.experimental.multihost_utils import process_allgather
+
+    return bool(np.all(process_allgather(np.bool_(mine))))
+
+
 def _broadcast(text: bytes) -> bytes:
     import numpy as np
     from jax.experimental.multihost_utils import broadcast_one_to_all

@@ -4,18 +4,23 @@ import ctypes
 import os
 import platform
 
+DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
+"""What makes GPUs give the same bits every time; CPUs and TPUs do so anyway."""
 
-def configure(devices: int | None = None) -> None:
+
+def configure(devices: int | None = None, *, deterministic: bool = False) -> None:
     """Make XLA's CPU backend fast and safe in this process; call it before jax is imported.
 
     * memory: glibc keeps freed pages, so that temporaries are not page-faulted anew every step;
     * YNNPACK's single-threaded stride-1 convolutions are left to XLA's own (dots stay with it);
     * `NPROC`: XLA's thread pool has more threads than cores, so that no core waits for another.
 
-    What the user has set in the environment is kept. Nothing here touches accelerators.
+    What the user has set in the environment is kept.
 
     Args:
       devices: number of virtual CPU devices to create; None leaves jax's own (one).
+      deterministic: GPUs take only algorithms that give the same bits every time, and choose among
+        them without timing; slower.
     """
     _keep_freed_memory()
     flags = os.environ.get("XLA_FLAGS", "")
@@ -23,6 +28,10 @@ def configure(devices: int | None = None) -> None:
         flags += " --xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
     if devices is not None and "xla_force_host_platform_device_count" not in flags:
         flags += f" --xla_force_host_platform_device_count={devices}"
+    if deterministic and "xla_gpu_deterministic_ops" not in flags:
+        flags += f" {DETERMINISTIC}"
+    if deterministic and "xla_gpu_autotune_level" not in flags:
+        flags += " --xla_gpu_autotune_level=0"
     os.environ["XLA_FLAGS"] = flags.strip()
     # With fewer than two threads a virtual device, collectives of queued steps dead-lock.
     threads = max(2 * (os.cpu_count() or 1), 4 * (devices or 1))

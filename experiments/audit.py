@@ -121,7 +121,11 @@ def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
         return model, generic(initialise(model, x, config.seed), config.seed), "untrained"
     told = read_json(directory / "config.json")
     folder = _checkpoints(directory / "checkpoints", config.network)
-    model = _model(config, *_choice(directory, told, folder, config), told)
+    name, convolution = _choice(directory, told, folder, config)
+    for stored in (name, convolution.name):
+        if ":" in stored:
+            print(f"{directory / 'config.json'} names {stored}: its code is imported.", flush=True)
+    model = _model(config, name, convolution, told)
     state = _restored(model, told, folder, x)
     params = state.params if state.ema_params is None else state.ema_params
     variables = {"params": params, "batch_stats": state.batch_stats}

@@ -21,6 +21,7 @@ logits of the others less sensitive to shifts, but never exactly invariant.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 from cnnjax.layers.choice import Convolution, resolve
@@ -119,6 +120,12 @@ PRESETS = {
 }
 
 TRAIN_DATA = ("centred", "translated")
+
+
+def sweep() -> Iterator[dict[str, Any]]:
+    """Configurations that differ in the learning rate, for --sweep."""
+    for learning_rate in (0.004, 0.008, 0.016):
+        yield {"train.learning_rate": learning_rate}
 
 
 def run(config: Config, record: Any) -> None:

@@ -103,7 +103,7 @@ def run(config: Config, record: Any) -> None:
     test = Split(test.images[: config.test_images], test.labels[: config.test_images])
     task = dataclasses.replace(task, dataset=dataclasses.replace(task.dataset, test=test))
     turn = 2 * math.pi if config.turned else 0.0
-    rows = []
+    rows: list[dict[str, Any]] = []
     for group in config.groups:
         model = RotationNet(task.dataset.num_classes, group, dropout_rate=config.dropout_rate)
         training = task.compile(model)

@@ -134,7 +134,7 @@ def _compiled(config: Config, task: Any, downsampling: Downsampling) -> tuple[An
 
     @jax.jit
     def classes_of_shift(params, each):
-        return model.apply({"params": params}, shift(images, each)).argmax(-1)
+        return jnp.argmax(model.apply({"params": params}, shift(images, each)), -1)
 
     def classes(params):
         """Predicted classes `[shifts, shifts, images]`."""

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import tyro
@@ -69,9 +70,31 @@ def parse(study: Study, arguments: list[str]) -> Asked:
             f"launch.py {study.name} {(study.named_field or 'value').upper()}, or a preset: "
             f"{', '.join(presets) or 'there are none'}."
         )
+    if file is not None:
+        _require_consent(file, start, arguments)
     words, chosen = _take_convolutions(study.config_class, words)
     options, config = _parse_fields(study, start, words, chosen)
     return Asked(config, options, base, label, start)
+
+
+def _require_consent(file: str, config: Any, arguments: list[str]) -> None:
+    """Code is imported because the command line names it, never because a file does."""
+    words = [part for word in arguments for part in word.split("=", 1)]
+    for text in _texts(configuration.to_json(config)):
+        if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text) and text not in words:
+            raise ValueError(
+                f"{file} names {text}, whose code would be imported: give {text} on the command "
+                "line as well, as in --conv, if you trust it."
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
 def _named(study: Study, field: str, value: str, default: Any) -> Any:

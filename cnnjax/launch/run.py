@@ -1,5 +1,6 @@
 """One run, here: its directory, its experiment, and how it ends."""
 
+import contextlib
 import errno
 import os
 import re
@@ -63,7 +64,8 @@ def _carry_out(study: Study, asked: Asked, record: Record) -> int:
     """Run the experiment in its directory, and say in one line what ended it before its time."""
     try:
         with (
-            stops.ending_at_once(),
+            # Of several processes jax tells all when one gets SIGTERM, if nothing else listens.
+            contextlib.nullcontext() if hosts.are_several() else stops.ending_at_once(),
             one_sentence(FileNotFoundError, FileExistsError, InputError),
         ):
             study.module.run(asked.config, record)
@@ -92,10 +94,7 @@ def _prepare_process(asked: Asked) -> None:
     """Settings that precede the first use of jax, the other processes, and what is imported."""
     options = asked.options
     _require_devices(options.devices)
-    if options.deterministic:
-        process.configure(options.devices, deterministic=True)
-    else:
-        process.configure(options.devices)
+    process.configure(options.devices, deterministic=options.deterministic)
     if options.distributed:
         print(hosts.initialize(options.coordinator, options.processes, options.process), flush=True)
     for convolution in convolutions(asked.config):

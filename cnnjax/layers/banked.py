@@ -1,5 +1,6 @@
 """Convolutions with a bank of kernels: tiled, locally connected, low-rank local."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -95,11 +96,11 @@ class LowRankLocalConv(ConvolutionLayer):
         out_space = self.window(x).out_space
         (rank,) = per_axis("rank", self.rank, 1)
         axes = len(out_space)
-        logits = jnp.zeros((*out_space, rank), self.param_dtype)
+        terms = []
         for axis, size in enumerate(out_space):
             term = self.param(f"mixing_{axis}", self.mixing_init, (size, rank), self.param_dtype)
-            logits += jnp.expand_dims(term, [other for other in range(axes) if other != axis])
-        weights = jax.nn.softmax(logits)
+            terms.append(jnp.expand_dims(term, [other for other in range(axes) if other != axis]))
+        weights = jax.nn.softmax(functools.reduce(jnp.add, terms))
         one = one_by_one(self.kernel_init, (rank,))
 
         def initializer(key, shape, dtype):

@@ -18,6 +18,7 @@ _ROOMS = {
         "DenseNet201",
         "DenseNetBC100",
     ),
+    "downsampling_net": ("DownsamplingNet",),
     "googlenet": ("GoogLeNet",),
     "lenet": ("LeNet5",),
     "plain": ("PlainNet",),
@@ -31,6 +32,7 @@ _ROOMS = {
         "ResNet101",
         "ResNet152",
     ),
+    "rotation_net": ("RotationNet",),
     "vgg": ("VGG", "VGG11", "VGG13", "VGG16", "VGG19"),
 }
 

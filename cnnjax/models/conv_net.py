@@ -29,7 +29,7 @@ class ConvNet(nn.Module):
     """Strides of each layer, the same on both axes."""
     kernel_size: int = 5
     """Taps of every window, the same on both axes."""
-    padding: geometry.Padding = "CIRCULAR"
+    padding: str | int = "CIRCULAR"
     """Of every layer."""
 
     def setup(self) -> None:

@@ -1,6 +1,6 @@
 """The networks of Cohen and Welling's study of rotated MNIST."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import jax
 from flax import linen as nn
@@ -57,7 +57,7 @@ class RotationNet(nn.Module):
         return x.max(axis=range(1, x.ndim - 1))
 
     def _convolved(self, x: jax.Array, features: int, window: int, number: int) -> jax.Array:
-        arguments = {
+        arguments: dict[str, Any] = {
             "features": features,
             "kernel_size": window,
             "padding": "VALID",

@@ -1,6 +1,7 @@
 """Summaries of several variants as dots on one axis, with their intervals."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -81,7 +82,7 @@ def dots(
         for name, (color, marker, filled) in zip(series, _SERIES, strict=False)
     ]
     if reference is not None:
-        dashed = {"color": BLACK, "linewidth": 0.7, "linestyle": (0, (4, 3))}
+        dashed: dict[str, Any] = {"color": BLACK, "linewidth": 0.7, "linestyle": (0, (4, 3))}
         axes.axvline(reference[1], zorder=0.5, **dashed)
         handles.append(Line2D([], [], label=reference[0], **dashed))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))

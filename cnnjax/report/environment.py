@@ -48,8 +48,17 @@ def environment(command: Sequence[str], source: Path | None) -> dict[str, Any]:
         "platform": jax.default_backend(),
         "devices": dict(collections.Counter(device.device_kind for device in jax.devices())),
         "processes": jax.process_count(),
+        "deterministic": _deterministic(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }
+
+
+def _deterministic() -> bool:
+    """Whether the same command gives the same bits again: always, but on GPUs only if asked."""
+    import jax
+
+    flags = os.environ.get("XLA_FLAGS", "")
+    return jax.default_backend() != "gpu" or "xla_gpu_deterministic_ops=true" in flags
 
 
 def now() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from cnnjax.report import atomic
+from cnnjax.report.configuration import read_json
 from cnnjax.report.table import Table, escape_markdown, table_html, table_markdown
 
 # Width of a figure on screen, per inch of its width in print: 7 inches fill the page.
@@ -74,11 +75,12 @@ Block = Heading | Paragraph | Code | Table | Figure
 def write_page(title: str, blocks: Sequence[Block], directory: str | os.PathLike[str]) -> Path:
     """Write report.html (self-contained), report.md and figures/*.png to `directory`.
 
+    In a run's directory the page ends with where its numbers come from, out of environment.json.
     Each file is replaced atomically, report.html last. Every text is shown as it is: nothing in it
     is read as HTML or Markdown. Returns the path of report.html. Raises ValueError for two figures
     of one name, an image that is no PNG, or an object that is no block, before it writes anything.
     """
-    blocks = list(blocks)
+    blocks = [*blocks, *_provenance(Path(directory) / "environment.json")]
     images = _images(blocks)
     page = _html_page(title, blocks, images).encode()
     markdown = _markdown_page(title, blocks).encode()
@@ -88,6 +90,27 @@ def write_page(title: str, blocks: Sequence[Block], directory: str | os.PathLike
     atomic.write(directory / "report.md", markdown)
     atomic.write(directory / "report.html", page)
     return directory / "report.html"
+
+
+def _provenance(file: Path) -> list[Block]:
+    if not file.is_file():
+        return []
+    here = read_json(file)
+    commit = here.get("commit") or "of no repository"
+    changed = ", with changes that are not committed" if here.get("dirty") else ""
+    packages = ", ".join(f"{name} {version}" for name, version in here["packages"].items())
+    devices = ", ".join(f"{number} {kind}" for kind, number in here["devices"].items())
+    again = "the same bits" if here.get("deterministic") else "bits that may differ"
+    return [
+        Heading("Provenance"),
+        Code(here["command"]),
+        Paragraph(
+            f"Started {here['started']}; commit {commit}{changed}; configuration "
+            f"{here.get('configuration', '')} (config.json); Python {here['python']}, {packages}; "
+            f"{here['system']}, {here['platform']}: {devices}. The same command gives {again}. "
+            "Numbers are in results.json, the log of training in metrics.jsonl."
+        ),
+    ]
 
 
 def _images(blocks: list[Block]) -> dict[str, bytes]:

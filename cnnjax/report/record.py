@@ -12,7 +12,7 @@ from typing import Any
 
 from cnnjax import hosts
 from cnnjax.report import atomic
-from cnnjax.report.configuration import differences, read_json, to_json
+from cnnjax.report.configuration import configuration_hash, differences, read_json, to_json
 from cnnjax.report.environment import environment, now
 from cnnjax.report.lock import DirectoryLock
 
@@ -238,7 +238,7 @@ def _begin(
         _remove(directory)
         state = "empty"
     _drop_torn_metrics(directory)
-    here = environment(command, source)
+    here = {**environment(command, source), "configuration": configuration_hash(config)}
     if state == "unfinished":
         earlier = read_json(directory / "environment.json")
         here["earlier_starts"] = [*earlier.pop("earlier_starts", []), earlier]

@@ -10,7 +10,7 @@ from flax import linen
 
 from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.data.datasets import Dataset, Split, load
-from cnnjax.data.preprocess import Preprocess, preprocess
+from cnnjax.data.preprocess import Fill, Preprocess, preprocess
 from cnnjax.report.configuration import InputError
 from cnnjax.report.record import Record
 from cnnjax.train.checkpoint import Checkpoints
@@ -94,7 +94,7 @@ def on_canvas(
     *,
     canvas: int | None = None,
     margin: int = 4,
-    fill: str = "circular",
+    fill: Fill = "circular",
 ) -> Classification:
     """A data set on a canvas, standardised; the source's `translation` moves it, see `preprocess`.
 

@@ -22,6 +22,7 @@ from orbax.checkpoint.checkpoint_managers import (
     LatestN,
 )
 
+from cnnjax import hosts
 from cnnjax.train.state import TrainState
 
 
@@ -121,7 +122,9 @@ class Checkpoints:
             if contents is not None and contents["shapes"] != _shapes(wanted):
                 raise ValueError(self._difference(step, contents["shapes"], _shapes(wanted)))
             leaves = contents and self._read(step, "state", ocp.args.StandardRestore(wanted))
-            if leaves and _checksum(leaves) == contents["checksum"]:
+            # A process that alone could not read would wait for the others for ever.
+            whole = bool(leaves) and _checksum(leaves) == contents["checksum"]
+            if hosts.all_of(whole) and leaves:
                 ordered = [leaves[name] for name in wanted]
                 return jax.tree.unflatten(jax.tree.structure(state), ordered)
             self._set_aside(step)
