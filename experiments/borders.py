@@ -52,7 +52,7 @@ class Config:
     strides: tuple[int, ...] = (1, 2, 2, 2)
     """Strides of each layer; their product must divide 16, the rows between the two halves."""
     train: TrainConfig = TrainConfig(
-        steps=400, batch_size=100, learning_rate=1e-3, warmup_steps=20, log_every=100
+        steps=400, batch_size=128, learning_rate=1e-3, warmup_steps=20, log_every=100
     )
     """How to train, the same for all."""
 
@@ -81,7 +81,7 @@ PRESETS = {
         train_images=500,
         test_images=200,
         features=(8, 8, 16, 16),
-        train=TrainConfig(steps=40, batch_size=50, learning_rate=3e-3, log_every=20),
+        train=TrainConfig(steps=40, batch_size=48, learning_rate=3e-3, log_every=20),
     ),
 }
 

@@ -134,7 +134,8 @@ def _compiled(config: Config, task: Any, downsampling: Downsampling) -> tuple[An
 
     @jax.jit
     def classes_of_shift(params, each):
-        return jnp.argmax(model.apply({"params": params}, shift(images, each)), -1)
+        logits: Any = model.apply({"params": params}, shift(images, each))
+        return logits.argmax(-1)
 
     def classes(params):
         """Predicted classes `[shifts, shifts, images]`."""

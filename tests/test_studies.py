@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 import launch
 
 
@@ -36,3 +38,15 @@ def test_a_quarter_turn_leaves_the_logits_of_p4_alone_and_not_those_of_z2(tmp_pa
     group = 9 * 10 + 5 * 9 * 4 * 10 * 10 + 6 * 3 * 10 + 16 * 4 * 10 * 10 + 10
     assert (rows["none"]["params"], rows["p4"]["params"]) == (plain, group)
     assert results["ratio"] > 0
+
+
+def test_a_batch_that_the_devices_cannot_share_is_one_sentence(tmp_path, capsys):
+    """The tests run on four virtual devices."""
+    with pytest.raises(SystemExit) as refused:
+        launch.main(
+            ["borders", "smoke", "--train.batch-size", "50", "--workdir", str(tmp_path / "run")]
+        )
+    assert refused.value.code == 2
+    assert "train.batch_size is 50, which 4 devices cannot share evenly; 48" in (
+        capsys.readouterr().err
+    )

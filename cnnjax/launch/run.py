@@ -47,27 +47,27 @@ def run(study: Study, asked: Asked, arguments: list[str]) -> int:
     """
     # Where process 0 is refused, the others are told by a RuntimeError.
     told = (RuntimeError,) if asked.options.distributed else ()
-    with one_sentence(ValueError, FileNotFoundError, FileExistsError, *told):
-        _prepare_process(asked)
-        record = _open(study, asked, arguments)
-    try:
-        if record.finished:
-            print(f"This run is finished: {record.directory}")
-            return DONE
-        print(f"{'Continuing' if record.resumed else 'Running'} in {record.directory}", flush=True)
-        return _carry_out(study, asked, record)
-    finally:
-        record.release()
+    # Of several processes jax tells all when one gets SIGTERM, if nothing else listens.
+    listening = contextlib.nullcontext() if asked.options.distributed else stops.ending_at_once()
+    with listening:
+        with one_sentence(ValueError, FileNotFoundError, FileExistsError, *told):
+            _prepare_process(asked)
+            record = _open(study, asked, arguments)
+        try:
+            if record.finished:
+                print(f"This run is finished: {record.directory}")
+                return DONE
+            begins = "Continuing" if record.resumed else "Running"
+            print(f"{begins} in {record.directory}", flush=True)
+            return _carry_out(study, asked, record)
+        finally:
+            record.release()
 
 
 def _carry_out(study: Study, asked: Asked, record: Record) -> int:
     """Run the experiment in its directory, and say in one line what ended it before its time."""
     try:
-        with (
-            # Of several processes jax tells all when one gets SIGTERM, if nothing else listens.
-            contextlib.nullcontext() if hosts.are_several() else stops.ending_at_once(),
-            one_sentence(FileNotFoundError, FileExistsError, InputError),
-        ):
+        with one_sentence(FileNotFoundError, FileExistsError, InputError):
             study.module.run(asked.config, record)
     except BaseException as error:
         way_on = "" if record.discard() else f"; --resume continues {record.directory}"

@@ -61,7 +61,17 @@ class Classification:
             yield {"index": position % examples, "position": position, "weight": weight}
 
     def compile(self, model: linen.Module) -> Training:
-        """The compiled functions of a network, for all seeds and all values of the source."""
+        """The compiled functions of a network, for all seeds and all values of the source.
+
+        Raises:
+          InputError: the devices do not divide the batch size.
+        """
+        devices = jax.device_count()
+        if self.train.batch_size % devices:
+            raise InputError(
+                f"train.batch_size is {self.train.batch_size}, which {devices} devices cannot "
+                f"share evenly; {self.train.batch_size // devices * devices or devices} would do."
+            )
         return compile_training(
             model, self.train, gather(self.augment), gather_alike(self.augment_test)
         )

@@ -117,21 +117,24 @@ class Checkpoints:
         if not isinstance(sys.unraisablehook, _ClosedLoopsIgnored):
             sys.unraisablehook = _ClosedLoopsIgnored(sys.unraisablehook)
         steps, wanted = self.steps(), _leaves(state)
+        broken = []
         for step in reversed(steps):
             contents = _trusted(self._read(step, "contents", ocp.args.JsonRestore()))
             if contents is not None and contents["shapes"] != _shapes(wanted):
                 raise ValueError(self._difference(step, contents["shapes"], _shapes(wanted)))
             leaves = contents and self._read(step, "state", ocp.args.StandardRestore(wanted))
-            # A process that alone could not read would wait for the others for ever.
             whole = bool(leaves) and _checksum(leaves) == contents["checksum"]
+            # A process that alone could not read would wait for the others for ever.
             if hosts.all_of(whole) and leaves:
+                for other in broken:
+                    self._set_aside(other, step)
                 ordered = [leaves[name] for name in wanted]
                 return jax.tree.unflatten(jax.tree.structure(state), ordered)
-            self._set_aside(step)
+            broken.append(step)
         if steps:
             raise RuntimeError(
-                f"None of the checkpoints {steps} in {self.directory} can be read; all of them are "
-                "set aside, and the next run begins anew."
+                f"None of the checkpoints {steps} in {self.directory} can be read. They are left "
+                "as they are: put good ones in their place, or begin anew with --overwrite."
             )
         return state
 
@@ -140,13 +143,13 @@ class Checkpoints:
             return self._manager.restore(step, args=ocp.args.Composite(**{item: how}))[item]
         return None
 
-    def _set_aside(self, step: int) -> None:
+    def _set_aside(self, step: int, taken: int) -> None:
         if jax.process_index() == 0:
             # Numbered, so that one of an earlier time is kept as well.
             names = (f"{step}.broken-{number}" for number in itertools.count(1))
             broken = next(path for name in names if not (path := self.directory / name).exists())
             (self.directory / str(step)).rename(broken)
-            print(f"Checkpoint {step} cannot be read and is now {broken}; trying the one before.")
+            print(f"Checkpoint {step} cannot be read and is now {broken}; {taken} is taken.")
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"checkpoint {step} set aside")
         self._manager.reload()

@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,30 +75,36 @@ def wait_for_a_write(directory, process, number):
 
 
 def killed_and_continued(directory, seed, duration):
-    """Kill a run at an instant drawn from the seed, every other time as a checkpoint is written."""
+    """Kill a run at an instant drawn from the seed, every other time as a checkpoint is written.
+
+    Where it came to its end before the instant, another one is drawn.
+    """
     draw = random.Random(seed)
-    process = start(directory)
-    if seed % 2:
-        wait_for_a_write(directory, process, draw.randint(1, 10))
-        time.sleep(draw.uniform(0, 0.05))
-    else:
-        time.sleep(draw.uniform(0.2, duration))
-    process.send_signal(signal.SIGKILL)
-    said, _ = process.communicate()
+    while True:
+        process = start(directory)
+        if seed % 2:
+            wait_for_a_write(directory, process, draw.randint(1, 10))
+            time.sleep(draw.uniform(0, 0.02))
+        else:
+            time.sleep(draw.uniform(0.2, duration))
+        process.send_signal(signal.SIGKILL)
+        said, _ = process.communicate()
+        if process.returncode == -signal.SIGKILL:
+            break
+        assert process.returncode == 0, said
+        shutil.rmtree(directory)
     finished(start(directory, "--resume"))
-    return process.returncode, said
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("seed", range(50))
 def test_a_killed_run_ends_like_one_that_was_not(unbroken, tmp_path, seed):
     left, duration = unbroken
-    code, said = killed_and_continued(tmp_path / "run", seed, duration)
-    assert left_by(tmp_path / "run") == left, said
-    assert code in (-signal.SIGKILL, 0), said
+    killed_and_continued(tmp_path / "run", seed, duration)
+    assert left_by(tmp_path / "run") == left
 
 
-@pytest.mark.parametrize("seed", [1, 3, 4])
+@pytest.mark.parametrize("seed", [1, 4])
 def test_a_few_killed_runs(unbroken, tmp_path, seed):
     left, duration = unbroken
     killed_and_continued(tmp_path / "run", seed, duration)
@@ -129,14 +136,25 @@ def test_a_second_process_is_refused(unbroken, tmp_path):
     assert left_by(tmp_path / "run") == unbroken[0]
 
 
-def test_on_other_devices_a_run_continues_to_the_same_numbers_but_for_rounding(unbroken, tmp_path):
-    first = start(tmp_path / "run")
+def test_on_other_devices_a_run_continues_to_the_same_numbers_but_for_rounding(tmp_path):
+    options = ("--dropout-rate", "0", "--seeds", "0")
+    finished(start(tmp_path / "one", *options))
+    first = start(tmp_path / "run", *options)
     wait_for_a_write(tmp_path / "run", first, 3)
     first.send_signal(signal.SIGKILL)
     first.communicate()
-    finished(start(tmp_path / "run", "--resume", "--devices", "2"))
-    lines, expected = left_by(tmp_path / "run")["metrics"], unbroken[0]["metrics"]
-    assert [line["step"] for line in lines] == [line["step"] for line in expected]
+    assert first.returncode == -signal.SIGKILL
+    finished(start(tmp_path / "run", *options, "--resume", "--devices", "2"))
+    lines, expected = (left_by(tmp_path / name)["metrics"] for name in ("run", "one"))
+    assert len(lines) == 12 + 4
+    for line, other in zip(lines, expected, strict=True):
+        # Twenty updates of Adam in float32; a count of right answers may flip by one example.
+        assert line.keys() == other.keys()
+        assert (line["network"], line["step"]) == (other["network"], other["step"])
+        exact = sorted(set(line) - {"network", "accuracy", "eval_accuracy"})
+        assert [line[name] for name in exact] == pytest.approx(
+            [other[name] for name in exact], rel=2e-3
+        )
 
 
 def test_divergence_has_a_code_and_a_sentence_of_its_own(tmp_path):

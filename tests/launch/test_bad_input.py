@@ -225,7 +225,7 @@ TABLE = [
     ("study --config conv.json", "There is no convolution 'tilde'"),
     ("study --config unnamed.json", "unnamed.json.conv[0].name is missing"),
     ("study --config argument.json", "The convolution 'tiled' has no argument 'til'"),
-    ("study --config path.json", "There is no module 'no_such_module'"),
+    ("study --config path.json", "path.json names no_such_module:Layer, whose code would be"),
     ("study --config nan.json", "learning_rate=nan must be positive and finite"),
     ("look VGG16 --config field.json", "field.json.sedes is no field"),
 ]

@@ -201,7 +201,7 @@ def test_determinism_is_asked_for_before_the_run(call, monkeypatch):
     monkeypatch.setattr(process, "configure", lambda *_, **settings: asked.append(settings))
     assert call("--workdir", "w", "--deterministic")[0] == 0
     assert call("--workdir", "v")[0] == 0
-    assert asked == [{"deterministic": True}, {}]
+    assert asked == [{"deterministic": True}, {"deterministic": False}]
 
 
 # Checking a convolution

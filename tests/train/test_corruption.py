@@ -74,8 +74,7 @@ def test_what_is_restored_is_always_one_of_the_two_states(original, tmp_path, ha
         if said:
             noticed.add(file.name)
             assert said == (
-                f"Checkpoint 5 cannot be read and is now {directory / '5.broken-1'}; "
-                "trying the one before.\n"
+                f"Checkpoint 5 cannot be read and is now {directory / '5.broken-1'}; 3 is taken.\n"
             )
     # Where the numbers themselves are: those must be noticed.
     assert {"metadata"} <= noticed
