@@ -21,8 +21,9 @@ ROOMS = {
     # Configurations name convolutions, and the names need no jax.
     "report": {"report", "layers", "hosts"},
     "study": {"study", "hosts", *MIDDLE},
+    "lectures": {"lectures", "study", *MIDDLE},
     "testing": {"testing", *MIDDLE},
-    "launch": {"launch", "process", "hosts", "testing", "study", *MIDDLE},
+    "launch": {"launch", "process", "hosts", "testing", "study", "lectures", *MIDDLE},
 }
 FOREIGN = {"ops": {"jax", "numpy"}}
 

@@ -1,0 +1,32 @@
+"""The lectures that cnnjax descends from, computed: a chapter a file.
+
+A chapter has a TITLE, `numbers()`, which computes all that it shows with cnnjax' own operators, and
+`blocks(numbers)`, which writes it down from those numbers alone.
+"""
+
+from types import ModuleType
+
+from cnnjax.lectures import (
+    algorithms,
+    convolution,
+    examples,
+    filters,
+    gradients,
+    networks,
+    pooling,
+    signals,
+)
+
+CHAPTERS: tuple[ModuleType, ...] = (
+    examples,
+    convolution,
+    signals,
+    gradients,
+    pooling,
+    filters,
+    algorithms,
+    networks,
+)
+"""In the order of the page."""
+
+__all__ = ["CHAPTERS"]

@@ -1,0 +1,160 @@
+"""Convolution as mathematics: continuous and discrete, and what stride, transposition and dilation
+are."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from cnnjax import ops
+from cnnjax.inspect import linear_map
+from cnnjax.report.page import Block, Figure, Heading, Paragraph
+from cnnjax.report.style import BLUE, DOUBLE_COLUMN, GREY, VERMILLION, png, styled
+from cnnjax.report.table import Table, format_number
+
+TITLE = "Convolution, mathematically"
+
+Numbers = Mapping[str, Any]
+
+
+def numbers() -> dict[str, Any]:
+    """Curves of a continuous convolution, and how far each law holds."""
+    return {"sensor": _sensor(), "box": _box(), "laws": _laws()}
+
+
+def blocks(numbers: Numbers) -> list[Block]:
+    """The curves, and the laws with the largest difference of their two sides."""
+    box = numbers["box"]
+    errors = ", ".join(
+        f"{format_number(error, 2)} at a step of {format_number(step, 2)}"
+        for step, error in zip(box["steps"], box["errors"], strict=True)
+    )
+    return [
+        Paragraph(
+            "A sensor reports positions x(t) with noise; weighing recent reports more, w(a) = "
+            "exp(-a) for ages a > 0, gives the smoother s(t) = integral of x(a) w(t - a) da. On "
+            "a grid of fine steps the integral is a sum, and the sum is what the operators "
+            "compute, 0-based and without the flip: z[p] = sum over a of x[p + a] kernel[a] "
+            "(cross-correlation). With flip_kernel=True they convolve as mathematics has it."
+        ),
+        Figure(
+            "sensor",
+            png(_curves(numbers)),
+            "Left: reports of a sensor and their weighted mean. Right: a box convolved with a "
+            "decay, in steps of 0.025, and its integral.",
+            "A noisy curve with a smooth one through it; a box, smeared out.",
+        ),
+        Paragraph(
+            "The largest distance of the sum from the integral, 1 - exp(-t) up to t = 1 and "
+            f"exp(1 - t) - exp(-t) from there, is {errors}: it falls with the step."
+        ),
+        Heading("Laws", 3),
+        Table(
+            ["law", "largest difference of the two sides"],
+            [[law["law"], format_number(law["difference"], 2)] for law in numbers["laws"]],
+            caption="On Gaussian noise, in float32; the last line is no law, and shows it.",
+        ),
+    ]
+
+
+def _sensor() -> dict[str, Any]:
+    step, noise = 0.05, np.random.default_rng(0)
+    time = np.arange(0, 12, step)
+    true = np.sin(0.8 * time)
+    reports = true + noise.normal(0, 0.35, time.size)
+    ages = np.arange(0, 5, step)
+    weights = np.exp(-ages) / np.exp(-ages).sum()
+    smooth = _convolved(reports, weights)[: time.size]
+    return {"time": time, "true": true, "reports": reports, "smooth": smooth}
+
+
+def _box() -> dict[str, Any]:
+    """A box of length 1, convolved with exp(-t) in finer and finer steps."""
+    errors, steps = [], [0.1, 0.05, 0.025]
+    for step in steps:
+        time = step * np.arange(round(4 / step))
+        box, decay = (time < 1 - step / 2).astype(float), np.exp(-time)
+        smeared = _convolved(box, decay)[: time.size] * step
+        # A sum up to sample n covers n + 1 steps.
+        end = time + step
+        integral = np.where(end <= 1, 1 - np.exp(-end), np.exp(1 - end) - np.exp(-end))
+        errors.append(np.abs(smeared - integral).max())
+    return {"steps": steps, "errors": errors, "time": end, "smeared": smeared, "integral": integral}
+
+
+def _laws() -> list[dict[str, Any]]:
+    noise = np.random.default_rng(1)
+    x, k = noise.normal(size=(2, 1, 24, 1)).astype(np.float32)
+    k = k[0, :5]
+    kernel = jnp.asarray(k)[..., None]
+    image = jnp.asarray(noise.normal(size=(1, 9, 9, 2)), jnp.float32)
+    square = jnp.asarray(noise.normal(size=(3, 3, 2, 4)), jnp.float32)
+    full = ops.conv(x, kernel, padding="FULL", flip_kernel=True)
+    swapped = ops.conv(k[None], jnp.asarray(x[0])[..., None], padding="FULL", flip_kernel=True)
+    correlated = ops.conv(x, kernel, padding="FULL")
+    back = ops.conv(x, kernel[::-1], padding="FULL", flip_kernel=True)
+
+    strided = ops.conv(image, square, strides=2, padding=1)
+    sampled = ops.conv(image, square, padding=1)[:, ::2, ::2]
+
+    up = ops.conv_transpose(strided, square, strides=2, padding="VALID", transpose_kernel=True)
+    zeros = jnp.zeros((1, 2 * 5 - 1, 2 * 5 - 1, 4)).at[:, ::2, ::2].set(strided)
+    turned = jnp.flip(square, (0, 1)).swapaxes(-1, -2)
+    inserted = ops.conv(zeros, turned, padding=2)
+
+    down, _ = linear_map(lambda z: ops.conv(z, square, strides=2, padding="VALID"), (11, 11, 2))
+    transposed, _ = linear_map(
+        lambda z: ops.conv_transpose(z, square, strides=2, padding="VALID", transpose_kernel=True),
+        (5, 5, 4),
+    )
+    spread = jnp.zeros((5, 5, 2, 4)).at[::2, ::2].set(square)
+    laws = [
+        ("x * k = k * x (full convolution)", full, swapped),
+        ("cross-correlation = convolution with the flipped kernel", correlated, back),
+        ("stride 2 = stride 1, then every second position", strided, sampled),
+        ("transposed convolution = zeros inserted, then convolution", up, inserted),
+        ("transposed convolution = the transpose of the linear map", transposed, down.T),
+        (
+            "dilation 2 = the kernel with zeros between its taps",
+            ops.conv(image, square, kernel_dilation=2),
+            ops.conv(image, spread),
+        ),
+        ("cross-correlation = convolution (false)", correlated, full),
+    ]
+    return [
+        {"law": law, "difference": float(jnp.abs(jnp.asarray(one) - jnp.asarray(other)).max())}
+        for law, one, other in laws
+    ]
+
+
+def _convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Full convolution of two vectors."""
+    z = ops.conv(
+        jnp.asarray(x, jnp.float32)[:, None],
+        jnp.asarray(kernel, jnp.float32)[:, None, None],
+        padding="FULL",
+        flip_kernel=True,
+    )
+    return np.asarray(z)[:, 0]
+
+
+@styled
+def _curves(numbers: Numbers) -> Canvas:
+    canvas = Canvas(figsize=(DOUBLE_COLUMN, 2.3))
+    left, right = canvas.subplots(1, 2, width_ratios=(2, 1))
+    sensor, box = numbers["sensor"], numbers["box"]
+    left.plot(sensor["time"], sensor["reports"], ".", color=GREY, markersize=2, label="reports x")
+    left.plot(sensor["time"], sensor["true"], color=BLUE, linewidth=1, label="position")
+    left.plot(sensor["time"], sensor["smooth"], color=VERMILLION, linewidth=1.4, label="s = x * w")
+    left.set_xlabel("time t")
+    left.legend(loc="upper right", ncols=3)
+    left.set_ylim(-2, 2.6)
+    right.plot([0, 0, 1, 1], [0, 1, 1, 0], color=BLUE, linewidth=1.2, label="box")
+    right.plot(box["time"], box["integral"], color=GREY, linewidth=3, label="integral")
+    right.plot(box["time"], box["smeared"], color=VERMILLION, linewidth=1.2, label="sum")
+    right.set_xlabel("t")
+    right.set_ylim(0, 1.1)
+    right.legend(loc="upper right")
+    return canvas

@@ -1,0 +1,114 @@
+"""Fixed filters on a photograph, and what convolving saves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax import ops
+from cnnjax.inspect import interleaved_seconds
+from cnnjax.report.images import image_grid
+from cnnjax.report.page import Block, Figure, Heading, Paragraph
+from cnnjax.report.style import png
+from cnnjax.report.table import format_number
+
+TITLE = "Fixed filters"
+
+Numbers = Mapping[str, Any]
+
+
+def numbers() -> dict[str, Any]:
+    """A photograph through every filter, the bank of Gabor functions, and the time of edges."""
+    photograph = _photograph()
+    x = jnp.asarray(photograph, jnp.float32)[..., None]
+    gabor = ops.gabor_kernel(15, beta_x=0.05, beta_y=0.05, frequency=0.9, tau=np.pi / 4)
+    seen = {
+        "photograph": x,
+        "box 3 x 3": ops.box_blur(x, 3),
+        "box 5 x 5": ops.box_blur(x, 5),
+        "box 11 x 11": ops.box_blur(x, 11),
+        "Gaussian, sigma 2": ops.gaussian_blur(x, 2.0),
+        "Laplacian": ops.laplacian(x),
+        "Sobel, down": ops.sobel(x, 0),
+        "Sobel, across": ops.sobel(x, 1),
+        "Sobel, strength": ops.sobel_magnitude(x),
+        "Gabor, 45 degrees": ops.filter_channels(x, gabor),
+    }
+    bank = np.moveaxis(ops.gabor_bank(15), -1, 0)[:10]
+    return {
+        "seen": {name: np.asarray(z)[..., 0].round().astype(int) for name, z in seen.items()},
+        "bank": bank.round(3),
+        "edges": _edges(),
+    }
+
+
+def blocks(numbers: Numbers) -> list[Block]:
+    """The pictures and the cost."""
+    edges = numbers["edges"]
+    bank = {str(number): kernel for number, kernel in enumerate(numbers["bank"], start=1)}
+    return [
+        Figure(
+            "filters",
+            png(image_grid(numbers["seen"])),
+            "A photograph (scikit-learn's sample image china.jpg, grey, means of 4 x 4 pixels) and "
+            "the answers of fixed filters; each over its own range.",
+            "A photograph, blurred, and with its edges.",
+        ),
+        Figure(
+            "gabor_bank",
+            png(image_grid(bank, columns=10, signed=True)),
+            "Gabor functions from cnnjax.ops.gabor_bank; blue is negative, red positive.",
+            "Ten striped patches of several directions.",
+        ),
+        Paragraph(
+            "As operators: cnnjax.ops.box_blur, gaussian_blur, laplacian, sobel, filter_channels. "
+            "As layers that do not learn: cnnjax.layers.FixedFilter. As initialisers: "
+            "cnnjax.layers.filter_init."
+        ),
+        Heading("What convolving saves", 3),
+        Paragraph(
+            f"Vertical differences of an image of {edges['height']} x {edges['width']}: "
+            f"{edges['convolution_operations']:,} operations as a convolution, "
+            f"{edges['dense_operations']:,} as a dense matrix, "
+            f"{format_number(edges['operations_ratio'], 3)} times as many. Timed here, medians of "
+            f"interleaved calls: {format_number(1e6 * edges['convolution_seconds'], 3)} and "
+            f"{format_number(1e6 * edges['dense_seconds'], 3)} microseconds, "
+            f"{format_number(edges['seconds_ratio'], 3)} times as long. (At 320 x 280 the matrix "
+            "would take 32 GB.)"
+        ),
+    ]
+
+
+def _photograph() -> np.ndarray:
+    from sklearn.datasets import load_sample_image
+
+    image = load_sample_image("china.jpg").mean(-1)
+    # Mean of 4 x 4 pixels, so that nothing aliases.
+    height, width = (size // 4 for size in image.shape)
+    return image[: 4 * height, : 4 * width].reshape(height, 4, width, 4).mean((1, 3)).round()
+
+
+def _edges() -> dict[str, Any]:
+    height, width = 80, 70
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(height, width)), jnp.float32)
+    kernel = jnp.array([-1.0, 1.0]).reshape(2, 1, 1, 1)
+    matrix = jnp.asarray((np.eye(height, k=1) - np.eye(height))[:-1], jnp.float32)
+    dense = jnp.kron(matrix, jnp.eye(width))
+    convolve = jax.jit(lambda x, kernel: ops.conv(x[..., None], kernel, padding="VALID"))
+    multiply = jax.jit(lambda x, dense: dense @ x.ravel())
+    seconds = interleaved_seconds(
+        {"convolution": lambda: convolve(x, kernel), "dense": lambda: multiply(x, dense)},
+        rounds=15,
+    )
+    outputs = (height - 1) * width
+    operations = {"convolution": outputs * 3, "dense": 2 * height * width * outputs}
+    return {
+        "height": height,
+        "width": width,
+        **{f"{name}_operations": count for name, count in operations.items()},
+        **{f"{name}_seconds": each["median"] for name, each in seconds.items()},
+        "operations_ratio": operations["dense"] / operations["convolution"],
+        "seconds_ratio": seconds["dense"]["median"] / seconds["convolution"]["median"],
+    }

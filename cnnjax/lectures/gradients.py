@@ -1,0 +1,71 @@
+"""The two gradients of a strided convolution as the sums that they are."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax import ops
+from cnnjax.report.page import Block, Code, Paragraph
+from cnnjax.report.table import Table, format_number
+
+TITLE = "Gradients, written out"
+
+Numbers = Mapping[str, Any]
+
+
+def numbers() -> dict[str, Any]:
+    """The largest difference between the sums and automatic differentiation."""
+    noise = np.random.default_rng(0)
+    x = jnp.asarray(noise.normal(size=(2, 12, 11, 3)), jnp.float32)
+    kernel = jnp.asarray(noise.normal(size=(3, 4, 3, 5)), jnp.float32)
+    rows = []
+    for strides, padding in ((1, "VALID"), (2, "VALID"), (3, "SAME")):
+        options = {"strides": strides, "padding": padding}
+        z, pullback = jax.vjp(functools.partial(ops.conv, **options), x, kernel)
+        g = jnp.asarray(noise.normal(size=z.shape), jnp.float32)
+        to_x, to_kernel = pullback(g)
+        by_kernel = ops.conv_kernel_gradient(x, g, (3, 4), **options)
+        by_x = ops.conv_input_gradient(g, kernel, (12, 11), **options)
+        rows.append(
+            {
+                **options,
+                "kernel": float(jnp.abs(by_kernel - to_kernel).max()),
+                "input": float(jnp.abs(by_x - to_x).max()),
+                "largest": float(jnp.abs(to_kernel).max()),
+            }
+        )
+    return {"rows": rows}
+
+
+def blocks(numbers: Numbers) -> list[Block]:
+    """The sums, and how well they agree."""
+    return [
+        Paragraph("With G the gradient of the loss by the output of a convolution with stride s:"),
+        Code(
+            "dK[i, j, k, l] = sum over m, n             of  G[i, m, n] V[j, m s + k, n s + l]\n"
+            "dV[i, j, k]    = sum over l, m: l s + m = j\n"
+            "                 and n, p: n s + p = k, q  of  K[q, i, m, p] G[q, l, n]"
+        ),
+        Paragraph(
+            "Both are operators, cnnjax.ops.conv_kernel_gradient and conv_input_gradient; both "
+            "agree with automatic differentiation to rounding."
+        ),
+        Table(
+            ["stride", "padding", "kernel's gradient", "input's gradient", "largest entry"],
+            [
+                [
+                    str(row["strides"]),
+                    row["padding"],
+                    format_number(row["kernel"], 2),
+                    format_number(row["input"], 2),
+                    format_number(row["largest"], 3),
+                ]
+                for row in numbers["rows"]
+            ],
+            caption="Largest absolute difference from automatic differentiation, float32.",
+        ),
+    ]

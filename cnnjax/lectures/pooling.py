@@ -1,0 +1,101 @@
+"""Pooling of every kind, and strides in its place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax import ops
+from cnnjax.inspect import multiply_adds, parameter_count
+from cnnjax.models.all_cnn import AllCNN
+from cnnjax.report.page import Block, Code, Heading, Paragraph
+from cnnjax.report.table import Table, format_count, format_number
+
+TITLE = "Pooling"
+
+Numbers = Mapping[str, Any]
+
+DETECTORS = (0.3, 0.1, 1.0, 0.2, 0.1, 0.0)
+"""Of figure 9.8, all at least 0."""
+
+
+def numbers() -> dict[str, Any]:
+    """Every pooling of one line of detectors, and the family of All-CNN."""
+    x = jnp.asarray(DETECTORS)[None, :, None]
+    draws = jax.vmap(lambda key: ops.stochastic_pool(x, 3, strides=2, key=key, padding="VALID"))(
+        jax.random.split(jax.random.key(0), 4000)
+    )
+    kinds = {
+        "max, 3 stride 2 (overlapping)": ops.max_pool(x, 3, strides=2),
+        "max, smaller last region kept": ops.max_pool(x, 3, strides=2, ceil_mode=True),
+        "max, 3 stride 1": ops.max_pool(x, 3),
+        "average, 3 stride 2": ops.average_pool(x, 3, strides=2),
+        "stochastic, evaluation": ops.stochastic_pool(x, 3, strides=2),
+        "stochastic, mean of 4,000 draws": draws.mean(0),
+        "global average": ops.global_average_pool(x)[:, None],
+        "global max": ops.global_max_pool(x)[:, None],
+        "across channels, 3": ops.cross_channel_max_pool(x.swapaxes(1, 2), 3).swapaxes(1, 2),
+    }
+    _, index = ops.max_pool_with_argmax(x, 3, strides=2)
+    return {
+        "detectors": DETECTORS,
+        "kinds": {name: np.asarray(z).ravel() for name, z in kinds.items()},
+        "argmax": np.asarray(index).ravel(),
+        "all_cnn": [_all_cnn(base, variant) for base in "ABC" for variant in _VARIANTS],
+    }
+
+
+def blocks(numbers: Numbers) -> list[Block]:
+    """Both tables."""
+    return [
+        Paragraph(
+            f"The detectors {_list(numbers['detectors'])}, pooled. The largest of three at stride "
+            f"2 stand at the flat indices {', '.join(map(str, numbers['argmax']))}."
+        ),
+        Table(
+            ["pooling", "result"],
+            [[name, _list(values)] for name, values in numbers["kinds"].items()],
+            align=["left", "left"],
+        ),
+        Heading("A stride in the place of pooling", 3),
+        Paragraph(
+            "The networks of Springenberg, Dosovitskiy, Brox and Riedmiller (2015) for images of "
+            "32 x 32 x 3: pooling, a stride in the convolution below it, one more convolution "
+            "below it, or a strided convolution in its place (All-CNN). The choice as an operator "
+            "is cnnjax.ops.pool_or_stride. To train one:"
+        ),
+        Code("python launch.py train --model AllCNN"),
+        Table(
+            ["base", "variant", "parameters", "multiply-adds"],
+            [
+                [
+                    row["base"],
+                    row["variant"],
+                    f"{row['parameters']:,}",
+                    format_count(row["multiply_adds"], 3),
+                ]
+                for row in numbers["all_cnn"]
+            ],
+        ),
+    ]
+
+
+_VARIANTS = ("base", "strided", "conv_pool", "all_cnn")
+
+
+def _all_cnn(base: Any, variant: Any) -> dict[str, Any]:
+    model = AllCNN(base=base, variant=variant)
+    x = jnp.zeros((1, 32, 32, 3))
+    variables = jax.eval_shape(model.init, jax.random.key(0), x)
+    return {
+        "base": base,
+        "variant": variant,
+        "parameters": parameter_count(variables["params"]),
+        "multiply_adds": multiply_adds(model.apply, variables, x),
+    }
+
+
+def _list(values) -> str:
+    return ", ".join(format_number(value, 2) for value in values)

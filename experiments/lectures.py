@@ -1,0 +1,66 @@
+"""What do the lectures on convolutional networks say, computed and drawn with cnnjax' own operators?
+
+One page that walks through worked examples, convolution as mathematics, signals of one to three
+dimensions, gradients, pooling, fixed filters, efficient algorithms and classic networks. Nothing on
+it is typed in: every number and figure is computed when it is made.
+
+    python launch.py lectures                            about a minute, 2 CPU cores
+    python launch.py lectures smoke                      without the chapters that take longest
+    python launch.py lectures --chapters pooling filters
+
+Expected: the worked examples of the notes come out exactly; laws hold to float32 rounding.
+"""
+
+import dataclasses
+from typing import Any, Literal, get_args
+
+OVERWRITE = True
+
+Chapter = Literal[
+    "examples",
+    "convolution",
+    "signals",
+    "gradients",
+    "pooling",
+    "filters",
+    "algorithms",
+    "networks",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Which chapters."""
+
+    chapters: tuple[Chapter, ...] = get_args(Chapter)
+    """Chapters of the page, in their order."""
+
+    def __post_init__(self):
+        for chapter in self.chapters:
+            if chapter not in get_args(Chapter):
+                raise ValueError(f"chapters are {', '.join(get_args(Chapter))}, got {chapter!r}.")
+        if not self.chapters or len(set(self.chapters)) < len(self.chapters):
+            raise ValueError(f"chapters must name at least one, each once, got {self.chapters}.")
+
+
+PRESETS = {"smoke": Config(chapters=("examples", "convolution", "gradients"))}
+
+
+def run(config: Config, record: Any) -> None:
+    """Compute the chapters, and write results and page."""
+    from cnnjax import lectures
+    from cnnjax.report.page import Heading, Paragraph, write_page
+
+    computed = {name: getattr(lectures, name).numbers() for name in config.chapters}
+    results = record.results({"chapters": computed})
+    blocks = [
+        Paragraph(
+            "The lectures that cnnjax descends from, walked through with its own operators: "
+            "whatever stands here was computed when the page was made.",
+            lead=True,
+        )
+    ]
+    for name, numbers in results["chapters"].items():
+        chapter = getattr(lectures, name)
+        blocks += [Heading(chapter.TITLE), *chapter.blocks(numbers)]
+    write_page("Convolutional networks, computed", blocks, record.directory)

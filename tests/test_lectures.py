@@ -1,0 +1,126 @@
+"""The page of the lectures: its numbers are those of the notes, and everything has its place."""
+
+import json
+
+import numpy as np
+import pytest
+
+import launch
+from cnnjax import lectures
+from cnnjax.lectures import convolution, examples, gradients, pooling, signals
+
+
+def test_the_worked_examples_come_out_exactly():
+    found = examples.numbers()
+    expected = {
+        "laplacian": [[6, 15, 9], [14, -36, -4], [-4, 10, 7]],
+        "correlation": [[24, 21, 13, 9], [16, 17, 20, 10], [19, 19, 14, 12], [18, 16, 7, 9]],
+        "volume": [
+            [[2, 3, 3], [3, 7, 3], [8, 10, -3]],
+            [[-8, -8, -3], [-3, 1, 0], [-3, -8, -5]],
+        ],
+        "pooled": [[3, 3, 3], [3, 3, 3], [3, 2, 3]],
+        "halved": [[10, 9], [10, 10]],
+        # Rows 0, 0, 2, 2 and columns 1, 2, 0, 2 of four.
+        "argmax": [[1, 2], [8, 10]],
+        "ceil_mode": np.float32([1.0, 0.2, 0.1]),
+        "edge_operations": 267_960,
+        "dense_operations": 16_006_144_000,
+        "stacked_weights": [18, 25],
+        "stacked_field": [5, 5],
+    }
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, name)
+    # 1 / sqrt(1 + 1 + 4), 2 / sqrt(1 + 1 + 4 + 9), 3 / sqrt(1 + 4 + 9)
+    np.testing.assert_allclose(found["normalised"], [6**-0.5, 2 * 15**-0.5, 3 * 14**-0.5], 1e-6)
+    assert [row["output"] for row in found["shapes"]] == [
+        (439, 588, 6),
+        (2000, 2000, 16),
+        (7, 7, 1),
+        (4, 21, 17, 32),
+        (32, 32, 16),
+        (16, 16, 16),
+    ]
+    assert [row["weights"] for row in found["shapes"][:2]] == [450, 1200]
+    assert found["shapes"][1]["units"] == 64_000_000
+    np.testing.assert_array_equal(
+        found["kernels"]["Sobel, transposed"], np.transpose([[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
+    )
+
+
+def test_laws_hold_to_rounding_and_the_false_one_does_not():
+    found = convolution.numbers()
+    *laws, false = found["laws"]
+    # Sums of a few dozen products of Gaussian numbers in float32.
+    assert all(law["difference"] < 2e-5 for law in laws)
+    assert false["law"].endswith("(false)")
+    assert false["difference"] > 0.5
+    # A sum of steps is off by an amount that halves with the step.
+    coarse, middle, fine = found["box"]["errors"]
+    assert 1.8 < coarse / middle < 2.2
+    assert 1.8 < middle / fine < 2.2
+    assert fine < 0.02
+
+
+def test_signals_of_every_kind_show_what_was_put_into_them():
+    found = signals.numbers()
+    np.testing.assert_allclose(found["audio"]["peaks"], [0.25, 0.75], atol=0.01)
+    assert found["skeleton"]["fastest"] == found["skeleton"]["moved"]
+    assert found["video"]["strongest"] == found["video"]["speed"] == 1
+    assert found["volume"]["answering"] > 0
+    # Neighbours of a voxel are one voxel away.
+    assert found["volume"]["distance"] <= 1
+    assert {each["pooled"] for each in found["sizes"]} == {(8,)}
+
+
+def test_the_sums_are_the_gradients():
+    for row in gradients.numbers()["rows"]:
+        assert row["kernel"] < 1e-5 * row["largest"]
+        assert row["input"] < 1e-5 * row["largest"]
+
+
+def test_every_pooling_of_the_same_detectors_by_hand():
+    found = pooling.numbers()
+    by_hand = {
+        "max, 3 stride 2 (overlapping)": [1.0, 1.0],
+        "max, smaller last region kept": [1.0, 1.0, 0.1],
+        "max, 3 stride 1": [1.0, 1.0, 1.0, 0.2],
+        "average, 3 stride 2": [1.4 / 3, 1.3 / 3],
+        # (0.3^2 + 0.1^2 + 1) / 1.4 and (1 + 0.2^2 + 0.1^2) / 1.3
+        "stochastic, evaluation": [1.1 / 1.4, 1.05 / 1.3],
+        "global average": [1.7 / 6],
+        "global max": [1.0],
+        "across channels, 3": [1.0, 0.2],
+    }
+    for name, values in by_hand.items():
+        np.testing.assert_allclose(found["kinds"][name], values, 1e-6, err_msg=name)
+    # 4,000 draws of numbers between 0 and 1: five standard errors are below 0.04.
+    np.testing.assert_allclose(
+        found["kinds"]["stochastic, mean of 4,000 draws"], [1.1 / 1.4, 1.05 / 1.3], atol=0.04
+    )
+    base, strided, conv_pool, all_cnn = found["all_cnn"][8:]
+    assert (base["parameters"], all_cnn["parameters"]) == (954_730, 1_369_738)
+    assert strided["multiply_adds"] < base["multiply_adds"] < conv_pool["multiply_adds"]
+
+
+def test_the_page_has_a_section_for_each_chapter(tmp_path):
+    assert launch.main(["lectures", "smoke", "--workdir", str(tmp_path / "run")]) == 0
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+    for name in results["chapters"]:
+        assert f"<h2>{getattr(lectures, name).TITLE}</h2>" in page
+    assert "267,960" in page
+
+
+@pytest.mark.parametrize("chapter", lectures.CHAPTERS, ids=lambda chapter: chapter.TITLE)
+def test_a_chapter_says_what_it_is(chapter):
+    assert chapter.TITLE
+    assert callable(chapter.numbers)
+    assert callable(chapter.blocks)
+
+
+def test_another_chapter_is_refused_by_name(capsys):
+    with pytest.raises(SystemExit) as refused:
+        launch.main(["lectures", "--chapters", "poetry"])
+    assert refused.value.code == 2
+    assert "poetry" in capsys.readouterr().err
