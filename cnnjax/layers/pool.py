@@ -72,3 +72,18 @@ class GlobalAveragePool(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[batch, *space, channels]` to `[batch, channels]`."""
         return ops.global_average_pool(x)
+
+
+class CrossChannelMaxPool(nn.Module):
+    """The largest of every `pieces` neighbouring channels: maxout, behind a layer with weights.
+
+    Symmetry: none is built in; the pieces may learn a transformation's variants, one each.
+    Source: Goodfellow et al., Maxout networks, 2013, section 3; Deep Learning, figure 9.9.
+    """
+
+    pieces: int
+    """Channels that compete, a divisor of their number."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[..., channels]` to `[..., channels / pieces]`."""
+        return ops.cross_channel_max_pool(x, self.pieces)

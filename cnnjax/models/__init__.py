@@ -18,6 +18,7 @@ _ROOMS = {
         "DenseNet201",
         "DenseNetBC100",
     ),
+    "detector_net": ("DetectorNet",),
     "downsampling_net": ("DownsamplingNet",),
     "googlenet": ("GoogLeNet",),
     "lenet": ("LeNet5",),

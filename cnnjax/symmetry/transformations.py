@@ -1,8 +1,7 @@
-"""Transformations of images and feature maps, channels last, `[*leading, *space, channels]`.
+"""Transformations of images and feature maps that interpolate nothing, or a periodic image only.
 
-Everything is jitted, batched over leading axes, and differentiable in the image; where a parameter
-is continuous, in the parameter as well. Angles are in radians, counted counter-clockwise as seen on
-a screen, where the first spatial axis points down and the second to the right.
+Channels last, `[*leading, *space, channels]`; all may be jitted, are batched over leading axes and
+differentiable in the image; where a parameter is continuous, in the parameter as well.
 """
 
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.ndimage import map_coordinates
 
 
 def shift(x: jax.Array, shifts: Sequence[int] | jax.Array, fill: float | str = "circular"):
@@ -79,42 +77,6 @@ def flip(x: jax.Array, axis: int) -> jax.Array:
     if not -x.ndim <= axis <= -2:
         raise ValueError(f"axis must be -2 (left-right) or -3 (up-down), got {axis!r}.")
     return jnp.flip(x, axis)
-
-
-def affine(x: jax.Array, matrix: jax.Array, fill: float = 0.0) -> jax.Array:
-    """Warp an image linearly about its centre, with bilinear interpolation.
-
-        (g x)[c + p] = x[c + matrix^-1 p],    c = (size - 1) / 2
-
-    Args:
-      x: `[*leading, height, width, channels]`.
-      matrix: `[2, 2]`, acts on (down, right) coordinates; may be traced.
-      fill: what lies outside the image.
-    """
-    height, width = x.shape[-3:-1]
-    centre = jnp.array([(height - 1) / 2, (width - 1) / 2], matrix.dtype)[:, None, None]
-    grid = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"))
-    source = jnp.tensordot(jnp.linalg.inv(matrix), grid - centre, axes=1) + centre
-    planes = jnp.moveaxis(x, -1, -3).reshape(-1, height, width)
-    warped = jax.vmap(
-        lambda plane: map_coordinates(plane, list(source), order=1, mode="constant", cval=fill)
-    )(planes)
-    warped = warped.reshape(*x.shape[:-3], x.shape[-1], height, width)
-    return jnp.moveaxis(warped, -3, -1).astype(x.dtype)
-
-
-def rotate(x: jax.Array, angle: float | jax.Array, fill: float = 0.0) -> jax.Array:
-    """Rotate about the centre by any angle, in radians, counter-clockwise, bilinearly.
-
-    Quarter turns of square images are those of `rotate_quarter` to rounding.
-    """
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    return affine(x, jnp.stack([jnp.stack([cos, -sin]), jnp.stack([sin, cos])]), fill)
-
-
-def scale(x: jax.Array, factor: float | jax.Array, fill: float = 0.0) -> jax.Array:
-    """Enlarge about the centre by `factor`, which may be below 1, bilinearly."""
-    return affine(x, jnp.asarray(factor, jnp.float32) * jnp.eye(2), fill)
 
 
 def _per_axis(x: jax.Array, shifts) -> tuple[list, tuple[int, ...]]:

@@ -1,0 +1,73 @@
+"""Small networks that can come to ignore rotation in different ways."""
+
+from typing import Literal, get_args
+
+import jax
+from flax import linen as nn
+
+from cnnjax.layers.conv import Conv
+from cnnjax.layers.group_conv import GroupPool, LiftingConv
+from cnnjax.layers.pool import CrossChannelMaxPool
+
+Pooling = Literal["detectors", "turns", "space", "none"]
+
+
+class DetectorNet(nn.Module):
+    """Score every class by the largest response of what is pooled for it.
+
+    detectors: k filters a class as large as the image, learned separately (maxout). turns: k
+    filters a class in four turned copies each (p4), so that the logits are those of the image after
+    a quarter turn, exactly. space: two convolutions and the maximum over all positions; none: the
+    same convolutions and a classifier of all positions.
+    Detectors' responses are sown as 'detectors' in 'intermediates', `[batch, classes, pieces]`.
+    Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9 (detectors); Cohen &
+    Welling, Group equivariant convolutional networks, 2016 (turns).
+    """
+
+    classes: int
+    """Number of classes."""
+    pooling: Pooling = "detectors"
+    """What is pooled over."""
+    detectors: int = 4
+    """Filters a class, k; of 'detectors' and 'turns'."""
+    features: int = 16
+    """Channels of the convolutions of 'space' and 'none'."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """Map square images `[batch, size, size, channels]` to logits `[batch, classes]`.
+
+        Raises:
+          ValueError: another pooling, no detectors, or images that are not square.
+        """
+        del train
+        if self.pooling not in get_args(Pooling):
+            raise ValueError(
+                f"pooling must be one of {', '.join(get_args(Pooling))}, got {self.pooling!r}."
+            )
+        if self.detectors < 1:
+            raise ValueError(f"detectors must be at least 1, got {self.detectors}.")
+        if x.shape[1] != x.shape[2]:
+            raise ValueError(f"DetectorNet needs square images, got shape {x.shape}.")
+        match self.pooling:
+            case "detectors":
+                whole = self._whole(Conv, x)(x)[:, 0, 0]
+            case "turns":
+                whole = self._whole(LiftingConv, x)(x)[:, 0, 0]
+                self._sow(whole.swapaxes(1, 2).reshape(len(x), self.classes, -1))
+                return CrossChannelMaxPool(self.detectors)(GroupPool()(whole))
+            case _:
+                for number in (1, 2):
+                    name = f"conv{number}"
+                    x = nn.relu(Conv(self.features, 5, strides=2, padding="SAME", name=name)(x))
+                x = x.max(axis=(1, 2)) if self.pooling == "space" else x.reshape(len(x), -1)
+                return nn.Dense(self.classes, name="classifier")(x)
+        self._sow(whole.reshape(len(x), self.classes, self.detectors))
+        return CrossChannelMaxPool(self.detectors)(whole)
+
+    def _whole(self, layer: type[Conv] | type[LiftingConv], x: jax.Array) -> nn.Module:
+        features = self.classes * self.detectors
+        return layer(features, x.shape[1], padding="VALID", name="filters")
+
+    def _sow(self, responses: jax.Array) -> None:
+        self.sow("intermediates", "detectors", responses)

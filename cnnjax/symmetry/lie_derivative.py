@@ -1,0 +1,174 @@
+"""How a function answers to an infinitely small transformation: its Lie derivative.
+
+An action is a function `action(x, t)` that transforms x by the amount t, is the identity at t = 0,
+and is differentiable in t there. It acts on the input of a function, and another on its output.
+"""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from cnnjax.symmetry.transformations import fourier_shift, rotate, scale
+
+Function = Callable[[jax.Array], jax.Array]
+Action = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def unchanged(x: jax.Array, t: jax.Array) -> jax.Array:
+    """The action on logits and whatever else should not change: none."""
+    del t
+    return x
+
+
+def translation(axis: int) -> Action:
+    """Circular translation by t times the size of a spatial axis, counted from 0; band-limited.
+
+    A part of the image's size, not a number of pixels, so that it is the same for feature maps of
+    any size.
+    """
+
+    def act(x: jax.Array, t: jax.Array) -> jax.Array:
+        space = x.shape[1:-1]
+        return fourier_shift(x, [t * size * (axis == i) for i, size in enumerate(space)])
+
+    return act
+
+
+def rotation(x: jax.Array, t: jax.Array) -> jax.Array:
+    """Rotation of images or feature maps about their centre by t radians, bilinear."""
+    return rotate(x, t)
+
+
+def scaling(x: jax.Array, t: jax.Array) -> jax.Array:
+    """Enlargement of images or feature maps about their centre by exp(t), bilinear."""
+    return scale(x, jnp.exp(t))
+
+
+def lie_derivative(
+    f: Function, x: jax.Array, action: Action, action_out: Action = unchanged
+) -> jax.Array:
+    """The Lie derivative of f at x: how f's answer to a small transformation differs from it.
+
+        L f(x) = d/dt action_out(f(action(x, t)), -t)  at t = 0
+
+    Zero everywhere means equivariant under the whole group that the action generates.
+    Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
+    2022, eq. 2; here by forward-mode differentiation, exact to rounding.
+
+    Args:
+      f: from x to an array.
+      x: `[batch, *space, channels]`.
+      action: on x.
+      action_out: on f(x); the default is for a function that should be invariant.
+
+    Returns:
+      Like f(x).
+    """
+    zero = jnp.zeros((), x.dtype)
+    return jax.jvp(lambda t: action_out(f(action(x, t)), -t), (zero,), (jnp.ones_like(zero),))[1]
+
+
+def local_equivariance_error(
+    f: Function, x: jax.Array, action: Action, action_out: Action = unchanged
+) -> jax.Array:
+    """`mean over the batch of ||L f(x)||^2`, Euclidean over an example's outputs.
+
+    Source: Gruver et al., 2022, eq. 4.
+    """
+    return _mean_square(lie_derivative(f, x, action, action_out))
+
+
+def layer_terms(
+    layers: Sequence[Function], x: jax.Array, actions: Sequence[Action]
+) -> list[jax.Array]:
+    """What each layer of a chain adds to the Lie derivative of the whole.
+
+        L(f_n ... f_1) = sum over i of d(f_n ... f_{i+1}) L f_i,    each where the chain has come to
+
+    Source: Gruver et al., 2022, section 4 and appendix; the terms sum to `lie_derivative` of the
+    whole to rounding.
+
+    Args:
+      layers: f_1 to f_n, applied in this order.
+      x: input of the first.
+      actions: on x, and on the output of each layer: one more than layers.
+
+    Returns:
+      A term for each layer, like the last one's output.
+
+    Raises:
+      ValueError: as many actions as do not fit the layers.
+    """
+    _check(layers, actions)
+    terms = []
+    for index, layer in enumerate(layers):
+        local = lie_derivative(layer, x, actions[index], actions[index + 1])
+        x = layer(x)
+        terms.append(jax.jvp(_chain(layers[index + 1 :]), (x,), (local,))[1])
+    return terms
+
+
+def estimated_layer_errors(
+    layers: Sequence[Function],
+    x: jax.Array,
+    actions: Sequence[Action],
+    key: jax.Array,
+    samples: int = 16,
+) -> jax.Array:
+    """`mean ||term_i||^2` of every layer, estimated by random projections of the output.
+
+        E over v of (v . term_i)^2 = ||term_i||^2,    v standard normal
+
+    One backward pass a sample gives the projections of all layers at once, where `layer_terms`
+    needs a forward pass a layer.
+    Source: Hutchinson, A stochastic estimator of the trace of the influence matrix, 1989; Gruver et
+    al., 2022, section 4.
+
+    Args:
+      layers, x, actions: as for `layer_terms`.
+      key: of the projections.
+      samples: projections to average over; the relative error falls as sqrt(2 / samples).
+
+    Returns:
+      A number for each layer.
+    """
+    _check(layers, actions)
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples!r}.")
+    local, pullbacks = [], []
+    for index, layer in enumerate(layers):
+        local.append(lie_derivative(layer, x, actions[index], actions[index + 1]))
+        x, pullback = jax.vjp(layer, x)
+        pullbacks.append(pullback)
+
+    def one_sample(key):
+        vector, squares = jax.random.normal(key, x.shape, x.dtype), []
+        for term, pullback in zip(reversed(local), reversed(pullbacks), strict=True):
+            projected = jnp.sum((vector * term).reshape(len(term), -1), axis=1)
+            squares.append(jnp.mean(projected**2))
+            (vector,) = pullback(vector)
+        return jnp.stack(squares[::-1])
+
+    return jax.vmap(one_sample)(jax.random.split(key, samples)).mean(0)
+
+
+def _chain(layers: Sequence[Function]) -> Function:
+    def chained(x):
+        for layer in layers:
+            x = layer(x)
+        return x
+
+    return chained
+
+
+def _mean_square(x: jax.Array) -> jax.Array:
+    return jnp.mean(jnp.sum(x.reshape(len(x), -1) ** 2, axis=1))
+
+
+def _check(layers: Sequence[Function], actions: Sequence[Action]) -> None:
+    if len(actions) != len(layers) + 1:
+        raise ValueError(
+            f"{len(layers)} layers need {len(layers) + 1} actions, on the input and on the output "
+            f"of each, got {len(actions)}."
+        )

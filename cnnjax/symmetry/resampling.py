@@ -1,0 +1,213 @@
+"""Transformations that look between the pixels of an image `[*leading, height, width, channels]`.
+
+Everything may be jitted, is batched over leading axes, and differentiable in the image and in the
+parameter. Angles are in radians, counter-clockwise as seen on a screen, where the first spatial
+axis points down and the second to the right. Interpolation is
+
+    bilinear  of 2 x 2 pixels; on a pixel itself the slope is that towards the pixel after it
+    bicubic   of 4 x 4 pixels, smooth in the parameter (Keys, Cubic convolution interpolation for
+              digital image processing, 1981, a = -1/2)
+    fourier   band-limited and periodic, smooth and invertible; rotations and shears only
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax.symmetry.transformations import rotate_quarter
+
+Interpolation = Literal["bilinear", "bicubic", "fourier"]
+
+
+def affine(
+    x: jax.Array,
+    matrix: jax.Array,
+    fill: float = 0.0,
+    *,
+    offset: Sequence[float] | jax.Array = (0.0, 0.0),
+    interpolation: Interpolation = "bilinear",
+) -> jax.Array:
+    """Warp an image linearly about its centre, then move it.
+
+        (g x)[c + p] = x[c + matrix^-1 (p - offset)],    c = (size - 1) / 2
+
+    Args:
+      x: `[*leading, height, width, channels]`.
+      matrix: `[2, 2]`, acts on (down, right) coordinates; may be traced.
+      fill: what lies outside the image.
+      offset: in pixels down and right.
+      interpolation: 'bilinear' or 'bicubic'.
+
+    Raises:
+      ValueError: another interpolation, or x without two spatial axes.
+    """
+    if x.ndim < 3:
+        raise ValueError(f"x must be [*leading, height, width, channels], got shape {x.shape}.")
+    height, width = x.shape[-3:-1]
+    matrix = jnp.asarray(matrix, jnp.result_type(float))
+    column = (2, 1, 1)
+    centre = jnp.array([(height - 1) / 2, (width - 1) / 2], matrix.dtype).reshape(column)
+    moved = centre + jnp.stack(list(offset)).astype(matrix.dtype).reshape(column)
+    grid = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"))
+    source = jnp.tensordot(jnp.linalg.inv(matrix), grid - moved, axes=1) + centre
+    return _sample(x, source, fill, interpolation)
+
+
+def translate(
+    x: jax.Array,
+    distances: Sequence[float] | jax.Array,
+    fill: float = 0.0,
+    *,
+    interpolation: Interpolation = "bilinear",
+) -> jax.Array:
+    """Move by any distances down and right, in pixels; whole ones as `shift` with a fill.
+
+    For a periodic image `fourier_shift` moves without loss.
+    """
+    return affine(x, jnp.eye(2), fill, offset=distances, interpolation=interpolation)
+
+
+def rotate(
+    x: jax.Array,
+    angle: float | jax.Array,
+    fill: float = 0.0,
+    *,
+    interpolation: Interpolation = "bilinear",
+) -> jax.Array:
+    """Rotate about the centre by any angle, in radians, counter-clockwise.
+
+    Quarter turns of square images are those of `rotate_quarter`, to rounding. 'fourier' is the
+    nearest quarter turn followed by three shears, for square images, periodic: what leaves the
+    image enters on the other side, and `fill` is not used.
+    Source: Unser, Thevenaz, Yaroslavsky, Convolution-based interpolation for fast, high-quality
+    rotation of images, 1995; Larkin, Oldfield, Klemm, Fast Fourier method for the accurate rotation
+    of sampled images, 1997.
+
+    Raises:
+      ValueError: 'fourier' for an image that is not square.
+    """
+    if interpolation == "fourier":
+        return _rotate_by_shears(x, jnp.asarray(angle, jnp.result_type(float)))
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    matrix = jnp.stack([jnp.stack([cos, -sin]), jnp.stack([sin, cos])])
+    return affine(x, matrix, fill, interpolation=interpolation)
+
+
+def scale(
+    x: jax.Array,
+    factor: float | jax.Array,
+    fill: float = 0.0,
+    *,
+    interpolation: Interpolation = "bilinear",
+) -> jax.Array:
+    """Enlarge about the centre by `factor`, which may be below 1."""
+    matrix = jnp.asarray(factor, jnp.result_type(float)) * jnp.eye(2)
+    return affine(x, matrix, fill, interpolation=interpolation)
+
+
+def shear(
+    x: jax.Array,
+    amount: float | jax.Array,
+    fill: float = 0.0,
+    *,
+    axis: int = -2,
+    interpolation: Interpolation = "bilinear",
+) -> jax.Array:
+    """Move each line along one axis by `amount` times its distance from the centre; keeps areas.
+
+    Args:
+      x: `[*leading, height, width, channels]`.
+      amount: tangent of the angle.
+      fill: what lies outside; not used by 'fourier', which is periodic.
+      axis: -2, rows move right the further down they are; -3, columns move down the further right.
+      interpolation: 'bilinear', 'bicubic' or 'fourier'.
+
+    Raises:
+      ValueError: another axis.
+    """
+    if axis not in (-2, -3):
+        raise ValueError(f"axis must be -2 (rows move) or -3 (columns move), got {axis!r}.")
+    amount = jnp.asarray(amount, jnp.result_type(float))
+    if interpolation == "fourier":
+        return _fourier_shear(x, amount, axis)
+    entry = (1, 0) if axis == -2 else (0, 1)
+    matrix = jnp.eye(2).at[entry].set(amount)
+    return affine(x, matrix, fill, interpolation=interpolation)
+
+
+def _sample(x: jax.Array, source: jax.Array, fill: float, interpolation: Interpolation):
+    """Values at the points `source` `[2, height, width]`; beyond the image lies `fill`."""
+    if interpolation not in _WEIGHTS:
+        raise ValueError(
+            f"interpolation must be one of {', '.join(_WEIGHTS)}, got {interpolation!r}."
+        )
+    taps, weigh = _WEIGHTS[interpolation]
+    whole = jnp.floor(jax.lax.stop_gradient(source))
+    # weights[axis][tap] of the pixels that lie around each point.
+    weights = [weigh(part) for part in source - whole]
+    first = whole.astype(int) - (taps // 2 - 1)
+    sizes = x.shape[-3:-1]
+    sums = jnp.zeros((), x.dtype)
+    for down in range(taps):
+        for right in range(taps):
+            at = (first[0] + down, first[1] + right)
+            inside = functools.reduce(
+                jnp.logical_and,
+                [(index >= 0) & (index < size) for index, size in zip(at, sizes, strict=True)],
+            )
+            clipped = [jnp.clip(index, 0, size - 1) for index, size in zip(at, sizes, strict=True)]
+            weight = jnp.where(inside, weights[0][down] * weights[1][right], 0)[..., None]
+            pixels = x[..., clipped[0], clipped[1], :] - fill
+            sums = sums + (pixels * _aligned(weight, pixels)).astype(x.dtype)
+    return sums + jnp.asarray(fill, x.dtype)
+
+
+def _aligned(weight: jax.Array, pixels: jax.Array) -> jax.Array:
+    return jnp.expand_dims(weight, range(pixels.ndim - weight.ndim))
+
+
+def _bilinear(part: jax.Array) -> list[jax.Array]:
+    return [1 - part, part]
+
+
+def _bicubic(part: jax.Array) -> list[jax.Array]:
+    """Keys' kernel at the distances 1 + t, t, 1 - t and 2 - t."""
+    t = part
+    return [
+        -0.5 * t + t**2 - 0.5 * t**3,
+        1 - 2.5 * t**2 + 1.5 * t**3,
+        0.5 * t + 2 * t**2 - 1.5 * t**3,
+        -0.5 * t**2 + 0.5 * t**3,
+    ]
+
+
+_WEIGHTS = {"bilinear": (2, _bilinear), "bicubic": (4, _bicubic)}
+
+
+def _fourier_shear(x: jax.Array, amount: jax.Array, axis: int) -> jax.Array:
+    along, across = (-2, -3) if axis == -2 else (-3, -2)
+    size, lines = x.shape[along], x.shape[across]
+    distance = amount * (jnp.arange(lines) - (lines - 1) / 2)
+    phase = jnp.exp(-2j * np.pi * distance[:, None] * np.fft.fftfreq(size)[None])
+    if size % 2 == 0:
+        # The highest frequency has no sign: the real part keeps images real.
+        phase = phase.at[:, size // 2].set(phase[:, size // 2].real)
+    phase = phase if axis == -2 else phase.T
+    spectrum = jnp.fft.fft(x, axis=along) * _aligned(phase[..., None], x)
+    return jnp.fft.ifft(spectrum, axis=along).real.astype(x.dtype)
+
+
+def _rotate_by_shears(x: jax.Array, angle: jax.Array) -> jax.Array:
+    if x.shape[-3] != x.shape[-2]:
+        raise ValueError(f"fourier rotation needs a square image, got shape {x.shape}.")
+    quarters = jnp.round(jax.lax.stop_gradient(angle) / (np.pi / 2))
+    turned = jnp.stack([rotate_quarter(x, turns) for turns in range(4)])
+    x = turned[quarters.astype(int) % 4]
+    rest = angle - quarters * (np.pi / 2)
+    # (down, right) turns counter-clockwise by [[cos, -sin], [sin, cos]].
+    half, whole = jnp.tan(rest / 2), -jnp.sin(rest)
+    return _fourier_shear(_fourier_shear(_fourier_shear(x, half, -2), whole, -3), half, -2)

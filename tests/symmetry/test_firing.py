@@ -1,0 +1,82 @@
+"""Firing and variance of units that are known to be invariant, or not."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax.symmetry import (
+    class_conditional_variance_ratio,
+    firing_invariance,
+    firing_scores,
+    variance_ratio,
+)
+
+TRANSFORMS, IMAGES = 10, 200
+NOISE = np.random.default_rng(0).normal(size=(TRANSFORMS, IMAGES))
+
+
+def units(*responses):
+    return jnp.asarray(np.stack(responses, -1), jnp.float32)
+
+
+def test_scores_of_invariant_and_of_independent_units():
+    invariant = np.broadcast_to(NOISE[0], NOISE.shape)
+    scores = firing_scores(units(invariant, NOISE), rate=0.1)
+    # The invariant unit fires at 20 of 200 images: local 1, global 0.1.
+    np.testing.assert_allclose(scores[0], 10.0, rtol=1e-5)
+    # The other fires at about 20 of the untransformed images, 9 of whose copies fire by chance.
+    own = (1 + 9 * 0.1) / 10 / 0.1
+    assert abs(float(scores[1]) - own) < 0.6
+
+
+def test_a_unit_that_fires_for_half_of_the_copies_has_half_the_score_by_hand():
+    """Two images, four transforms: the first image's response is high at the first two."""
+    responses = np.zeros((4, 2))
+    responses[:2, 0] = 1
+    # 2 of 8 responses are above the quantile of 0.7: global 1/4, local 2/4.
+    np.testing.assert_allclose(firing_scores(units(responses), rate=0.3), [2.0])
+    # Fires only where transformed: no image to begin with.
+    np.testing.assert_allclose(firing_scores(units(responses[::-1]), rate=0.3), [0.0])
+
+
+def test_the_best_units_count():
+    invariant = np.broadcast_to(NOISE[0], NOISE.shape)
+    responses = units(invariant, *[NOISE] * 4)
+    np.testing.assert_allclose(firing_invariance(responses, 0.1, top=0.2), 10.0, rtol=1e-5)
+    assert firing_invariance(responses, 0.1, top=1.0) < 4
+
+
+def test_variance_ratios_by_hand():
+    image, transform = np.arange(4.0), np.arange(3.0)[:, None]
+    only_image = np.broadcast_to(image, (3, 4))
+    both = image + 2 * transform
+    # Variances: 4 * 2/3 by transform, 15/12 by image.
+    found = variance_ratio(units(only_image, both, np.ones((3, 4)), transform + 0 * image))
+    np.testing.assert_allclose(found[:3], [0, (8 / 3) / (15 / 12), 0], rtol=1e-6)
+    assert np.isinf(found[3])
+
+
+def test_within_a_class_the_variance_of_classes_does_not_count():
+    """Classes lie 10 apart, images within them 2; a transform moves all by 0 or 2."""
+    labels = jnp.array([0, 0, 1, 1, 2])
+    image = np.array([0.0, 2.0, 10.0, 12.0, 40.0])
+    responses = units(image + np.array([[0.0], [2.0]]))
+    # Variance 1 by transform, 1 by image within the two classes that have two.
+    np.testing.assert_allclose(class_conditional_variance_ratio(responses, labels), [1.0])
+    assert variance_ratio(responses)[0] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda r: firing_scores(r[0]), r"got shape \(5, 2\)"),
+        (lambda r: firing_scores(r, 1.0), "got 1.0"),
+        (lambda r: firing_invariance(r, top=0.0), "got 0.0"),
+        (lambda r: variance_ratio(r[0]), r"got shape \(5, 2\)"),
+        (lambda r: class_conditional_variance_ratio(r, jnp.arange(4)), "got 4"),
+        (lambda r: class_conditional_variance_ratio(r, jnp.arange(5)), "no class has two"),
+    ],
+)
+def test_wrong_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(jnp.zeros((3, 5, 2)))
