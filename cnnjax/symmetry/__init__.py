@@ -1,5 +1,11 @@
 """Transformations of images, and measures of how any function answers to them."""
 
+from cnnjax.symmetry.alignment import (
+    LinearMap,
+    explained_variance,
+    fit_linear_map,
+    linear_equivalence,
+)
 from cnnjax.symmetry.borders import (
     EquivarianceErrors,
     circular_errors,
@@ -36,6 +42,22 @@ from cnnjax.symmetry.invariance import (
     shift_consistency,
     worst_case_accuracy,
 )
+from cnnjax.symmetry.lie_algebra import (
+    Generators,
+    invariant_generators,
+    invariant_plane_motions,
+)
+from cnnjax.symmetry.lie_derivative import (
+    estimated_layer_errors,
+    layer_terms,
+    lie_derivative,
+    local_equivariance_error,
+    rotation,
+    scaling,
+    shearing,
+    translation,
+    unchanged,
+)
 from cnnjax.symmetry.photometric import brightness, contrast
 from cnnjax.symmetry.resampling import affine, rotate, scale, shear, translate
 from cnnjax.symmetry.selectivity import (
@@ -45,12 +67,20 @@ from cnnjax.symmetry.selectivity import (
     winning_shares,
 )
 from cnnjax.symmetry.transformations import flip, fourier_shift, rotate_quarter, shift
+from cnnjax.symmetry.weights import (
+    effective_spatial_rank,
+    shared_part,
+    sharing_defect,
+    weight_signal_to_noise,
+)
 
 __all__ = [
     "EXACT",
     "INDEPENDENT",
     "EquivarianceErrors",
+    "Generators",
     "Group",
+    "LinearMap",
     "accuracy_curve",
     "affine",
     "area_under_curve",
@@ -62,34 +92,52 @@ __all__ = [
     "contrast",
     "cyclic",
     "dihedral",
+    "effective_spatial_rank",
     "effective_winners",
     "equivariance_deviation",
     "equivariance_error",
     "equivariance_errors",
     "equivariance_pair",
     "errors_over_shifts",
+    "estimated_layer_errors",
+    "explained_variance",
     "firing_invariance",
     "firing_scores",
+    "fit_linear_map",
     "flip",
     "fourier_shift",
     "interior_errors",
+    "invariant_generators",
+    "invariant_plane_motions",
     "lattice_of_errors",
+    "layer_terms",
+    "lie_derivative",
+    "linear_equivalence",
+    "local_equivariance_error",
     "on_lattice",
     "one_pixel_flip_rate",
     "preferred_angle",
     "relative_error",
     "rotate",
     "rotate_quarter",
+    "rotation",
     "scale",
+    "scaling",
+    "shared_part",
+    "sharing_defect",
     "shear",
+    "shearing",
     "shift",
     "shift_consistency",
     "translate",
     "translate_output",
+    "translation",
     "translation_lattice",
     "translations",
+    "unchanged",
     "variance_ratio",
     "vector_strength",
+    "weight_signal_to_noise",
     "winning_shares",
     "worst_case_accuracy",
     "zero_fill_errors",

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.transformations import fourier_shift, rotate, scale
+from cnnjax.symmetry.resampling import rotate, scale, shear
+from cnnjax.symmetry.transformations import fourier_shift
 
 Function = Callable[[jax.Array], jax.Array]
 Action = Callable[[jax.Array, jax.Array], jax.Array]
@@ -36,13 +37,18 @@ def translation(axis: int) -> Action:
 
 
 def rotation(x: jax.Array, t: jax.Array) -> jax.Array:
-    """Rotation of images or feature maps about their centre by t radians, bilinear."""
-    return rotate(x, t)
+    """Rotation of images or feature maps about their centre by t radians, bicubic, zero outside."""
+    return rotate(x, t, interpolation="bicubic")
 
 
 def scaling(x: jax.Array, t: jax.Array) -> jax.Array:
-    """Enlargement of images or feature maps about their centre by exp(t), bilinear."""
-    return scale(x, jnp.exp(t))
+    """Enlargement of images or feature maps about their centre by exp(t), bicubic, zero outside."""
+    return scale(x, jnp.exp(t), interpolation="bicubic")
+
+
+def shearing(x: jax.Array, t: jax.Array) -> jax.Array:
+    """Shear of images or feature maps, rows moving right by t times their height, bicubic."""
+    return shear(x, t, interpolation="bicubic")
 
 
 def lie_derivative(

@@ -28,9 +28,12 @@ def shared_part(bank: jax.Array, tile: int | Sequence[int], axes: int = 2) -> ja
         raise ValueError(f"tile must be one int or {axes}, each at least 1, got {tile!r}.")
     for axis, step in enumerate(tiles):
         phases = jnp.arange(bank.shape[axis]) % step
-        alike = phases[:, None] == phases
+        alike = phases[:, None] == phases[None]
         weights = alike / alike.sum(1, keepdims=True)
-        bank = jnp.moveaxis(jnp.tensordot(weights.astype(bank.dtype), bank, (1, axis)), 0, axis)
+        # As distances from the first kernel of each phase, which are zero exactly if it repeats.
+        first = jnp.take(bank, phases, axis)
+        mean = jnp.tensordot(weights.astype(bank.dtype), bank - first, (1, axis))
+        bank = first + jnp.moveaxis(mean, 0, axis)
     return bank
 
 

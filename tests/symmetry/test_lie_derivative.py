@@ -1,0 +1,172 @@
+"""Lie derivatives of waves and of layers, in closed form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax import ops
+from cnnjax.symmetry import (
+    estimated_layer_errors,
+    layer_terms,
+    lie_derivative,
+    local_equivariance_error,
+    rotation,
+    scaling,
+    shearing,
+    translation,
+    unchanged,
+)
+
+SIZE = 16
+POSITION = np.arange(SIZE)
+
+
+def wave(cycles):
+    return jnp.asarray(np.cos(2 * np.pi * cycles * POSITION / SIZE))[None, :, None]
+
+
+def square(x):
+    return x**2
+
+
+@pytest.mark.parametrize("cycles", [1, 3])
+def test_squaring_a_slow_wave_commutes_with_translation(cycles):
+    """cos^2 has twice the frequency, which the grid still holds."""
+    with jax.enable_x64(True):
+        move = translation(0)
+        derivative = lie_derivative(square, wave(cycles), move, move)
+        np.testing.assert_allclose(derivative, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cycles", [5, 6, 7])
+def test_squaring_a_fast_wave_aliases_by_the_amount_that_theory_says(cycles):
+    """cos^2 = 1/2 + cos(2 pi 2k p / N) / 2, and 2k > N/2 is seen as a = N - 2k.
+
+    Moving the input by t moves that wave's phase by 2 pi 2k t, while moving the output moves it by
+    -2 pi a t: together 2 pi N t, so that the derivative is -(2 pi N / 2) sin(2 pi a p / N) in size.
+    """
+    with jax.enable_x64(True):
+        move = translation(0)
+        derivative = lie_derivative(square, wave(cycles), move, move)[0, :, 0]
+        alias = SIZE - 2 * cycles
+        # cos(2 pi 2k (p/N - t)) = cos(2 pi a p / N + 2 pi 2k t) on the grid; the output's action by
+        # -t takes p/N to p/N + t: cos(2 pi a p / N + 2 pi (a + 2k) t).
+        expected = -np.pi * SIZE * np.sin(2 * np.pi * alias * POSITION / SIZE)
+        np.testing.assert_allclose(derivative, expected, atol=1e-9)
+
+
+def images(*shape, dtype=np.float32):
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), dtype)
+
+
+def kernel(*shape):
+    return jnp.asarray(np.random.default_rng(1).normal(size=shape))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_circular_convolution_commutes_and_a_strided_or_local_one_does_not(axis):
+    with jax.enable_x64(True):
+        x, k, move = images(2, 8, 8, 2, dtype=float), kernel(3, 3, 2, 2), translation(axis)
+        convolve = lambda x: ops.conv(x, k, padding="CIRCULAR")
+        strided = lambda x: ops.conv(x, k, padding="CIRCULAR", strides=2)
+        bank = kernel(8, 8, 3, 3, 2, 2)
+        local = lambda x: ops.local_conv(x, bank, padding="CIRCULAR")
+        size = local_equivariance_error(lambda x: x, x, move)
+        assert local_equivariance_error(convolve, x, move, move) < 1e-20 * size
+        assert local_equivariance_error(strided, x, move, move) > 0.1 * size
+        assert local_equivariance_error(local, x, move, move) > 0.1 * size
+
+
+def test_an_invariant_function_has_none_and_a_pixel_has_its_slope():
+    with jax.enable_x64(True):
+        x = wave(2)
+        mean = lambda x: x.mean((1, 2))[:, None]
+        np.testing.assert_allclose(lie_derivative(mean, x, translation(0)), 0, atol=1e-12)
+        # d/dt of cos(2 pi 2 (p/N - t)) at p = 1.
+        pixel = lie_derivative(lambda x: x[:, 1], x, translation(0))
+        np.testing.assert_allclose(pixel, 4 * np.pi * np.sin(4 * np.pi / SIZE), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("action", "field"),
+    [
+        # Vector fields of the motions, as (down, right) at (down, right) from the centre.
+        (rotation, lambda d, r: (-r, d)),
+        (scaling, lambda d, r: (d, r)),
+        (shearing, lambda d, r: (0 * d, d)),
+    ],
+)
+def test_actions_move_a_bell_along_their_fields(action, field):
+    """d/dt x(g^-1 p) = -field . gradient of x."""
+    with jax.enable_x64(True):
+        down, right = np.indices((33, 33)) - 16.0
+        bell = np.exp(-((down - 3) ** 2 + (right - 2) ** 2) / 18)
+        slopes = -(down - 3) / 9 * bell, -(right - 2) / 9 * bell
+        expected = -sum(f * s for f, s in zip(field(down, right), slopes, strict=True))
+        x = jnp.asarray(bell)[None, ..., None]
+        found = lie_derivative(lambda x: x, x, action)[0, ..., 0]
+        # Bicubic slopes are central differences: off by f''' / 6, a twentieth for width 3.
+        np.testing.assert_allclose(found, expected, atol=0.06 * np.abs(expected).max())
+
+
+def chain():
+    first, second = kernel(3, 3, 2, 4), kernel(3, 3, 4, 3)
+    head = kernel(3, 5)
+    return [
+        lambda x: ops.conv(x, first, padding="SAME"),
+        jax.nn.gelu,
+        lambda x: ops.max_pool(x, (2, 2), strides=2),
+        lambda x: ops.conv(x, second, padding="CIRCULAR"),
+        jnp.tanh,
+        lambda x: x.mean((1, 2)) @ head,
+    ]
+
+
+@pytest.mark.parametrize("action", [translation(0), translation(1), rotation, scaling, shearing])
+def test_terms_of_layers_sum_to_the_whole(action):
+    with jax.enable_x64(True):
+        x, layers = images(3, 8, 8, 2, dtype=float), chain()
+        actions = [action] * 6 + [unchanged]
+        terms = layer_terms(layers, x, actions)
+
+        def whole(x):
+            for layer in layers:
+                x = layer(x)
+            return x
+
+        expected = lie_derivative(whole, x, action)
+        assert np.abs(expected).max() > 1e-3
+        error = np.linalg.norm(sum(terms) - expected) / np.linalg.norm(expected)
+        assert error < 1e-5
+        # The circular convolution commutes with circular translation and adds nothing.
+        if action not in (rotation, scaling, shearing):
+            assert np.abs(terms[3]).max() < 1e-10 * np.abs(expected).max()
+            assert np.abs(terms[2]).max() > 1e-3 * np.abs(expected).max()
+
+
+def test_random_projections_estimate_the_size_of_every_term():
+    with jax.enable_x64(True):
+        x, layers = images(4, 8, 8, 2, dtype=float), chain()
+        actions = [translation(0)] * 6 + [unchanged]
+        terms = layer_terms(layers, x, actions)
+        exact = np.array([np.mean(np.sum(term**2, axis=1)) for term in terms])
+        samples = 400
+        estimate = estimated_layer_errors(layers, x, actions, jax.random.key(0), samples)
+        # The square of a normal number has twice its variance squared: four standard errors.
+        np.testing.assert_allclose(estimate, exact, rtol=4 * np.sqrt(2 / samples), atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: layer_terms([square], x, [unchanged]), "1 layers need 2 actions"),
+        (
+            lambda x: estimated_layer_errors([square], x, [unchanged] * 2, jax.random.key(0), 0),
+            "got 0",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(images(1, 4, 1))

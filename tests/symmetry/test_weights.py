@@ -1,0 +1,91 @@
+"""What banks of kernels say about sharing, by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax.layers import TiledConv, tiled_to_local
+from cnnjax.symmetry import (
+    effective_spatial_rank,
+    shared_part,
+    sharing_defect,
+    weight_signal_to_noise,
+)
+
+
+def noise(*shape):
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.float32)
+
+
+def repeated(tile, positions):
+    """A bank `[positions, positions, 3, 3, 2, 4]` that repeats every `tile` positions."""
+    kernels = noise(tile, tile, 3, 3, 2, 4)
+    index = jnp.arange(positions) % tile
+    return kernels[index][:, index]
+
+
+@pytest.mark.parametrize(("tile", "positions"), [(1, 4), (2, 8), (3, 8)])
+def test_a_tiled_bank_has_no_defect_for_its_tile_and_its_multiples(tile, positions):
+    bank = repeated(tile, positions)
+    assert sharing_defect(bank, tile) == 0.0
+    assert sharing_defect(bank, 2 * tile) == 0.0
+    if tile > 1:
+        assert sharing_defect(bank) > 0.3
+
+
+def test_defects_by_hand():
+    """Kernels 1, 2, 3, 5 of one tap: with tile 2 their means are 2 and 3.5."""
+    bank = jnp.array([1.0, 2.0, 3.0, 5.0]).reshape(4, 1, 1, 1)
+    np.testing.assert_allclose(shared_part(bank, 2, axes=1).ravel(), [2, 3.5, 2, 3.5])
+    np.testing.assert_allclose(sharing_defect(bank, 2, axes=1), (1 + 2.25 + 1 + 2.25) / 39)
+    np.testing.assert_allclose(
+        sharing_defect(bank, 1, axes=1), np.sum((np.array([1, 2, 3, 5]) - 2.75) ** 2) / 39
+    )
+
+
+def test_independent_kernels_lose_what_sharing_leaves_out():
+    bank = noise(8, 8, 3, 3, 4, 4)
+    # 64 kernels averaged to 4: a sixteenth of the variance is left.
+    np.testing.assert_allclose(sharing_defect(bank, 2), 1 - 4 / 64, atol=0.01)
+
+
+def test_another_tile_an_axis():
+    bank = jnp.arange(1.0, 7.0).reshape(2, 3, 1, 1, 1, 1)
+    shared = shared_part(bank, (1, 3))
+    np.testing.assert_allclose(shared[..., 0, 0, 0, 0], [[2.5, 3.5, 4.5]] * 2)
+
+
+def test_effective_rank_counts_kernels_that_are_mixed_evenly():
+    kernels = jnp.eye(9)[:3].reshape(3, 3, 3, 1, 1)
+    even = kernels[jnp.arange(36) % 3].reshape(6, 6, 3, 3, 1, 1)
+    np.testing.assert_allclose(effective_spatial_rank(even), 3, rtol=1e-5)
+    np.testing.assert_allclose(effective_spatial_rank(repeated(1, 6)), 1, rtol=1e-5)
+    # Shares 9/10 and 1/10 of the squared singular values.
+    uneven = jnp.diag(jnp.array([3.0, 1.0])).reshape(2, 2, 1, 1)
+    expected = np.exp(-0.9 * np.log(0.9) - 0.1 * np.log(0.1))
+    np.testing.assert_allclose(effective_spatial_rank(uneven, axes=1), expected, rtol=1e-5)
+
+
+def test_signal_to_noise_by_hand():
+    """Two taps over positions 1, 3 and 2, 2 + 4: means 2, 4, variances 1, 4."""
+    bank = jnp.array([[1.0, 2.0], [3.0, 6.0]]).reshape(2, 2, 1, 1)
+    np.testing.assert_allclose(weight_signal_to_noise(bank, axes=1), (4 / 1 + 16 / 4) / 2)
+    assert jnp.isinf(weight_signal_to_noise(repeated(1, 4)))
+    independent = weight_signal_to_noise(noise(10, 10, 3, 3, 8, 8))
+    np.testing.assert_allclose(independent, 1 / 100, rtol=0.2)
+
+
+def test_the_banks_of_layers():
+    x = jnp.zeros((1, 8, 8, 2))
+    tiled = TiledConv(4, 3, tile=2).init(jax.random.key(0), x)["params"]["kernel"]
+    assert sharing_defect(tiled) > 0.5
+    local = tiled_to_local({"kernel": tiled}, (8, 8))["kernel"]
+    assert sharing_defect(local, 2) == 0.0
+    assert sharing_defect(local) > 0.5
+
+
+@pytest.mark.parametrize("tile", [0, (1, 2, 3)])
+def test_a_wrong_tile_is_named(tile):
+    with pytest.raises(ValueError, match="got"):
+        shared_part(noise(4, 4, 1, 1, 1, 1), tile)
