@@ -18,7 +18,6 @@ conv1 breaks turns and flips, which no size repairs.
 """
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any
 
@@ -112,90 +111,20 @@ def run(config: Config, record: Any) -> None:
 
 def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
     """The network, its variables, and in words where these come from."""
-    from cnnjax.report.configuration import read_json
+    from cnnjax.study.trained import is_run, load_trained, make_model
     from cnnjax.symmetry.audit import generic, initialise
 
-    directory = Path(config.model)
-    if not (directory / "config.json").exists():
-        model = _model(config, config.model, config.conv)
-        return model, generic(initialise(model, x, config.seed), config.seed), "untrained"
-    told = read_json(directory / "config.json")
-    folder = _checkpoints(directory / "checkpoints", config.network)
-    name, convolution = _choice(directory, told, folder, config)
-    for stored in (name, convolution.name):
-        if ":" in stored:
-            print(f"{directory / 'config.json'} names {stored}: its code is imported.", flush=True)
-    model = _model(config, name, convolution, told)
-    state = _restored(model, told, folder, x)
-    params = state.params if state.ema_params is None else state.ema_params
-    variables = {"params": params, "batch_stats": state.batch_stats}
-    return model, variables, f"trained, step {int(state.step)} of {folder}"
-
-
-def _model(
-    config: Config, name: str, convolution: Convolution, told: dict[str, Any] | None = None
-) -> Any:
-    """The model of this name, with what it must be told and what the run's configuration says."""
-    from cnnjax.layers.choice import resolve
-    from cnnjax.models.choice import model_arguments, resolve_model
-
-    takes = model_arguments(name)
-    if told is None:
-        given = {"classes": config.classes, "conv": resolve(convolution)}
-        return resolve_model(name, **{key: value for key, value in given.items() if takes.get(key)})
-    given = {key: tuple(v) if isinstance(v, list) else v for key, v in told.items()}
-    given |= {"classes": told.get("classes", config.classes), "conv": resolve(convolution)}
-    return resolve_model(name, **{key: value for key, value in given.items() if key in takes})
-
-
-def _choice(
-    directory: Path, told: dict[str, Any], folder: Path, config: Config
-) -> tuple[str, Convolution]:
-    """The model and the convolution of a network that a run trained."""
-    from cnnjax.report.configuration import from_json
-
-    several = isinstance(told.get("conv"), list)
-    if "model" not in told and not several:
-        raise ValueError(
-            f"{directory / 'config.json'} does not say which model was trained: it has no 'model'."
+    if is_run(config.model):
+        return load_trained(
+            Path(config.model),
+            x,
+            network=config.network,
+            convolution=config.conv,
+            classes=config.classes,
         )
-    if not several:
-        conv = told.get("conv")
-        return told["model"], from_json(Convolution, conv) if conv else config.conv
-    # A study of several convolutions names each network's folder after its own.
-    named = {
-        re.sub(r"\W+", "_", str(c)): c for c in (from_json(Convolution, c) for c in told["conv"])
-    }
-    fitting = [name for name in named if folder.name.startswith(name)]
-    if not fitting:
-        raise ValueError(f"{folder} is not named after one of the convolutions {list(named)}.")
-    return told.get("model", "ConvNet"), named[max(fitting, key=len)]
-
-
-def _checkpoints(folder: Path, network: str | None) -> Path:
-    """The folder of the checkpoints of one network of a run."""
-    networks = sorted(path.name for path in folder.glob("*") if not path.name[:1].isdigit())
-    if network not in networks if network else len(networks) > 1:
-        raise ValueError(
-            f"{folder} holds {', '.join(networks) or 'one network only'}: choose one by --network."
-        )
-    return folder / (network or "".join(networks))
-
-
-def _restored(model: Any, told: dict[str, Any], folder: Path, x: Any) -> Any:
-    """The newest state of training in a folder."""
-    from cnnjax.report.configuration import from_json
-    from cnnjax.train.checkpoint import Checkpoints
-    from cnnjax.train.config import TrainConfig
-    from cnnjax.train.training import compile_training
-
-    if not folder.is_dir():
-        raise ValueError(f"There is no checkpoint in {folder}.")
-    training = compile_training(model, from_json(TrainConfig, told.get("train"), "train"))
-    with Checkpoints(folder) as checkpoints:
-        if not checkpoints.steps():
-            raise ValueError(f"There is no checkpoint in {folder}.")
-        return checkpoints.restore(training.init(0, x))
+    chosen = None if config.conv == Convolution("standard") else config.conv
+    model = make_model(config.model, chosen, classes=config.classes)
+    return model, generic(initialise(model, x, config.seed), config.seed), "untrained"
 
 
 def _stage(stage: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import importlib
 _ROOMS = {
     "alexnet": ("AlexNet", "AlexNetOneTower"),
     "all_cnn": ("AllCNN",),
+    "chain_net": ("ChainNet",),
     "cifar_tutorial": ("CifarTutorial",),
     "conv_net": ("ConvNet",),
     "densenet": (

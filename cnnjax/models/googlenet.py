@@ -96,12 +96,18 @@ class GoogLeNet(nn.Module):
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Map images `[batch, height, width, 3]` to logits `[batch, classes]`."""
-        return self.outputs(x, train)["network"]
+        found = self.outputs(x, train)
+        logits = found.pop("network")
+        if train:
+            for name, others in found.items():
+                self.sow("auxiliary", name, others)
+        return logits
 
     @nn.compact
     def outputs(self, x: jax.Array, train: bool = False) -> dict[str, jax.Array]:
         """The logits under 'network', and those of the auxiliary heads under 'auxiliary_4a' and
-        'auxiliary_4d'; in the paper's loss the latter two count 0.3 each."""
+        'auxiliary_4d'; in the paper's loss the latter two count 0.3 each. In training the call sows
+        them in the collection 'auxiliary'."""
         found = {}
         x = convolution(self.conv, x, 64, 7, "conv1", stride=2)
         x = MaxPool(3, strides=2, padding="SAME", name="pool1")(x)

@@ -107,11 +107,13 @@ def layer_terms(
       ValueError: as many actions as do not fit the layers.
     """
     _check(layers, actions)
-    terms = []
+    terms: list[jax.Array] = []
     for index, layer in enumerate(layers):
         local = lie_derivative(layer, x, actions[index], actions[index + 1])
-        x = layer(x)
-        terms.append(jax.jvp(_chain(layers[index + 1 :]), (x,), (local,))[1])
+        x, onwards = jax.linearize(layer, x)
+        # All terms of the layers below pass this one together.
+        passed = list(jax.vmap(onwards)(jnp.stack(terms))) if terms else []
+        terms = [*passed, local]
     return terms
 
 
@@ -157,15 +159,6 @@ def estimated_layer_errors(
         return jnp.stack(squares[::-1])
 
     return jax.vmap(one_sample)(jax.random.split(key, samples)).mean(0)
-
-
-def _chain(layers: Sequence[Function]) -> Function:
-    def chained(x):
-        for layer in layers:
-            x = layer(x)
-        return x
-
-    return chained
 
 
 def _mean_square(x: jax.Array) -> jax.Array:

@@ -10,7 +10,6 @@ axis points down and the second to the right. Interpolation is
     fourier   band-limited and periodic, smooth and invertible; rotations and shears only
 """
 
-import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -147,23 +146,18 @@ def _sample(x: jax.Array, source: jax.Array, fill: float, interpolation: Interpo
         )
     taps, weigh = _WEIGHTS[interpolation]
     whole = jnp.floor(jax.lax.stop_gradient(source))
-    # weights[axis][tap] of the pixels that lie around each point.
-    weights = [weigh(part) for part in source - whole]
-    first = whole.astype(int) - (taps // 2 - 1)
+    # Of the pixels around each point, [taps, height, width] along each axis.
+    along = [jnp.stack(weigh(part)) for part in source - whole]
+    offsets = jnp.arange(taps).reshape(taps, 1, 1) - (taps // 2 - 1)
+    indices = [corner[None].astype(int) + offsets for corner in whole]
     sizes = x.shape[-3:-1]
-    sums = jnp.zeros((), x.dtype)
-    for down in range(taps):
-        for right in range(taps):
-            at = (first[0] + down, first[1] + right)
-            inside = functools.reduce(
-                jnp.logical_and,
-                [(index >= 0) & (index < size) for index, size in zip(at, sizes, strict=True)],
-            )
-            clipped = [jnp.clip(index, 0, size - 1) for index, size in zip(at, sizes, strict=True)]
-            weight = jnp.where(inside, weights[0][down] * weights[1][right], 0)[..., None]
-            pixels = x[..., clipped[0], clipped[1], :] - fill
-            sums = sums + (pixels * _aligned(weight, pixels)).astype(x.dtype)
-    return sums + jnp.asarray(fill, x.dtype)
+    inside = [(at >= 0) & (at < size) for at, size in zip(indices, sizes, strict=True)]
+    along = [jnp.where(*each, 0) for each in zip(inside, along, strict=True)]
+    down, right = (jnp.clip(at, 0, size - 1) for at, size in zip(indices, sizes, strict=True))
+    pixels = x[..., down[:, None], right[None], :] - fill
+    weights = (along[0][:, None] * along[1][None])[..., None]
+    sums = (pixels * _aligned(weights, pixels)).sum(axis=(-5, -4))
+    return (sums + fill).astype(x.dtype)
 
 
 def _aligned(weight: jax.Array, pixels: jax.Array) -> jax.Array:

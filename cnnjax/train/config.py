@@ -40,6 +40,10 @@ class TrainConfig:
     """sgd: Nesterov's momentum."""
     weight_decay: float = 0.0
     """sgd and adamw: kernels and embeddings shrink by learning_rate * weight_decay a step."""
+    decay_only: tuple[str, ...] = ()
+    """sgd and adamw: names of the modules whose kernels shrink; without any, all do."""
+    auxiliary_weight: float = 0.3
+    """Weight of the loss of a network's auxiliary outputs, if it has any."""
     label_smoothing: float = 0.0
     """Share of the target that is spread evenly over all classes (training loss only)."""
     gradient_clip: float = 0.0
@@ -70,7 +74,7 @@ class TrainConfig:
         _require(self, "decay_rate", 0 < self.decay_rate <= 1, "above 0 and at most 1")
         for name in ("momentum", "label_smoothing", "ema_decay"):
             _require(self, name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
-        for name in ("weight_decay", "gradient_clip", "checkpoint_minutes"):
+        for name in ("weight_decay", "auxiliary_weight", "gradient_clip", "checkpoint_minutes"):
             _require(self, name, 0 <= getattr(self, name) < math.inf, "at least 0 and finite")
         if self.warmup_steps > self.steps:
             raise ValueError(
@@ -89,6 +93,10 @@ class TrainConfig:
             )
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, got momentum=0.")
+        if self.decay_only and self.weight_decay == 0:
+            raise ValueError(
+                f"decay_only={self.decay_only} needs a weight_decay above 0, got weight_decay=0.0."
+            )
         if self.optimizer == "adam" and self.weight_decay > 0:
             raise ValueError(
                 f"optimizer='adam' has no weight decay, got weight_decay={self.weight_decay}; "

@@ -1,5 +1,8 @@
 """The learning-rate schedule and the optax optimiser that a configuration describes."""
 
+import functools
+from collections.abc import Sequence
+
 import jax
 import optax
 
@@ -47,13 +50,34 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformation:
     elif config.momentum > 0:
         stages.append(optax.trace(config.momentum, nesterov=config.nesterov))
     if config.weight_decay > 0:
-        stages.append(optax.add_decayed_weights(config.weight_decay, mask=decayed))
+        mask = functools.partial(decayed, only=config.decay_only)
+        stages.append(optax.add_decayed_weights(config.weight_decay, mask=mask))
     stages.append(optax.scale_by_learning_rate(schedule(config)))
     return optax.chain(*stages)
 
 
-def decayed(params):
-    """Tree like `params` of booleans: True where weight decay shrinks the parameter."""
+def decayed(params, only: Sequence[str] = ()):
+    """Tree like `params` of booleans: True where weight decay shrinks the parameter.
+
+    Those named in `DECAYED`; with `only` those alone that are in modules of these names.
+
+    Raises:
+      ValueError: a name in `only` that no module with such a parameter has.
+    """
+
+    def names(path) -> list[str]:
+        return [jax.tree_util.keystr((key,), simple=True) for key in path]
+
+    paths = [names(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    modules = {name for path in paths if path[-1] in DECAYED for name in path[:-1]}
+    if unknown := [name for name in only if name not in modules]:
+        raise ValueError(
+            f"decay_only names {', '.join(unknown)}, but the modules with kernels are "
+            f"{', '.join(sorted(modules))}."
+        )
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: jax.tree_util.keystr(path[-1:], simple=True) in DECAYED, params
+        lambda path, _: (
+            names(path)[-1] in DECAYED and (not only or bool(set(only) & set(names(path)[:-1])))
+        ),
+        params,
     )

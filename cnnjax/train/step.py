@@ -17,6 +17,9 @@ from cnnjax.train.state import DROPOUT, TrainState, step_key
 AXIS = "batch"
 """Name of the axis of devices; a BatchNorm module with `axis_name='batch'` averages over it."""
 
+AUXILIARY = "auxiliary"
+"""Collection into which a model sows further logits in training, whose loss counts as well."""
+
 Batch = dict[str, jax.Array]
 
 
@@ -31,14 +34,16 @@ def train_step(
     """One update by the gradient of the mean loss over the batch of all devices.
 
     Every device holds an equal share, so that the mean of their gradients is the gradient of the
-    mean. The loss is the cross-entropy with smoothed labels; weight decay is not part of it.
+    mean. The loss is the cross-entropy with smoothed labels, and `auxiliary_weight` times that of
+    logits that the model sows in the collection 'auxiliary'; weight decay is not part of it.
     Dropout masks are keyed by the first position of a device's share: they differ between devices
     and repeat exactly, but depend on the number of devices.
 
     Args:
       state: the same on every device.
       batch: this device's share: 'image' floating [b, ...], 'label' int [b], and 'position' int
-        [b], the examples' places in the batch of all devices.
+        [b], the examples' places in the batch of all devices. Labels of every position,
+        [b, *space], ask for logits [b, *space, classes]; an example's loss is their mean.
       model: called as `model.apply(variables, image, train=True)`, or without `train` where it
         takes none; gives logits [b, classes].
       optimizer: the transformation that made `state.opt_state`.
@@ -63,10 +68,14 @@ def train_step(
             config,
             train=True,
             rngs={"dropout": dropout},
-            mutable=["batch_stats"],
+            mutable=["batch_stats", AUXILIARY],
         )
         losses = cross_entropy(logits, batch["label"], config.label_smoothing)
-        return losses.mean(), (losses, logits, updated.get("batch_stats", {}))
+        loss = losses.mean()
+        for other in jax.tree.leaves(updated.get(AUXILIARY, {})):
+            more = cross_entropy(other, batch["label"], config.label_smoothing)
+            loss += config.auxiliary_weight * more.mean()
+        return loss, (losses, logits, updated.get("batch_stats", {}))
 
     gradient, (losses, logits, batch_stats) = jax.grad(mean_loss, has_aux=True)(state.params)
     # Statistics that no BatchNorm module has averaged over the devices must not differ on them.
@@ -120,12 +129,14 @@ def eval_step(
 
 
 def cross_entropy(logits: jax.Array, label: jax.Array, smoothing: float = 0.0) -> jax.Array:
-    """Cross-entropy [b] in float32 of `logits` [b, classes] and labels [b].
+    """Cross-entropy [b] in float32 of `logits` [b, ..., classes] and labels [b, ...], the mean over
+    what lies between.
 
     The target is `(1 - smoothing) * one_hot(label) + smoothing / classes` (Szegedy et al., 2016).
     """
     target = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), smoothing)
-    return -jnp.sum(target * jax.nn.log_softmax(logits.astype(jnp.float32)), axis=-1)
+    losses = -jnp.sum(target * jax.nn.log_softmax(logits.astype(jnp.float32)), axis=-1)
+    return _per_example(losses)
 
 
 def moving_average(average: Any, params: Any, step: jax.Array, decay: float) -> Any:
@@ -154,7 +165,7 @@ def _apply(model, variables, image, config, *, train: bool, **options):
 
 
 def _sums(losses, logits, label, weight):
-    correct = (jnp.argmax(logits, axis=-1) == label).astype(jnp.float32)
+    correct = _per_example((jnp.argmax(logits, axis=-1) == label).astype(jnp.float32))
     # Where the weight is zero not even a NaN counts.
     losses = jnp.where(weight > 0, losses, 0)
     return {
@@ -162,6 +173,10 @@ def _sums(losses, logits, label, weight):
         "correct": jnp.sum(weight * correct),
         "count": jnp.sum(weight, dtype=jnp.float32),
     }
+
+
+def _per_example(values: jax.Array) -> jax.Array:
+    return values if values.ndim == 1 else values.mean(axis=range(1, values.ndim))
 
 
 def _check_batch(batch: Batch, names: tuple[str, ...]) -> None:

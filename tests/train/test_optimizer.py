@@ -127,3 +127,19 @@ def test_decay_leaves_biases_and_norm_scales_alone(name):
         "kernel_size": False,
         "kernel": {"bias": False},
     }
+
+
+def test_only_the_named_modules_decay():
+    params = {
+        "conv1": {"kernel": 1, "bias": 1},
+        "head": {"local3": {"kernel": 1, "bias": 1}},
+    }
+    assert decayed(params, only=("local3",)) == {
+        "conv1": {"kernel": False, "bias": False},
+        "head": {"local3": {"kernel": True, "bias": False}},
+    }
+    assert decayed(params, only=("head",))["head"]["local3"] == {"kernel": True, "bias": False}
+    with pytest.raises(ValueError, match=r"decay_only names local4, but .* conv1, head, local3"):
+        decayed(params, only=("local3", "local4"))
+    with pytest.raises(ValueError, match="needs a weight_decay above 0"):
+        TrainConfig(optimizer="adamw", decay_only=("local3",))

@@ -293,3 +293,67 @@ def test_wrong_models_and_batches_are_refused_in_a_sentence():
         training.init(-1, waves()["image"])
     with pytest.raises(ValueError, match="batch_size=6 cannot be dealt out evenly to 4 devices"):
         compile_training(Linear(), TrainConfig(batch_size=6))
+
+
+class TwoHeads(linen.Module):
+    """Sows the logits of a second head in training."""
+
+    @linen.compact
+    def __call__(self, image, train: bool = False):
+        flat = image.reshape(len(image), -1)
+        other = linen.Dense(3, name="other")(flat)
+        if train:
+            self.sow("auxiliary", "other_logits", other)
+        return linen.Dense(3, name="main")(flat)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_auxiliary_logits_add_their_share_of_the_loss(weight):
+    """Each head is logistic regression: the gradient of the second is scaled by the weight."""
+    config = TrainConfig(
+        batch_size=8,
+        optimizer="sgd",
+        momentum=0.0,
+        schedule="constant",
+        learning_rate=1.0,
+        auxiliary_weight=weight,
+    )
+    batch = waves()
+    training = compile_training(TwoHeads(), config)
+    start = jax.device_get(training.init(0, batch["image"]).params)
+    state, history = train(TwoHeads(), config, 1)
+    x = batch["image"].reshape(8, -1).astype(np.float64)
+    target = np.eye(3)[batch["label"]]
+    losses = {}
+    for head, scale in (("main", 1.0), ("other", weight)):
+        kernel = np.asarray(start[head]["kernel"], np.float64)
+        odds = np.exp(x @ kernel)
+        probability = odds / odds.sum(1, keepdims=True)
+        losses[head] = -np.log((probability * target).sum(1)).mean()
+        expected = kernel - scale * x.T @ (probability - target) / 8
+        np.testing.assert_allclose(state.params[head]["kernel"], expected, atol=1e-5)
+    # What is reported is the loss of the network's own logits.
+    np.testing.assert_allclose(history[0]["loss"] / 8, losses["main"], rtol=1e-5)
+
+
+class Pixels(linen.Module):
+    """Logits of every pixel."""
+
+    @linen.compact
+    def __call__(self, image):
+        return linen.Conv(2, (1, 1), name="conv")(image)
+
+
+def test_labels_of_every_position_count_as_their_mean():
+    logits = np.array([[[2.0, 0.0], [0.0, 1.0]]])
+    label = np.array([[0, 0]])
+    # log(1 + e^-2) and log(1 + e).
+    expected = (np.log1p(np.exp(-2.0)) + np.log1p(np.exp(1.0))) / 2
+    found = cross_entropy(jnp.asarray(logits), jnp.asarray(label))
+    np.testing.assert_allclose(found, [expected], rtol=1e-6)
+    batch = waves()
+    batch["label"] = (batch["image"][..., 0] > 0.2).astype(np.int32)
+    config = TrainConfig(steps=40, batch_size=8, learning_rate=0.3, schedule="constant")
+    _, history = train(Pixels(), config, 40, batch)
+    assert history[-1]["correct"] / 8 > 0.97
+    assert history[0]["correct"] / 8 < 0.95

@@ -1,0 +1,66 @@
+"""A labelled data set as images of any size, augmented."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax.data.augmentation import augment as augmented
+from cnnjax.data.augmentation_config import Augmentation
+from cnnjax.data.datasets import load
+from cnnjax.study.classification import Classification
+from cnnjax.train.config import TrainConfig
+
+
+def as_images(
+    data: str,
+    data_dir: str | None,
+    train: TrainConfig,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    augmentation: Augmentation | None = None,
+) -> Classification:
+    """A data set resized to squares, augmented in training, standardised channel by channel.
+
+    Mean and deviation of each channel are those of 1,000 training images.
+
+    Args:
+      data: TFDS name.
+      data_dir: where prepared data sets are.
+      train: how to train.
+      size: side in pixels that images are resized to; None: as they are.
+      channels: 3 repeats grey images; None: as they are.
+      augmentation: of training images; its fill is in values from 0 to 1.
+
+    Raises:
+      ValueError: channels that the images cannot be given.
+      FileNotFoundError: the data set is not there and cannot be fetched.
+    """
+    dataset = load(data, data_dir)
+    own = dataset.train.images.shape[-1]
+    if channels not in (None, own) and own != 1:
+        raise ValueError(f"images of {data} have {own} channels and cannot be given {channels}.")
+
+    def plain(images):
+        x = jnp.asarray(images).astype(jnp.float32) / 255
+        if size is not None and x.shape[1:3] != (size, size):
+            x = jax.image.resize(x, (len(x), size, size, own), "linear")
+        return jnp.repeat(x, channels, -1) if channels not in (None, own) else x
+
+    sample = np.asarray(jax.jit(plain)(dataset.train.images[:1000]))
+    mean, deviation = sample.mean((0, 1, 2)), np.maximum(sample.std((0, 1, 2)), 1e-6)
+
+    def standardised(x):
+        return (x - mean[None, None, None]) / deviation[None, None, None]
+
+    def augment(images, keys, source):
+        del source
+        x = plain(images)
+        return standardised(x if augmentation is None else augmented(x, keys, augmentation))
+
+    def augment_test(images, keys, source):
+        del keys, source
+        return standardised(plain(images))
+
+    place = jax.jit(lambda images: standardised(plain(images)))
+    return Classification(dataset, train, augment, augment_test, place)
