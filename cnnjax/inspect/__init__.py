@@ -6,6 +6,15 @@ from cnnjax.inspect.cost import (
     multiply_adds,
     parameter_count,
 )
+from cnnjax.inspect.features import (
+    feature_maps,
+    occlusion_map,
+    preferred_inputs,
+    saliency,
+    smooth_saliency,
+    top_patches,
+)
+from cnnjax.inspect.gabor_fit import GaborFit, fit_gabor, gabor_features
 from cnnjax.inspect.gradient_check import GradientCheck, check_gradients
 from cnnjax.inspect.linear_map import UNCONNECTED, affine_error, linear_map, sharing_pattern
 from cnnjax.inspect.machine import MachineLimits, machine_limits
@@ -14,6 +23,7 @@ from cnnjax.inspect.timing import interleaved_seconds
 
 __all__ = [
     "UNCONNECTED",
+    "GaborFit",
     "GradientCheck",
     "MachineLimits",
     "ReceptiveField",
@@ -21,11 +31,19 @@ __all__ = [
     "arithmetic_intensity",
     "bytes_moved",
     "check_gradients",
+    "feature_maps",
+    "fit_gabor",
+    "gabor_features",
     "interleaved_seconds",
     "linear_map",
     "machine_limits",
     "multiply_adds",
+    "occlusion_map",
     "parameter_count",
+    "preferred_inputs",
     "receptive_field",
+    "saliency",
     "sharing_pattern",
+    "smooth_saliency",
+    "top_patches",
 ]

@@ -72,7 +72,11 @@ def lie_derivative(
       Like f(x).
     """
     zero = jnp.zeros((), x.dtype)
-    return jax.jvp(lambda t: action_out(f(action(x, t)), -t), (zero,), (jnp.ones_like(zero),))[1]
+
+    def moved(t):
+        return _from_rest(action_out, f(_from_rest(action, x, t)), -t)
+
+    return jax.jvp(moved, (zero,), (jnp.ones_like(zero),))[1]
 
 
 def local_equivariance_error(
@@ -159,6 +163,15 @@ def estimated_layer_errors(
         return jnp.stack(squares[::-1])
 
     return jax.vmap(one_sample)(jax.random.split(key, samples)).mean(0)
+
+
+def _from_rest(action: Action, x: jax.Array, t: jax.Array) -> jax.Array:
+    """What an action does near t = 0, with x itself at t = 0, not x to rounding.
+
+    Rounding would decide between equal entries, which a maximum over a flat ground is full of.
+    """
+    moved = action(jax.lax.stop_gradient(x), t)
+    return x + (moved - jax.lax.stop_gradient(moved))
 
 
 def _mean_square(x: jax.Array) -> jax.Array:

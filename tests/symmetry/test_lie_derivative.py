@@ -123,10 +123,14 @@ def chain():
     ]
 
 
+@pytest.mark.parametrize("ground", [False, True])
 @pytest.mark.parametrize("action", [translation(0), translation(1), rotation, scaling, shearing])
-def test_terms_of_layers_sum_to_the_whole(action):
+def test_terms_of_layers_sum_to_the_whole(action, ground):
+    """Also on a flat ground, where the largest of equal entries is a matter of choice."""
     with jax.enable_x64(True):
         x, layers = images(3, 8, 8, 2, dtype=float), chain()
+        if ground:
+            x = x.at[:, 3:].set(0.5)
         actions = [action] * 6 + [unchanged]
         terms = layer_terms(layers, x, actions)
 

@@ -1,0 +1,236 @@
+"""What a network has learned to see: feature maps, preferred inputs, what decisions rest on."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen
+
+Score = Callable[[jax.Array], jax.Array]
+"""From images `[batch, height, width, channels]` to a number for each, `[batch]`."""
+
+
+def feature_maps(model: linen.Module, variables: Any, x: jax.Array) -> dict[str, jax.Array]:
+    """What every module of a network gives, at evaluation, in the order in which they end.
+
+    Under jit the order is lost, as that of every dictionary is.
+
+    Args:
+      model: any Flax module; called with x alone.
+      variables: its variables.
+      x: `[batch, *space, channels]`.
+
+    Returns:
+      For each module's path, 'conv1' or 'block2/conv1', its output at its first call; the network
+      itself under its class' name.
+    """
+    found: dict[str, jax.Array] = {}
+
+    def keep(next_function, args, kwargs, context):
+        value = next_function(*args, **kwargs)
+        if context.method_name == "__call__" and isinstance(value, jax.Array):
+            name = "/".join(context.module.path) or type(context.module).__name__
+            found.setdefault(name, value)
+        return value
+
+    with linen.intercept_methods(keep):
+        model.apply(variables, x)
+    return found
+
+
+def saliency(score: Score, x: jax.Array) -> jax.Array:
+    """The gradient of a score by the image, `[batch, height, width, channels]`.
+
+    Of a linear score it is the weights.
+    Source: Simonyan, Vedaldi, Zisserman, Deep inside convolutional networks, 2014, section 3.
+    """
+    return jax.grad(lambda images: score(images).sum())(x)
+
+
+def smooth_saliency(
+    score: Score, x: jax.Array, key: jax.Array, *, noise: float = 0.15, samples: int = 16
+) -> jax.Array:
+    """`saliency`, the mean over noisy copies of the image.
+
+    Source: Smilkov, Thorat, Kim, Viegas, Wattenberg, SmoothGrad, 2017.
+
+    Args:
+      score: of images.
+      x: images.
+      key: of the noise.
+      noise: its standard deviation, as a share of the range of the values of x.
+      samples: copies.
+
+    Raises:
+      ValueError: no samples.
+    """
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples!r}.")
+    deviation = noise * (x.max() - x.min())
+
+    @jax.jit
+    def one(key):
+        return saliency(score, x + deviation * jax.random.normal(key, x.shape, x.dtype))
+
+    return jnp.stack([one(each) for each in jax.random.split(key, samples)]).mean(0)
+
+
+def occlusion_map(
+    score: Score, x: jax.Array, *, size: int = 4, stride: int = 2, value: float = 0.0
+) -> jax.Array:
+    """How far a score falls when a square of the image is covered, by the square's place.
+
+    Source: Zeiler & Fergus, Visualizing and understanding convolutional networks, 2014, section
+    4.2.
+
+    Args:
+      score: of images.
+      x: `[batch, height, width, channels]`.
+      size: side of the square in pixels.
+      stride: pixels from one place to the next.
+      value: of the covered pixels.
+
+    Returns:
+      `score(x) - score(covered)`, `[batch, rows, columns]`.
+
+    Raises:
+      ValueError: a square that does not fit, or no stride.
+    """
+    height, width = x.shape[1:3]
+    if not 1 <= size <= min(height, width) or stride < 1:
+        raise ValueError(
+            f"size must be 1 to {min(height, width)} and stride at least 1, got {size} and "
+            f"{stride}."
+        )
+    rows = np.arange(0, height - size + 1, stride)
+    columns = np.arange(0, width - size + 1, stride)
+    square = jnp.full((len(x), size, size, x.shape[-1]), value, x.dtype)
+
+    @jax.jit
+    def covered(place):
+        zero = jnp.zeros((), place.dtype)
+        return score(jax.lax.dynamic_update_slice(x, square, (zero, *place, zero)))
+
+    falls = [covered(jnp.array([row, column])) for row in rows for column in columns]
+    return (score(x)[:, None] - jnp.stack(falls, 1)).reshape(len(x), len(rows), len(columns))
+
+
+def preferred_inputs(
+    scores: Score,
+    shape: Sequence[int],
+    key: jax.Array,
+    *,
+    steps: int = 128,
+    rate: float = 0.1,
+    jitter: int = 2,
+    blur: float = 0.02,
+    decorrelate: bool = True,
+    norm: float | None = None,
+) -> jax.Array:
+    """Images that units answer strongly, one a unit, by gradient ascent from small noise.
+
+    Each step moves the images by up to `jitter` pixels before they are scored, and mixes a share
+    `blur` of their blurred selves in. Decorrelated: the ascent runs over the images' spectra,
+    divided by the frequency, as natural images have it. With a norm the images are kept at that
+    length, so that the best input of a linear unit is its kernel.
+    Source: Erhan, Bengio, Courville, Vincent, Visualizing higher-layer features of a deep network,
+    2009; Olah, Mordvintsev, Schubert, Feature visualization, 2017.
+
+    Args:
+      scores: of images, number i by unit i.
+      shape: `[units, height, width, channels]`.
+      key: of the start and the jitter.
+      steps: of Adam's ascent.
+      rate: its learning rate.
+      jitter: pixels, 0 for none.
+      blur: share, 0 for none.
+      decorrelate: ascend in the spectrum.
+      norm: length of each image, None for free.
+
+    Returns:
+      The images, of that shape.
+    """
+    import optax
+
+    units, height, width, channels = shape
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    weight = 1 / np.maximum(frequency, 1 / max(height, width))[None, ..., None]
+
+    def images(parameters):
+        x = parameters[0]
+        if decorrelate:
+            spectrum = jax.lax.complex(*parameters) * weight
+            x = jnp.fft.irfft2(spectrum, s=(height, width), axes=(1, 2), norm="ortho")
+        if norm is None:
+            return x
+        lengths = jnp.sqrt((x**2).sum((1, 2, 3), keepdims=True) + 1e-12)
+        return norm * x / lengths
+
+    def loss(parameters, key):
+        x = images(parameters)
+        blurred = x
+        for axis in (1, 2):
+            neighbours = jnp.roll(blurred, 1, axis) + jnp.roll(blurred, -1, axis)
+            blurred = (neighbours + 2 * blurred) / 4
+        x = (1 - blur) * x + blur * blurred
+        shift = jax.random.randint(key, (2,), -jitter, jitter + 1)
+        return -scores(jnp.roll(x, shift, (1, 2))).sum()
+
+    size = (units, height, width // 2 + 1, channels) if decorrelate else tuple(shape)
+    start_key, key = jax.random.split(key)
+    start = jax.random.normal(start_key, (2 if decorrelate else 1, *size))
+    parameters = tuple(0.01 * start)
+    optimizer = optax.adam(rate)
+
+    @jax.jit
+    def step(parameters, state, key):
+        gradient = jax.grad(loss)(parameters, key)
+        updates, state = optimizer.update(gradient, state)
+        return optax.apply_updates(parameters, updates), state
+
+    state = optimizer.init(parameters)
+    for each in jax.random.split(key, steps):
+        parameters, state = step(parameters, state, each)
+    return images(parameters)
+
+
+def top_patches(
+    responses: np.ndarray, images: np.ndarray, field: int, jump: int, count: int = 9
+) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of images that a unit answers most, one an image.
+
+    Args:
+      responses: of one channel, `[images, rows, columns]`.
+      images: `[images, height, width, channels]`.
+      field: the unit's receptive field in pixels, the same on both axes.
+      jump: pixels from one response to the next.
+      count: how many.
+
+    Returns:
+      The patches `[count, field, field, channels]`, the strongest first, zero beyond the image; and
+      their responses `[count]`. A position's field is taken to be centred on it.
+
+    Raises:
+      ValueError: responses of another rank or for other images.
+    """
+    if responses.ndim != 3 or len(responses) != len(images):
+        raise ValueError(
+            f"responses must be [images, rows, columns] for {len(images)} images, got shape "
+            f"{responses.shape}."
+        )
+    flat = np.asarray(responses).reshape(len(responses), -1)
+    best = np.argsort(-flat.max(1), kind="stable")[:count]
+    rows, columns = np.unravel_index(flat[best].argmax(1), responses.shape[1:])
+    margins = [
+        (size - 1 - (positions - 1) * jump) / 2
+        for size, positions in zip(images.shape[1:3], responses.shape[1:], strict=True)
+    ]
+    padded = np.pad(images, ((0, 0), (field, field), (field, field), (0, 0)))
+    patches = []
+    for example, *place in zip(best, rows, columns, strict=True):
+        centres = [margin + at * jump for margin, at in zip(margins, place, strict=True)]
+        top, left = (round(centre - (field - 1) / 2) + field for centre in centres)
+        patches.append(padded[example, top : top + field, left : left + field])
+    return np.stack(patches), flat[best].max(1)
