@@ -24,6 +24,7 @@ _ROOMS = {
     "googlenet": ("GoogLeNet",),
     "lenet": ("LeNet5",),
     "plain": ("PlainNet",),
+    "recurrent_segmentation": ("RecurrentSegmentation",),
     "resnet": (
         "ResNet",
         "ResNet18",
