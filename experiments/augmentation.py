@@ -187,6 +187,7 @@ def _trained(
 def _samples(config: Config) -> list[dict[str, Any]]:
     """One digit, four times augmented by each kind, with both fills."""
     import jax
+    import jax.numpy as jnp
     import numpy as np
 
     from cnnjax.data.augmentation import augment
@@ -197,7 +198,7 @@ def _samples(config: Config) -> list[dict[str, Any]]:
         for name, fill in (("grey", GROUND), ("zeros", 0.0)):
             task = on_ground(config.train, Augmentation(), config.train_digits, GROUND)
             plain = task.place(task.dataset.train.images[:1])
-            images = np.repeat(plain, 4, 0)
+            images = jnp.repeat(plain, 4, 0)
             keys = jax.random.split(jax.random.key(0), 4)
             changed = augment(images, keys, augmentation_of(kind, fill))
             rows.append(

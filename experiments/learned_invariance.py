@@ -105,7 +105,7 @@ def run(config: Config, record: Any) -> None:
             f"shown_class is {config.shown_class}, but {config.data} has the classes 0 to "
             f"{task.dataset.num_classes - 1}."
         )
-    networks = [("detectors", k) for k in config.detectors]
+    networks: list[tuple[Any, int]] = [("detectors", k) for k in config.detectors]
     networks += [("turns", k) for k in config.turned_copies]
     networks += [("none", 1), ("space", 1)] if config.convolutions else []
     rows: list[dict[str, Any]] = []

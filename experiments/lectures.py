@@ -1,8 +1,9 @@
 """What do the lectures on convolutional networks say, computed and drawn with cnnjax' own operators?
 
 One page that walks through worked examples, convolution as mathematics, signals of one to three
-dimensions, gradients, pooling, fixed filters, efficient algorithms and classic networks. Nothing on
-it is typed in: every number and figure is computed when it is made.
+dimensions, sharing of weights, gradients, pooling, receptive fields, fixed filters, efficient
+algorithms, classic networks, augmentation and learning. Nothing on it is typed in: every number and
+figure is computed when it is made.
 
     python launch.py lectures                            about a minute, 2 CPU cores
     python launch.py lectures smoke                      without the chapters that take longest
@@ -20,11 +21,15 @@ Chapter = Literal[
     "examples",
     "convolution",
     "signals",
+    "sharing",
     "gradients",
     "pooling",
+    "receptive_fields",
     "filters",
     "algorithms",
     "networks",
+    "augmentation",
+    "learning",
 ]
 
 
@@ -49,11 +54,11 @@ PRESETS = {"smoke": Config(chapters=("examples", "convolution", "gradients"))}
 def run(config: Config, record: Any) -> None:
     """Compute the chapters, and write results and page."""
     from cnnjax import lectures
-    from cnnjax.report.page import Heading, Paragraph, write_page
+    from cnnjax.report.page import Block, Heading, Paragraph, write_page
 
     computed = {name: getattr(lectures, name).numbers() for name in config.chapters}
     results = record.results({"chapters": computed})
-    blocks = [
+    blocks: list[Block] = [
         Paragraph(
             "The lectures that cnnjax descends from, walked through with its own operators: "
             "whatever stands here was computed when the page was made.",

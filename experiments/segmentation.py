@@ -21,11 +21,13 @@ from cnnjax.train.config import TrainConfig
 class Config:
     """Which networks, on how many images, for how long."""
 
-    iterations: tuple[int, ...] = (1, 4)
+    iterations: tuple[int, ...] = (1, 3)
     """Numbers of iterations, a network for each."""
-    features: int = 16
+    features: int = 24
     """Channels of the hidden layers."""
-    train_images: int = 1500
+    digits: tuple[int, ...] = (0, 1, 4, 7)
+    """Digits to tell apart."""
+    train_images: int = 2000
     """Images to train on."""
     test_images: int = 200
     """Images to test on, of other digits."""
@@ -34,9 +36,9 @@ class Config:
     seeds: tuple[int, ...] = (0, 1)
     """Each network is trained for each seed."""
     train: TrainConfig = TrainConfig(
-        steps=400,
+        steps=500,
         batch_size=32,
-        learning_rate=5e-3,
+        learning_rate=1e-2,
         warmup_steps=20,
         auxiliary_weight=1.0,
         log_every=100,
@@ -44,10 +46,12 @@ class Config:
     """How to train; every iteration's loss counts auxiliary_weight, the last one's 1."""
 
     def __post_init__(self):
-        for name in ("iterations", "seeds"):
+        for name in ("iterations", "seeds", "digits"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{name} must name at least one, each once, got {values}.")
+        if not set(self.digits) <= set(range(10)):
+            raise ValueError(f"digits must be from 0 to 9, got {self.digits}.")
         if min(self.iterations) < 1:
             raise ValueError(f"iterations must be at least 1, got {self.iterations}.")
         for name in ("features", "train_images", "test_images", "shown_images"):
@@ -79,7 +83,10 @@ def run(config: Config, record: Any) -> None:
     from cnnjax.study.segmentation import on_texture
 
     task = on_texture(
-        config.train, train_images=config.train_images, test_images=config.test_images
+        config.train,
+        train_images=config.train_images,
+        test_images=config.test_images,
+        digits=config.digits,
     )
     rows: list[dict[str, Any]] = []
     shown: list[Any] = []

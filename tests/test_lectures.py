@@ -7,7 +7,17 @@ import pytest
 
 import launch
 from cnnjax import lectures
-from cnnjax.lectures import convolution, examples, gradients, pooling, signals
+from cnnjax.lectures import (
+    augmentation,
+    convolution,
+    examples,
+    gradients,
+    learning,
+    pooling,
+    receptive_fields,
+    sharing,
+    signals,
+)
 
 
 def test_the_worked_examples_come_out_exactly():
@@ -124,3 +134,42 @@ def test_another_chapter_is_refused_by_name(capsys):
         launch.main(["lectures", "--chapters", "poetry"])
     assert refused.value.code == 2
     assert "poetry" in capsys.readouterr().err
+
+
+def test_sharing_is_counted_and_measured():
+    found = sharing.numbers()
+    weights = {name: layer["weights"] for name, layer in found.items()}
+    assert weights == {"standard": 3, "tiled, t = 2": 6, "local": 18, "dense": 36}
+    assert {name: layer["lattice"] for name, layer in found.items()} == {
+        "standard": 1,
+        "tiled, t = 2": 2,
+        "local": 6,
+        "dense": 6,
+    }
+    assert found["standard"]["defect"] == 0
+    assert found["local"]["defect"] > 0.3
+
+
+def test_receptive_fields_by_arithmetic_are_those_by_gradient():
+    found = receptive_fields.numbers()
+    assert [stack["arithmetic"] for stack in found.values()] == [3, 5, 11, 21, 15]
+    for stack in found.values():
+        assert stack["gradient"] == stack["arithmetic"]
+        assert stack["effective"] <= stack["arithmetic"] + 1e-6
+    assert found["10 of 3 x 3"]["effective"] < 21
+
+
+def test_a_photograph_is_changed_by_every_kind():
+    found = augmentation.numbers()
+    plain = found["kinds"].pop("as it is")
+    for name, changed in found["kinds"].items():
+        assert changed.shape == plain.shape == (53, 53, 3)
+        assert not np.array_equal(changed, plain), name
+
+
+def test_a_network_learns_while_the_page_is_made():
+    found = learning.numbers()
+    assert found["accuracy"] > 0.8
+    assert found["preferred"].shape == (10, 16, 16)
+    assert 0 < found["threshold_iou"] < 0.9
+    assert learning.blocks(found)

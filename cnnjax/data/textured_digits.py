@@ -56,7 +56,7 @@ def textured_digits(
                 large > 0.4, 1 + classes[example], 0
             )
         ground, stroke = _grating(draw), _grating(draw)
-        values = (1 - ink) * (0.35 + 0.15 * ground) + ink * (0.7 + 0.15 * stroke)
+        values = (1 - ink) * (0.35 + 0.12 * ground) + ink * (0.75 + 0.12 * stroke)
         values += draw.normal(0, 0.05, values.shape)
         images[number, ..., 0] = np.clip(255 * values, 0, 255).round()
     return Labelled(images, labels)

@@ -70,16 +70,16 @@ def fit_gabor(kernel: np.ndarray | jax.Array) -> GaborFit:
     low = [1e-4, 1e-4, 0.0, -width / 2, -height / 2, -np.pi]
     high = [2.0, 2.0, np.pi, width / 2, height / 2, 2 * np.pi]
     starts = itertools.product((2.0 / size**2,), (0.8, 1.6), np.arange(4) * np.pi / 4)
-    best = None
-    for beta, frequency, tau in starts:
-        fitted = least_squares(
+    fits = [
+        least_squares(
             lambda parameters: wave(parameters)[0],
             [beta, beta, frequency, 0.0, 0.0, tau],
             bounds=(low, high),
             max_nfev=100,
         )
-        if best is None or fitted.cost < best.cost:
-            best = fitted
+        for beta, frequency, tau in starts
+    ]
+    best = min(fits, key=lambda fit: fit.cost)
     beta_x, beta_y, frequency, x0, y0, tau = map(float, best.x)
     a, b = wave(best.x)[1]
     alpha, phase = float(np.hypot(a, b)), float(np.arctan2(b, a))

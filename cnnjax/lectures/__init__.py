@@ -8,12 +8,16 @@ from types import ModuleType
 
 from cnnjax.lectures import (
     algorithms,
+    augmentation,
     convolution,
     examples,
     filters,
     gradients,
+    learning,
     networks,
     pooling,
+    receptive_fields,
+    sharing,
     signals,
 )
 
@@ -21,11 +25,15 @@ CHAPTERS: tuple[ModuleType, ...] = (
     examples,
     convolution,
     signals,
+    sharing,
     gradients,
     pooling,
+    receptive_fields,
     filters,
     algorithms,
     networks,
+    augmentation,
+    learning,
 )
 """In the order of the page."""
 

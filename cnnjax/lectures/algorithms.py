@@ -35,7 +35,7 @@ def numbers() -> dict[str, Any]:
     measured, modelled, differences = {}, {}, []
     for window in WINDOWS:
         factors = [jnp.asarray(noise.normal(size=window) / window, jnp.float32) for _ in range(2)]
-        kernel = jnp.outer(*factors)[..., None, None]
+        kernel = jnp.outer(factors[0], factors[1])[..., None, None]
         algorithms = {
             "direct": functools.partial(_direct, x, kernel),
             "fft": functools.partial(_fft, x, kernel),

@@ -24,7 +24,7 @@ def numbers() -> dict[str, Any]:
     kernel = jnp.asarray(noise.normal(size=(3, 4, 3, 5)), jnp.float32)
     rows = []
     for strides, padding in ((1, "VALID"), (2, "VALID"), (3, "SAME")):
-        options = {"strides": strides, "padding": padding}
+        options: dict[str, Any] = {"strides": strides, "padding": padding}
         z, pullback = jax.vjp(functools.partial(ops.conv, **options), x, kernel)
         g = jnp.asarray(noise.normal(size=z.shape), jnp.float32)
         to_x, to_kernel = pullback(g)

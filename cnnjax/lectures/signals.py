@@ -156,10 +156,10 @@ def _volume() -> dict[str, Any]:
     ball = (distance <= radius).astype(np.float32)
     kernel = np.zeros((3, 3, 3), np.float32)
     for axis in range(3):
-        kernel += np.moveaxis(
-            np.pad([[[1.0]], [[-2.0]], [[1.0]]], ((0, 0), (1, 1), (1, 1))), 0, axis
-        )
-    edges = np.asarray(ops.conv(ball[..., None], kernel[..., None, None]))[..., 0] != 0
+        middle = tuple(slice(None) if i == axis else 1 for i in range(3))
+        kernel[middle] += [1, -2, 1]
+    answers = ops.conv(jnp.asarray(ball)[..., None], jnp.asarray(kernel)[..., None, None])
+    edges = np.asarray(answers)[..., 0] != 0
     return {
         "size": size,
         "radius": radius,

@@ -44,7 +44,7 @@ def answer(results: Results) -> str:
         else ""
     )
     return (
-        "Intersection over union of the digits, mean over the ten classes, after each of "
+        "Intersection over union of the digits, mean over the digits' classes, after each of "
         f"{longest['iterations']} iterations: {told} %.{control}"
     )
 
@@ -57,7 +57,7 @@ def _blocks(results: Results) -> list[Block]:
             f"{results['data']}: {results['train_examples']:,} training images of 32 x 32, "
             f"{results['test_examples']:,} test images of other digits, {results['steps']:,} steps "
             f"of {results['batch_size']} images, {seeds} seeds. Every pixel is ground or ink of "
-            "one of ten digits."
+            "one of the digits."
         ),
         Heading("Estimates"),
         Figure(

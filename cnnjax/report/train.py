@@ -120,7 +120,7 @@ def _per_class(results: Results) -> Table:
 
 def _taken_for(counts: np.ndarray, row: int, names: Sequence[str]) -> str:
     others = np.where(np.arange(len(counts)) == row, 0, counts)
-    return MISSING if not others.any() else f"{names[others.argmax()]} ({others.max()})"
+    return MISSING if not others.any() else f"{names[int(others.argmax())]} ({others.max()})"
 
 
 @styled

@@ -57,7 +57,7 @@ def see(
     return {
         "class_names": task.dataset.class_names,
         "filters": _filters(variables),
-        "maps": _maps(feature_maps(model, variables, x[:1]), x[0]),
+        "maps": _maps(feature_maps(model, variables, jnp.asarray(x[:1])), x[0]),
         "units": [
             _units(maps, name, x, field, jump, units, steps, key) for name, field, jump in spatial
         ],
@@ -127,9 +127,8 @@ def _units(
     steps: int,
     key: jax.Array,
 ) -> dict[str, Any]:
-    responses = np.concatenate(
-        [np.asarray(maps(x[first : first + 250])[name]) for first in range(0, len(x), 250)]
-    )
+    parts = [jnp.asarray(x[first : first + 250]) for first in range(0, len(x), 250)]
+    responses = np.concatenate([np.asarray(maps(part)[name]) for part in parts])
     # The channels that vary most have learned something.
     order = np.argsort(-responses.std((0, 1, 2)), kind="stable")[:count]
     row, column = (size // 2 for size in responses.shape[1:3])

@@ -1,5 +1,7 @@
 """Labelling every pixel: the data on their way into a network, and how good labels are."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,29 +12,32 @@ from cnnjax.study.classification import Classification
 from cnnjax.train.config import TrainConfig
 
 
-def on_texture(train: TrainConfig, *, train_images: int, test_images: int) -> Classification:
+def on_texture(
+    train: TrainConfig, *, train_images: int, test_images: int, digits: Sequence[int] = range(10)
+) -> Classification:
     """scikit-learn's digits on textured ground, a label for every pixel; test digits are others.
 
     Args:
       train: how to train.
       train_images, test_images: how many images to make.
+      digits: which; the label of a pixel is 1 + the place of its digit among these.
     """
-    digits = load("digits")
+    stored = load("digits")
     train_split, test_split = (
-        Split(*textured_digits(split.images, split.labels, count, seed=seed))
+        _textured(split, digits, count, seed)
         for split, count, seed in (
-            (digits.train, train_images, 0),
-            (digits.test, test_images, 1),
+            (stored.train, train_images, 0),
+            (stored.test, test_images, 1),
         )
     )
     dataset = Dataset(
         name="digits on textured ground",
-        version=digits.version,
+        version=stored.version,
         train=train_split,
         test=test_split,
-        num_classes=1 + digits.num_classes,
-        class_names=("ground", *digits.class_names),
-        citation=digits.citation,
+        num_classes=1 + len(digits),
+        class_names=("ground", *(stored.class_names[digit] for digit in digits)),
+        citation=stored.citation,
     )
     mean, deviation = float(train_split.images.mean()), float(train_split.images.std())
 
@@ -44,6 +49,13 @@ def on_texture(train: TrainConfig, *, train_images: int, test_images: int) -> Cl
         return plain(images)
 
     return Classification(dataset, train, augment, augment, jax.jit(plain))
+
+
+def _textured(split: Split, digits: Sequence[int], count: int, seed: int) -> Split:
+    chosen = np.isin(split.labels, digits)
+    place = {digit: number for number, digit in enumerate(digits)}
+    classes = np.array([place[int(label)] for label in split.labels[chosen]])
+    return Split(*textured_digits(split.images[chosen], classes, count, seed=seed))
 
 
 def intersection_over_union(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

@@ -83,7 +83,6 @@ def _measured(
             "images_per_second": fit.images_per_second,
         }
         record.write_part(name, measured)
-        measured = record.part(name)
     return measured
 
 

@@ -37,7 +37,7 @@ def shift(x: jax.Array, shifts: Sequence[int] | jax.Array, fill: float | str = "
     return moved
 
 
-def fourier_shift(x: jax.Array, shifts: Sequence[float] | jax.Array) -> jax.Array:
+def fourier_shift(x: jax.Array, shifts: Sequence[float | jax.Array] | jax.Array) -> jax.Array:
     """Move a periodic image by any distance: the shift of its band-limited interpolation.
 
         F(g x)[k] = F(x)[k] exp(-2 pi i k shift / size)

@@ -1,0 +1,133 @@
+"""A network trained while the page is made, and what it has learned to see."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from cnnjax.inspect import occlusion_map, preferred_inputs, smooth_saliency
+from cnnjax.models import PlainNet
+from cnnjax.report.images import image_grid
+from cnnjax.report.page import Block, Code, Figure, Heading, Paragraph
+from cnnjax.report.style import png
+from cnnjax.study import as_images
+from cnnjax.study.predictions import judged, probabilities
+from cnnjax.study.segmentation import intersection_over_union, on_texture
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.loop import fit
+
+TITLE = "Learning, and seeing inside"
+
+Numbers = Mapping[str, Any]
+
+STEPS = 60
+
+
+def numbers() -> dict[str, Any]:
+    """Accuracy of a small network on digits, its preferred inputs, and what decisions rest on."""
+    config = TrainConfig(steps=STEPS, batch_size=128 - 128 % jax.device_count(), learning_rate=5e-3)
+    task = as_images("digits", None, config, size=16)
+    model = PlainNet(10, features=(16, 32))
+    training = task.compile(model)
+    state = fit(
+        training,
+        task.initial(training, 0),
+        task.train_batch,
+        task.source(task.dataset.train),
+        quiet=True,
+    ).state
+    found = judged(probabilities(task, model, state), task.dataset.test.labels)
+    variables = jax.device_get({"params": state.params, "batch_stats": state.batch_stats})
+    x = task.place(task.dataset.test.images[:5])
+    labels = jnp.asarray(task.dataset.test.labels[:5])
+
+    def score(images: jax.Array) -> jax.Array:
+        logits: Any = model.apply(variables, images)
+        return logits[jnp.arange(len(images)), labels[: len(images)]]
+
+    def classes(images: jax.Array) -> jax.Array:
+        logits: Any = model.apply(variables, images)
+        return logits[jnp.arange(10), jnp.arange(10)]
+
+    preferred = preferred_inputs(
+        classes, (10, *task.shape), jax.random.key(0), steps=60, norm=float(task.shape[0])
+    )
+    saliency = smooth_saliency(score, x, jax.random.key(0))
+    covered = occlusion_map(score, x, size=4, stride=2, value=float(x.min()))
+    textured = on_texture(config, train_images=1, test_images=5)
+    ink = textured.dataset.test.labels > 0
+    guessed = textured.dataset.test.images[..., 0] > 140
+    return {
+        "steps": STEPS,
+        "batch_size": config.batch_size,
+        "accuracy": found["accuracy"],
+        "preferred": np.asarray(preferred)[..., 0].round(3),
+        "images": np.asarray(x)[..., 0].round(3),
+        "saliency": np.abs(np.asarray(saliency)[..., 0]).round(4),
+        "occlusion": np.asarray(covered).round(3),
+        "textured": textured.dataset.test.images[..., 0],
+        "labels": textured.dataset.test.labels,
+        "threshold_iou": intersection_over_union(guessed.astype(int), ink.astype(int), 2)[1],
+    }
+
+
+def blocks(numbers: Numbers) -> list[Block]:
+    """The pictures, and the commands that go further."""
+    shown = {
+        f"{name} {number + 1}": numbers[name][number]
+        for name in ("images", "saliency", "occlusion")
+        for number in range(5)
+    }
+    segmented = {
+        f"{name} {number + 1}": numbers[name][number]
+        for name in ("textured", "labels")
+        for number in range(5)
+    }
+    return [
+        Paragraph(
+            f"A network of two convolutions reads {100 * numbers['accuracy']:.1f} % of "
+            f"scikit-learn's test digits after {numbers['steps']} steps of "
+            f"{numbers['batch_size']} images, trained while this page was made."
+        ),
+        Figure(
+            "preferred",
+            png(
+                image_grid(
+                    {str(label): image for label, image in enumerate(numbers["preferred"])},
+                    columns=10,
+                    signed=True,
+                )
+            ),
+            "The image that raises each digit's logit most, by gradient ascent.",
+            "Ten images that look faintly like digits.",
+        ),
+        Figure(
+            "decisions",
+            png(image_grid(shown)),
+            "Test digits; the gradient of the right class' logit by the pixels, smoothed over "
+            "noise; how far that logit falls when a square is covered.",
+            "Digits, saliency maps and occlusion maps.",
+        ),
+        Code(
+            "python launch.py train --model LeNet5 --size 32 --workdir runs/lenet\n"
+            "python launch.py visualise runs/lenet\n"
+            "python launch.py cifar10 --data-dir DIR"
+        ),
+        Heading("Structured output", 3),
+        Paragraph(
+            "Every pixel labelled: ground, or the digit whose ink it is. A recurrent convolutional "
+            "network estimates, sees its estimate, and estimates again with the same weights. No "
+            "threshold does it: brightness alone finds ink with an intersection over union of "
+            f"{100 * numbers['threshold_iou']:.0f} %."
+        ),
+        Figure(
+            "textured",
+            png(image_grid(segmented)),
+            "Digits on textured ground, and the labels of their pixels (brighter is a higher "
+            "digit).",
+            "Textured images and label maps.",
+        ),
+        Code("python launch.py segmentation"),
+    ]
