@@ -19,11 +19,21 @@ class Terminated(SystemExit):
         super().__init__(TERMINATED_CODE)
 
 
+# Signals reach the process, not an object: whether one came in the present `ending_at_once`.
+_unheard = threading.Event()
+
+
 @contextlib.contextmanager
 def ending_at_once() -> Generator[None]:
-    """SIGTERM raises `Terminated` where the program is, in the main thread."""
+    """SIGTERM raises `Terminated` where the program is, in the main thread.
+
+    Where Python drops exceptions, as it does in finalisers and in callbacks of libraries, the next
+    loop in `ending_after_the_step` still ends after its first step.
+    """
+    _unheard.clear()
 
     def end(*_):
+        _unheard.set()
         raise Terminated
 
     with _handled(end):
@@ -34,6 +44,8 @@ def ending_at_once() -> Generator[None]:
 def ending_after_the_step() -> Generator[threading.Event]:
     """SIGTERM sets this event, for a loop that saves before it ends."""
     asked = threading.Event()
+    if _unheard.is_set():
+        asked.set()
     with _handled(lambda *_: asked.set()):
         yield asked
 

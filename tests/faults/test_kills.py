@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent / "experiments"
 CODE = (
     "import sys, launch; from pathlib import Path; "
-    "sys.exit(launch.main(sys.argv[2:], Path(sys.argv[1])))"
+    "launch.leave(launch.main(sys.argv[2:], Path(sys.argv[1])))"
 )
 
 
@@ -123,6 +123,28 @@ def test_sigterm_saves_and_leaves_with_143(unbroken, tmp_path):
     assert "Traceback" not in said
     finished(start(tmp_path / "run", "--resume"))
     assert left_by(tmp_path / "run") == unbroken[0]
+
+
+def terminated_and_continued(directory, seed, duration):
+    """Ask a run to end at an instant drawn from the seed: importing, compiling, training."""
+    process = start(directory)
+    time.sleep(random.Random(seed).uniform(0.5, duration))
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 30
+    # Before the program has begun nobody listens; after its last step it is done.
+    assert process.returncode in (143, -signal.SIGTERM, 0), said
+    if process.returncode != 0:
+        finished(start(directory, "--resume"))
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("seed", range(100, 112))
+def test_a_terminated_run_ends_like_one_that_was_not(unbroken, tmp_path, seed):
+    left, duration = unbroken
+    terminated_and_continued(tmp_path / "run", seed, duration)
+    assert left_by(tmp_path / "run") == left
 
 
 def test_a_second_process_is_refused(unbroken, tmp_path):
