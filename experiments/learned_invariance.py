@@ -6,9 +6,14 @@ the flat control. Beside them: the same filters in four turned copies (p4, built
 that only see turned images (augmentation alone), and the maximum over all positions (space alone);
 each trained once on upright digits and once on digits turned by any angle.
 
-    python launch.py learned_invariance                       3 seeds, 2 CPU cores
+    python launch.py learned_invariance                       3 seeds: 3 minutes, 2 CPU cores
     python launch.py learned_invariance --data mnist --data-dir DIR
     python launch.py learned_invariance smoke                 seconds
+
+Expected, trained on turned digits, accuracy at any angle: 59 % with one filter, 72, 79 and 82 % with
+2, 4 and 8, of which 1.5, 2.0 and 2.3 take turns, each about one axis; 87 % with one filter in four
+turned copies; 92 % by augmentation alone, with convolutions; 29 % trained on upright digits
+whatever is learned apart, 59 % with turned copies.
 
 Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9; Goodfellow, Warde-Farley,
 Mirza, Courville, Bengio, Maxout networks, 2013; Goodfellow, Le, Saxe, Lee, Ng, Measuring

@@ -5,9 +5,15 @@ layer adds. Networks differ in how they halve the image, in their activation and
 convolutions share; after Gruver et al., who found that aliasing in nonlinearities and downsampling
 dominates.
 
-    python launch.py lie_derivative                          3 seeds, 2 CPU cores
+    python launch.py lie_derivative                          3 seeds: about 8 minutes, 2 CPU cores
     python launch.py lie_derivative smoke                    under a minute
     python launch.py lie_derivative --networks max blur alias_free
+
+Expected, after training, under translation: with shared kernels all of the squared terms lie in
+nonlinearities and downsampling (max pooling: 16 and 84 %), none in convolutions unless they stride;
+tiled convolutions hold 62 %, local ones 70 %; a move to the right by a hundredth of the image
+changes the logits by 6.8 % of their size with max pooling, 1.2 % with blur pooling, less than
+1e-5 % with alias-free layers.
 
 Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
 2022.
@@ -186,7 +192,9 @@ def _measure(config: Config, task: Any, model: Any) -> Any:
             found[name] = {
                 "whole": length / size,
                 "terms": jnp.stack([jnp.linalg.norm(term) for term in terms]) / size,
-                "remainder": jnp.linalg.norm(sum(terms) - derivative) / length,
+                # Relative to rounding where there is nothing else.
+                "remainder": jnp.linalg.norm(sum(terms) - derivative)
+                / jnp.maximum(length, 1e-3 * size),
             }
         return found
 
