@@ -29,6 +29,7 @@ Kind = Literal[
     "light",
     "all",
 ]
+Ground = Literal["flat", "noise"]
 
 GROUND = 0.5
 """Grey level of the ground; ink is white."""
@@ -40,6 +41,8 @@ class Config:
 
     kinds: tuple[Kind, ...] = get_args(Kind)
     """Kinds of augmentation of digits."""
+    grounds: tuple[Ground, ...] = get_args(Ground)
+    """Grounds that are turned: flat grey, and noise."""
     train_digits: int = 200
     """Digits to train on: few, so that augmentation matters."""
     cue_images: int = 1500
@@ -52,13 +55,16 @@ class Config:
     """How to train, the same for all."""
 
     def __post_init__(self):
-        for name in ("kinds", "seeds"):
+        for name in ("kinds", "grounds", "seeds"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{name} must name at least one, each once, got {values}.")
         for kind in self.kinds:
             if kind not in get_args(Kind):
                 raise ValueError(f"kinds are {', '.join(get_args(Kind))}, got {kind!r}.")
+        for ground in self.grounds:
+            if ground not in get_args(Ground):
+                raise ValueError(f"grounds are {', '.join(get_args(Ground))}, got {ground!r}.")
         for name in ("train_digits", "cue_images"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
@@ -67,6 +73,7 @@ class Config:
 PRESETS = {
     "smoke": Config(
         kinds=("none", "rotation"),
+        grounds=("flat",),
         cue_images=128,
         seeds=(0,),
         train=TrainConfig(steps=10, batch_size=32, learning_rate=3e-3, log_every=5),
@@ -106,7 +113,7 @@ def run(config: Config, record: Any) -> None:
     }
     cues = [
         {"ground": ground, "fill": name, "accuracy": _cue(config, ground, name, fill, record)}
-        for ground in ("flat", "noise")
+        for ground in config.grounds
         for name, fill in fills.items()
     ]
     digits = [

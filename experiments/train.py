@@ -6,6 +6,7 @@ Any network of cnnjax, or your own Flax module, on any data set by its TFDS name
     python launch.py train --model ResNet20 --data cifar10 --size 32
     python launch.py train --model my_module:MyNet --data mnist --data-dir DIR
     python launch.py train --model LeNet5 --size 32 --augmentation.rotation 10
+    python launch.py train --model ResNet50 --data imagenet2012 --from-disk --size 224 --data-dir DIR
     python launch.py train smoke                                      seconds
 
 `launch.py visualise RUN_DIR` and `launch.py audit --model RUN_DIR` look into what it leaves.
@@ -33,6 +34,9 @@ class Config:
     """Where prepared data sets are; without it TFDS_DATA_DIR, or else the folder of TFDS."""
     size: int | None = None
     """Side in pixels that images are resized to; without it they stay as they are."""
+    from_disk: bool = False
+    """Read examples when they are needed, as for ImageNet, not the whole data set into memory;
+    images of any sizes are scaled to cover squares of --size, and their middle is taken."""
     channels: int | None = None
     """3 repeats grey images, for networks that want colour; without it they stay as they are."""
     augmentation: Augmentation = Augmentation()
@@ -82,6 +86,7 @@ def run(config: Config, record: Any) -> None:
             size=config.size,
             channels=config.channels,
             augmentation=augmentation,
+            from_disk=config.from_disk,
         )
         convolution = config.conv[0] if config.conv else None
         model = make_model(config.model, convolution, classes=task.dataset.num_classes, told={})

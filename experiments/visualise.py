@@ -94,6 +94,7 @@ def run(config: Config, record: Any) -> None:
 def _network(config: Config) -> tuple[Any, Any, str, Any]:
     """The network, its variables, in words where these come from, and its data."""
     import jax
+    import numpy as np
 
     from cnnjax.study import as_images
     from cnnjax.study.of_run import data_of_run
@@ -103,9 +104,9 @@ def _network(config: Config) -> tuple[Any, Any, str, Any]:
     if is_run(config.model):
         directory = Path(config.model)
         task = data_of_run(directory, config.data_dir)
-        x = task.place(task.dataset.test.images[:2])
+        x = task.place(task.dataset.test.read(np.arange(2))[0])
         return *load_trained(directory, x, network=config.network), task
     task = as_images(config.data, config.data_dir, TrainConfig(), size=config.size)
     model = make_model(config.model, classes=task.dataset.num_classes, told={})
-    x = task.place(task.dataset.test.images[:2])
+    x = task.place(task.dataset.test.read(np.arange(2))[0])
     return model, model.init(jax.random.key(config.seed), x), "untrained", task

@@ -41,6 +41,7 @@ def test_a_run_is_seen_with_its_own_weights_and_images(trained, tmp_path):
         assert np.abs(decision["occlusion"]).max() > 0
 
 
+@pytest.mark.slow
 def test_an_untrained_network_is_seen_as_well(tmp_path):
     results = looked(tmp_path / "look", "LeNet5", "--size", "32")
     assert results["weights"] == "untrained"

@@ -30,6 +30,14 @@ class Split:
     images: np.ndarray
     labels: np.ndarray
 
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.images)
+
+    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Images and labels of these examples."""
+        return self.images[indices], self.labels[indices]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:

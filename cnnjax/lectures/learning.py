@@ -13,7 +13,7 @@ from cnnjax.report.images import image_grid
 from cnnjax.report.page import Block, Code, Figure, Heading, Paragraph
 from cnnjax.report.style import png
 from cnnjax.study import as_images
-from cnnjax.study.predictions import judged, probabilities
+from cnnjax.study.predictions import judged, predictions
 from cnnjax.study.segmentation import intersection_over_union, on_texture
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.loop import fit
@@ -38,7 +38,7 @@ def numbers() -> dict[str, Any]:
         task.source(task.dataset.train),
         quiet=True,
     ).state
-    found = judged(probabilities(task, model, state), task.dataset.test.labels)
+    found = judged(*predictions(task, model, state))
     variables = jax.device_get({"params": state.params, "batch_stats": state.batch_stats})
     x = task.place(task.dataset.test.images[:5])
     labels = jnp.asarray(task.dataset.test.labels[:5])

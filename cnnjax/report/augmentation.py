@@ -32,11 +32,14 @@ def write_report(results: Results, record: Record) -> None:
 
 def answer(results: Results) -> str:
     """The answer to the question, with numbers."""
-    told = {(row["ground"], row["fill"]): row["accuracy"] for row in results["cues"]}
-    listed = ", ".join(
-        f"{fill} {_percent(accuracy)} %"
-        for (ground, fill), accuracy in told.items()
-        if ground == "noise"
+    told = "; ".join(
+        f"{ground}: "
+        + ", ".join(
+            f"{row['fill']} {_percent(row['accuracy'])} %"
+            for row in results["cues"]
+            if row["ground"] == ground
+        )
+        for ground in dict.fromkeys(row["ground"] for row in results["cues"])
     )
     digits = {(row["kind"], row["fill"]): row for row in results["digits"]}
     best = max(results["digits"], key=lambda row: row["accuracy_moved"]["mean"])
@@ -48,10 +51,9 @@ def answer(results: Results) -> str:
         else ""
     )
     return (
-        "Asked by which of eight angles a ground without direction was turned, a network is right "
-        f"with zeros around a flat grey ground in {_percent(told['flat', 'zeros'])} %, with grey "
-        f"in {_percent(told['flat', 'grey'])} % (chance {100 * results['chance']:.1f} %); on noise "
-        f"by fill: {listed}.{gain}"
+        "Asked by which of eight angles a ground without direction was turned (chance "
+        f"{100 * results['chance']:.1f} %), a network is right, by ground and by what fills the "
+        f"corners: {told}.{gain}"
     )
 
 

@@ -42,7 +42,8 @@ class Classification:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of what the network sees."""
-        return jax.eval_shape(self.place, self.dataset.train.images[:1]).shape[1:]
+        images, _ = self.dataset.train.read(np.arange(1))
+        return jax.eval_shape(self.place, images).shape[1:]
 
     def source(self, split: Split, **values: Any) -> dict[str, Any]:
         """What the compiled steps take examples from; `values` reach `augment` with it."""
@@ -66,12 +67,7 @@ class Classification:
         Raises:
           InputError: the devices do not divide the batch size.
         """
-        devices = jax.device_count()
-        if self.train.batch_size % devices:
-            raise InputError(
-                f"train.batch_size is {self.train.batch_size}, which {devices} devices cannot "
-                f"share evenly; {self.train.batch_size // devices * devices or devices} would do."
-            )
+        check_devices(self.train)
         return compile_training(
             model, self.train, gather(self.augment), gather_alike(self.augment_test)
         )
@@ -95,6 +91,16 @@ class Classification:
         """
         split = self.dataset.test if split is None else split
         return evaluate(training, state, self.batches(split, repeats), self.source(split, **values))
+
+
+def check_devices(train: TrainConfig) -> None:
+    """Raise InputError unless the devices divide the batch size."""
+    devices = jax.device_count()
+    if train.batch_size % devices:
+        raise InputError(
+            f"train.batch_size is {train.batch_size}, which {devices} devices cannot share "
+            f"evenly; {train.batch_size // devices * devices or devices} would do."
+        )
 
 
 def on_canvas(

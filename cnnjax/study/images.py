@@ -7,7 +7,9 @@ import numpy as np
 from cnnjax.data.augmentation import augment as augmented
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.data.datasets import load
+from cnnjax.data.streaming import stream
 from cnnjax.study.classification import Classification
+from cnnjax.study.streamed import Streamed
 from cnnjax.train.config import TrainConfig
 
 
@@ -19,6 +21,7 @@ def as_images(
     size: int | None = None,
     channels: int | None = None,
     augmentation: Augmentation | None = None,
+    from_disk: bool = False,
 ) -> Classification:
     """A data set resized to squares, augmented in training, standardised channel by channel.
 
@@ -31,13 +34,17 @@ def as_images(
       size: side in pixels that images are resized to; None: as they are.
       channels: 3 repeats grey images; None: as they are.
       augmentation: of training images; its fill is in values from 0 to 1.
+      from_disk: read examples as they are needed; images are cut to squares of `size`.
 
     Raises:
-      ValueError: channels that the images cannot be given.
+      ValueError: channels that the images cannot be given, or images from disk without a size.
       FileNotFoundError: the data set is not there and cannot be fetched.
     """
-    dataset = load(data, data_dir)
-    own = dataset.train.images.shape[-1]
+    if from_disk and size is None:
+        raise ValueError("images from disk are made one size: give --size, 224 for ImageNet.")
+    dataset = stream(data, size or 1, data_dir) if from_disk else load(data, data_dir)
+    some, _ = dataset.train.read(np.arange(min(1000, len(dataset.train))))
+    own = some.shape[-1]
     if channels not in (None, own) and own != 1:
         raise ValueError(f"images of {data} have {own} channels and cannot be given {channels}.")
 
@@ -47,7 +54,7 @@ def as_images(
             x = jax.image.resize(x, (len(x), size, size, own), "linear")
         return jnp.repeat(x, channels, -1) if channels not in (None, own) else x
 
-    sample = np.asarray(jax.jit(plain)(dataset.train.images[:1000]))
+    sample = np.asarray(jax.jit(plain)(some))
     mean, deviation = sample.mean((0, 1, 2)), np.maximum(sample.std((0, 1, 2)), 1e-6)
 
     def standardised(x):
@@ -63,4 +70,5 @@ def as_images(
         return standardised(plain(images))
 
     place = jax.jit(lambda images: standardised(plain(images)))
-    return Classification(dataset, train, augment, augment_test, place)
+    kind = Streamed if from_disk else Classification
+    return kind(dataset, train, augment, augment_test, place)

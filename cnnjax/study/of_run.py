@@ -29,5 +29,6 @@ def data_of_run(directory: Path, data_dir: str | None = None) -> Classification:
         return as_distorted(told["data"], where, train)
     if "augmentation" in told:
         size, channels = told.get("size"), told.get("channels")
-        return as_images(told["data"], where, train, size=size, channels=channels)
+        disk = told.get("from_disk", False)
+        return as_images(told["data"], where, train, size=size, channels=channels, from_disk=disk)
     return on_canvas(told["data"], where, train, canvas=told.get("canvas"))

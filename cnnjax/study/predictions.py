@@ -7,14 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen
 
+from cnnjax.data.batches import evaluation_batches
 from cnnjax.study.classification import Classification
 from cnnjax.train.state import TrainState
 
 
-def probabilities(
+def predictions(
     task: Classification, model: linen.Module, state: TrainState, batch_size: int = 256
-) -> np.ndarray:
-    """The class probabilities of all test images, `[examples, classes]`.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The class probabilities `[examples, classes]` of all test images, and their labels.
 
     With averaged parameters where the state has them.
     """
@@ -25,13 +26,14 @@ def probabilities(
     def predict(images):
         return jax.nn.softmax(jnp.asarray(model.apply(variables, task.place(images))))
 
-    images = task.dataset.test.images
-    padded = np.concatenate([images, images[:1].repeat(-len(images) % batch_size, 0)])
-    parts = [
-        np.asarray(predict(padded[first : first + batch_size]))
-        for first in range(0, len(padded), batch_size)
-    ]
-    return np.concatenate(parts)[: len(images)]
+    test = task.dataset.test
+    found, labels = [], []
+    for indices, weights in evaluation_batches(len(test), batch_size):
+        images, classes = test.read(indices)
+        real = weights > 0
+        found.append(np.asarray(predict(images))[real])
+        labels.append(classes[real])
+    return np.concatenate(found), np.concatenate(labels)
 
 
 def judged(predicted: np.ndarray, labels: np.ndarray, worst: int = 12) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from flax import linen
 
 from cnnjax.inspect import multiply_adds, parameter_count
 from cnnjax.report.record import Record
 from cnnjax.report.table import summarize
 from cnnjax.study.classification import Classification, train_network
-from cnnjax.study.predictions import judged, probabilities
+from cnnjax.study.predictions import judged, predictions
 
 
 def train_and_judge(
@@ -44,8 +45,8 @@ def train_and_judge(
         "class_names": task.dataset.class_names,
         "classes": task.dataset.num_classes,
         "image_shape": task.shape,
-        "train_examples": len(task.dataset.train.images),
-        "test_examples": len(test.images),
+        "train_examples": len(task.dataset.train),
+        "test_examples": len(test),
         "steps": task.train.steps,
         "batch_size": task.train.batch_size,
         "seeds": tuple(seeds),
@@ -57,7 +58,9 @@ def train_and_judge(
         else summarize([each["top5"] for each in measured]),
         "images_per_second": max((m["images_per_second"] or 0.0) for m in measured) or None,
         "confusion": measured[0]["confusion"],
-        "mistakes": [{**each, "image": test.images[each["example"]]} for each in mistakes],
+        "mistakes": [
+            {**each, "image": test.read(np.array([each["example"]]))[0][0]} for each in mistakes
+        ],
         "curves": {f"seed {seed}": _curves(lines, f"seed {seed}") for seed in seeds},
     }
 
@@ -78,7 +81,7 @@ def _measured(
             look=lambda state: _scores(task, training, state),
         )
         measured = {
-            **judged(probabilities(task, model, fit.state), task.dataset.test.labels),
+            **judged(*predictions(task, model, fit.state)),
             "loss": task.evaluate(training, fit.state)["loss"],
             "images_per_second": fit.images_per_second,
         }

@@ -1,4 +1,5 @@
-"""Batches made inside the compiled step, from a data set that every device holds whole."""
+"""Batches made inside the compiled step: from a data set that every device holds whole, or from
+images that come with the batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,8 +37,32 @@ def gather(augment: Augment) -> Prepare:
 
 def gather_alike(augment: Augment) -> Prepare:
     """`gather` for evaluation: what a position gets is the same at every seed and step."""
-    prepare = gather(augment)
+    return _alike(gather(augment))
 
+
+def augment_given(augment: Augment) -> Prepare:
+    """Augment the images that a batch brings, each by a key of its own.
+
+    Args:
+      augment: as for `gather`.
+
+    Returns:
+      `prepare` of `compile_training`: of batches with 'image' and 'position', and whatever else.
+    """
+
+    def prepare(source, batch, state: TrainState):
+        keys = example_keys(state, AUGMENTATION, batch["position"])
+        return {**batch, "image": augment(batch["image"], keys, source)}
+
+    return prepare
+
+
+def augment_given_alike(augment: Augment) -> Prepare:
+    """`augment_given` for evaluation: what a position gets is the same at every seed and step."""
+    return _alike(augment_given(augment))
+
+
+def _alike(prepare: Prepare) -> Prepare:
     def prepare_alike(source, batch, state: TrainState):
         state = state.replace(seed=jnp.zeros_like(state.seed), step=jnp.zeros_like(state.step))
         return prepare(source, batch, state)

@@ -1,0 +1,117 @@
+"""Data sets that stay on disk: examples are read and decoded by their index, as they are needed."""
+
+import concurrent.futures
+import dataclasses
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnjax.data import records
+from cnnjax.data.datasets import Dataset, prepare
+from cnnjax.data.quiet import quiet
+from cnnjax.data.records import PILLOW_MODES
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stream:
+    """A split on disk. Images of any size are made one: scaled to cover a square, cut to it."""
+
+    source: Any
+    """TFDS's random-access source of raw records."""
+    size: int
+    """Side of the squares in pixels."""
+    channels: int
+    """Of the images."""
+    pool: concurrent.futures.ThreadPoolExecutor
+    """Threads that decode."""
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.source)
+
+    def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Images uint8 `[n, size, size, channels]` and labels int32 `[n]` of these examples."""
+        raw = self.source.__getitems__([int(index) for index in indices])
+        decoded = list(self.pool.map(self._decode, raw))
+        images, labels = zip(*decoded, strict=True)
+        return np.stack(images), np.array(labels, np.int32)
+
+    def _decode(self, record: bytes) -> tuple[np.ndarray, int]:
+        from PIL import Image, ImageOps
+        from tensorflow_datasets.proto import tf_example_pb2
+
+        parse = tf_example_pb2.Example.FromString  # ty: ignore[missing-attribute]
+        feature = parse(record).features.feature
+        mode = PILLOW_MODES[self.channels]
+        image = Image.open(io.BytesIO(feature["image"].bytes_list.value[0]))
+        image = image if image.mode == mode else image.convert(mode)
+        fitted = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BILINEAR)
+        pixels = np.asarray(fitted).reshape(self.size, self.size, self.channels)
+        return pixels, feature["label"].int64_list.value[0]
+
+
+def stream(name: str, size: int, data_dir: str | os.PathLike | None = None) -> Dataset:
+    """A data set whose splits are streams, for what does not fit into memory, such as ImageNet.
+
+    Any data set prepared by TFDS as array_record with encoded images, of one size or of many, and
+    an integer label.
+
+    Args:
+      name: as for `cnnjax.data.datasets.load`; 'imagenet2012', say.
+      size: side in pixels of the squares that images are made.
+      data_dir: as for `load`.
+
+    Raises:
+      DatasetNotFoundError: it is not there and cannot be prepared.
+      ValueError: it is there, but its images are not encoded, or it has no labels or no test split.
+    """
+    import tensorflow_datasets as tfds
+
+    if size < 1:
+        raise ValueError(f"size must be at least 1, got {size!r}.")
+    path = prepare(name, data_dir)
+    described = records.info(path)
+    features, splits = dict(described.features.items()), described.splits
+    image, label = features.get("image"), features.get("label")
+    if not isinstance(image, tfds.features.Image) or image.shape[-1] not in PILLOW_MODES:
+        raise ValueError(
+            f"Only encoded images can be streamed; 'image' of {path} is {image}. Leave --stream."
+        )
+    if not isinstance(label, tfds.features.ClassLabel):
+        raise ValueError(f"'label' of {path} must be a class label, is {label}.")
+    test = next((split for split in ("test", "validation") if split in splits), None)
+    if "train" not in splits or test is None:
+        raise ValueError(
+            f"Data set {name!r} in {path} has the splits {sorted(splits)}, 'train' and 'test' (or "
+            "'validation') are needed."
+        )
+    threads = concurrent.futures.ThreadPoolExecutor(min(32, os.cpu_count() or 1))
+    # Whoever only reads by index does not see the difference from a Split.
+    opened: list[Any] = [
+        _opened(path, split, size, image.shape[-1], threads) for split in ("train", test)
+    ]
+    return Dataset(
+        name=described.full_name.rsplit("/", 1)[0],
+        version=str(described.version),
+        train=opened[0],
+        test=opened[1],
+        num_classes=label.num_classes,
+        class_names=tuple(label.names),
+        citation=described.citation,
+    )
+
+
+def _opened(
+    path: Path, split: str, size: int, channels: int, pool: concurrent.futures.ThreadPoolExecutor
+) -> Stream:
+    import tensorflow_datasets as tfds
+
+    with quiet():
+        builder: Any = tfds.builder_from_directory(path)
+        source = builder.as_data_source(
+            split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+        )
+    return Stream(source, size, channels, pool)

@@ -1,0 +1,71 @@
+"""Training on a data set that stays on disk."""
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from flax import linen
+
+from cnnjax.data.batches import batch_indices, evaluation_batches
+from cnnjax.data.datasets import Split
+from cnnjax.data.streaming import Stream
+from cnnjax.study.classification import Classification, check_devices
+from cnnjax.train.on_device import augment_given, augment_given_alike
+from cnnjax.train.training import Training, compile_training
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Streamed(Classification):
+    """A `Classification` whose batches bring their images with them, read while the step before
+    runs."""
+
+    reader: concurrent.futures.ThreadPoolExecutor = dataclasses.field(
+        default_factory=lambda: concurrent.futures.ThreadPoolExecutor(1)
+    )
+    """The thread that reads ahead."""
+    ahead: dict[tuple[int, int], concurrent.futures.Future] = dataclasses.field(
+        default_factory=dict
+    )
+    """What it reads, by seed and step."""
+
+    def source(self, split: Split | Stream, **values: Any) -> dict[str, Any]:
+        """Only the values: images come with the batches."""
+        del split
+        return {**self.defaults, **values}
+
+    def train_batch(self, seed: int, step: int) -> dict[str, np.ndarray]:
+        """Images and labels of a training step, and their places in the batch."""
+        read = self.ahead.pop((seed, step), None) or self._read_ahead(seed, step)
+        batch = read.result()
+        self.ahead.clear()
+        self.ahead[seed, step + 1] = self._read_ahead(seed, step + 1)
+        return batch
+
+    def batches(self, split: Split | Stream, repeats: int = 1) -> Iterator[dict[str, np.ndarray]]:
+        """All examples of a split `repeats` times, with their images."""
+        examples = len(split)
+        for position, weight in evaluation_batches(repeats * examples, self.train.batch_size):
+            images, labels = split.read(position % examples)
+            yield {"image": images, "label": labels, "position": position, "weight": weight}
+
+    def compile(self, model: linen.Module) -> Training:
+        """The compiled functions of a network; see `Classification.compile`."""
+        check_devices(self.train)
+        return compile_training(
+            model,
+            self.train,
+            augment_given(self.augment),
+            augment_given_alike(self.augment_test),
+        )
+
+    def _read_ahead(self, seed: int, step: int) -> concurrent.futures.Future:
+        return self.reader.submit(self._read, seed, step)
+
+    def _read(self, seed: int, step: int) -> dict[str, np.ndarray]:
+        size = self.train.batch_size
+        images, labels = self.dataset.train.read(
+            batch_indices(seed, step, size, len(self.dataset.train))
+        )
+        return {"image": images, "label": labels, "position": np.arange(size, dtype=np.int32)}

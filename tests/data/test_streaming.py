@@ -1,0 +1,126 @@
+"""Examples read from disk by index, of any size, and a training that never holds them all."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+import launch
+from cnnjax.data.datasets import load
+from cnnjax.data.streaming import stream
+from cnnjax.study import as_images
+from cnnjax.train.config import TrainConfig
+
+
+class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Squares of one colour on wide and tall images of many sizes."""
+
+    name = "pictures"
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+            "label": tfds.features.ClassLabel(names=["red", "green"]),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            disable_shuffling=True,
+        )
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._made(40), "validation": self._made(10)}
+
+    def _made(self, count):
+        for number in range(count):
+            image = np.zeros((12 + number % 5, 30 - number % 7, 3), np.uint8)
+            # The middle that is kept, and borders that are not.
+            image[..., 2] = 200
+            middle = image.shape[1] // 2
+            image[:, middle - 5 : middle + 5] = 0
+            image[:, middle - 5 : middle + 5, number % 2] = 100 + number
+            # As a file: TFDS encodes arrays with TensorFlow.
+            file = io.BytesIO()
+            Image.fromarray(image).save(file, "png")
+            file.seek(0)
+            yield number, {"image": file, "label": number % 2}
+
+    def _generate_examples(self):
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    where = tmp_path_factory.mktemp("pictures")
+    Pictures(data_dir=where, file_format="array_record").download_and_prepare()
+    return where
+
+
+def test_images_of_any_size_become_the_middle_square(folder):
+    data = stream("pictures", 8, folder)
+    assert (len(data.train), len(data.test)) == (40, 10)
+    assert data.class_names == ("red", "green")
+    images, labels = data.train.read(np.array([7, 0, 38]))
+    assert images.shape == (3, 8, 8, 3)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(labels, [1, 0, 0])
+    # In the middle the colour of the example, by its number; nothing of the blue borders.
+    np.testing.assert_array_equal(images[0, 3:5, 3:5], np.full((2, 2, 3), [0, 107, 0]))
+    np.testing.assert_array_equal(images[1, 3:5, 3:5], np.full((2, 2, 3), [100, 0, 0]))
+    assert images[2, 4, 4, 0] == 138
+
+
+def test_a_stream_holds_what_memory_holds():
+    kept, streamed = load("digits"), stream("digits", 8)
+    images, labels = streamed.test.read(np.arange(360))
+    np.testing.assert_array_equal(images, kept.test.images)
+    np.testing.assert_array_equal(labels, kept.test.labels)
+
+
+def test_batches_from_disk_are_those_from_memory():
+    config = TrainConfig(batch_size=8)
+    kept = as_images("digits", None, config, size=8)
+    streamed = as_images("digits", None, config, size=8, from_disk=True)
+    for step in (0, 1, 5, 2):
+        index = kept.train_batch(3, step)["index"]
+        batch = streamed.train_batch(3, step)
+        np.testing.assert_array_equal(batch["image"], kept.dataset.train.images[index])
+        np.testing.assert_array_equal(batch["label"], kept.dataset.train.labels[index])
+
+
+def results_of(directory, *words):
+    assert launch.main(["train", "smoke", *words, "--workdir", str(directory)]) == 0
+    return json.loads((directory / "results.json").read_text("utf-8"))
+
+
+def test_training_from_disk_is_training_from_memory(tmp_path):
+    disk = results_of(tmp_path / "disk", "--from-disk", "--size", "8")
+    memory = results_of(tmp_path / "memory", "--size", "8")
+    assert disk["confusion"] == memory["confusion"]
+    assert disk["curves"] == memory["curves"]
+
+
+def test_pictures_of_many_sizes_are_learned(folder, tmp_path):
+    words = ["--data", "pictures", "--data-dir", str(folder), "--from-disk", "--size", "16"]
+    results = results_of(tmp_path / "run", *words, "--train.batch-size", "8")
+    assert results["image_shape"] == [16, 16, 3]
+    assert results["accuracy"]["mean"] == 1.0
+    assert results["top5"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--from-disk"], "give --size"),
+        (["--from-disk", "--size", "8", "--data", "nothing"], "nothing"),
+    ],
+)
+def test_what_cannot_be_streamed_is_one_sentence(words, message, tmp_path, capsys):
+    with pytest.raises(SystemExit) as refused:
+        launch.main(["train", "smoke", *words, "--workdir", str(tmp_path / "run")])
+    assert refused.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
