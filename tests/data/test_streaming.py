@@ -98,8 +98,19 @@ def results_of(directory, *words):
 
 
 def test_training_from_disk_is_training_from_memory(tmp_path):
-    disk = results_of(tmp_path / "disk", "--from-disk", "--size", "8")
-    memory = results_of(tmp_path / "memory", "--size", "8")
+    short = (
+        "--size",
+        "8",
+        "--train.steps",
+        "4",
+        "--train.eval-every",
+        "2",
+        "--train.log-every",
+        "1",
+    )
+    disk = results_of(tmp_path / "disk", "--from-disk", *short)
+    memory = results_of(tmp_path / "memory", *short)
+    assert len(disk["curves"]["seed 0"]["loss"]["values"]) == 4
     assert disk["confusion"] == memory["confusion"]
     assert disk["curves"] == memory["curves"]
 

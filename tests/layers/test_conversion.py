@@ -27,7 +27,8 @@ BIAS = nn.initializers.normal()
 
 @pytest.mark.fast
 @given(
-    size=st.tuples(st.integers(3, 6), st.integers(3, 6)),
+    # Few sizes: each is compiled.
+    size=st.sampled_from([(3, 5), (4, 4), (6, 3)]),
     strides=st.sampled_from([1, 2, (2, 1)]),
     padding=st.sampled_from(["SAME", "VALID", "FULL", "CIRCULAR", "REFLECT", 1, [(0, 2), (1, 0)]]),
     dilation=st.sampled_from([1, (1, 2)]),
