@@ -51,9 +51,10 @@ def run(config: Config, record: Any) -> None:
     from cnnjax.report.architecture import text, write_report
     from cnnjax.report.configuration import InputError
     from cnnjax.study.architecture import layers_of
+    from cnnjax.study.trained import make_model
 
     try:
-        model = _model(config)
+        model = make_model(config.model, config.conv[0] if config.conv else None)
         shape = config.image_shape or getattr(model, "image_shape", (224, 224, 3))
         layers = [dataclasses.asdict(layer) for layer in layers_of(model, shape)]
     except ValueError as error:
@@ -70,15 +71,3 @@ def run(config: Config, record: Any) -> None:
     )
     print(text(results), flush=True)
     write_report(results, record)
-
-
-def _model(config: Config) -> Any:
-    """The network; what it must be told and is not: 10 classes, standard convolution."""
-    from cnnjax.layers.choice import resolve
-    from cnnjax.models.choice import model_arguments, resolve_model
-
-    needs = model_arguments(config.model)
-    arguments: dict[str, Any] = {"classes": 10} if needs.get("classes") else {}
-    if config.conv or needs.get("conv"):
-        arguments["conv"] = resolve((*config.conv, Convolution("standard"))[0])
-    return resolve_model(config.model, **arguments)

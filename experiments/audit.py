@@ -114,15 +114,15 @@ def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
     from cnnjax.study.trained import is_run, load_trained, make_model
     from cnnjax.symmetry.audit import generic, initialise
 
+    chosen = None if config.conv == Convolution("standard") else config.conv
     if is_run(config.model):
         return load_trained(
             Path(config.model),
             x,
             network=config.network,
-            convolution=config.conv,
+            convolution=chosen,
             classes=config.classes,
         )
-    chosen = None if config.conv == Convolution("standard") else config.conv
     model = make_model(config.model, chosen, classes=config.classes)
     return model, generic(initialise(model, x, config.seed), config.seed), "untrained"
 

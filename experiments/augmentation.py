@@ -200,13 +200,12 @@ def _samples(config: Config) -> list[dict[str, Any]]:
     from cnnjax.data.augmentation import augment
     from cnnjax.study.grounded import on_ground
 
+    task = on_ground(config.train, Augmentation(), config.train_digits, GROUND)
+    images = jnp.repeat(task.place(task.dataset.train.images[:1]), 4, 0)
+    keys = jax.random.split(jax.random.key(0), 4)
     rows = []
     for kind in config.kinds:
         for name, fill in (("grey", GROUND), ("zeros", 0.0)):
-            task = on_ground(config.train, Augmentation(), config.train_digits, GROUND)
-            plain = task.place(task.dataset.train.images[:1])
-            images = jnp.repeat(plain, 4, 0)
-            keys = jax.random.split(jax.random.key(0), 4)
             changed = augment(images, keys, augmentation_of(kind, fill))
             rows.append(
                 {"kind": kind, "fill": name, "images": np.asarray(changed)[..., 0].round(3)}

@@ -71,6 +71,7 @@ def test_a_trained_network_can_be_audited(trained, tmp_path):
     [
         (["--model", "AlexNet"], "AlexNet does not take images of (8, 8, 1)"),
         (["--model", "ResNit20"], "perhaps you meant 'ResNet20'"),
+        (["--model", "DetectorNet", "--conv", "tiled"], "has no argument 'conv'"),
         (["--size", "0"], "size must be at least 1, got 0"),
         (["--seeds", "1", "1"], "each once, got (1, 1)"),
         (["--augmentation.zoom", "0.5"], "zoom is a factor of at least 1 (1 is none), got 0.5"),

@@ -42,7 +42,8 @@ def make_model(
 
     Args:
       name: see `resolve_model`.
-      convolution: takes the place of the model's own; a model that has none gets the standard one.
+      convolution: takes the place of the model's own; a model that must be told one is given the
+        standard one.
       classes: number of classes of a model that must be told.
       told: the configuration of a run, whose fields a model of the same names takes.
 
@@ -55,7 +56,7 @@ def make_model(
     given.pop("conv", None)
     if takes.get("classes") or (told is not None and "classes" in takes):
         given["classes"] = fields.get("classes", classes)
-    if takes.get("conv") or (convolution is not None and "conv" in takes):
+    if takes.get("conv") or convolution is not None:
         given["conv"] = resolve(convolution or Convolution("standard"))
     return resolve_model(name, **given)
 
