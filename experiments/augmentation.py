@@ -15,6 +15,7 @@ import dataclasses
 from typing import Any, Literal, get_args
 
 from cnnjax.data.augmentation_config import Augmentation
+from cnnjax.report.configuration import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Kind = Literal[
@@ -55,10 +56,7 @@ class Config:
     """How to train, the same for all."""
 
     def __post_init__(self):
-        for name in ("kinds", "grounds", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name} must name at least one, each once, got {values}.")
+        require_distinct(self, "kinds", "grounds", "seeds")
         for kind in self.kinds:
             if kind not in get_args(Kind):
                 raise ValueError(f"kinds are {', '.join(get_args(Kind))}, got {kind!r}.")

@@ -23,6 +23,7 @@ circular 64.3 / 64.3. Published: valid 100.0 / 0.2, same 99.8 / 8.4, circular 73
 import dataclasses
 from typing import Any, Literal, get_args
 
+from cnnjax.report.configuration import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Border = Literal["valid", "same", "full", "circular", "reflect"]
@@ -58,10 +59,7 @@ class Config:
     """How to train, the same for all."""
 
     def __post_init__(self):
-        for name in ("borders", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name} must name at least one, each once, got {values}.")
+        require_distinct(self, "borders", "seeds")
         for border in self.borders:
             if border not in get_args(Border):
                 raise ValueError(f"borders are {', '.join(get_args(Border))}, got {border!r}.")

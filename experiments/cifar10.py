@@ -15,6 +15,7 @@ means, such as recompressed images, accuracies are not CIFAR-10's.
 import dataclasses
 from typing import Any
 
+from cnnjax.report.configuration import require_distinct
 from cnnjax.train.config import TrainConfig
 
 PUBLISHED = TrainConfig(
@@ -57,8 +58,7 @@ class Config:
     """How to train."""
 
     def __post_init__(self):
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds must name at least one, each once, got {self.seeds}.")
+        require_distinct(self, "seeds")
 
     @property
     def model(self) -> str:

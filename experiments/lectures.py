@@ -15,6 +15,8 @@ Expected: the worked examples of the notes come out exactly; laws hold to float3
 import dataclasses
 from typing import Any, Literal, get_args
 
+from cnnjax.report.configuration import require_distinct
+
 OVERWRITE = True
 
 Chapter = Literal[
@@ -44,8 +46,7 @@ class Config:
         for chapter in self.chapters:
             if chapter not in get_args(Chapter):
                 raise ValueError(f"chapters are {', '.join(get_args(Chapter))}, got {chapter!r}.")
-        if not self.chapters or len(set(self.chapters)) < len(self.chapters):
-            raise ValueError(f"chapters must name at least one, each once, got {self.chapters}.")
+        require_distinct(self, "chapters")
 
 
 PRESETS = {"smoke": Config(chapters=("examples", "convolution", "gradients"))}

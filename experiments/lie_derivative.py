@@ -22,6 +22,7 @@ Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learne
 import dataclasses
 from typing import Any, Literal, get_args
 
+from cnnjax.report.configuration import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Network = Literal[
@@ -56,10 +57,7 @@ class Config:
     """How to train, the same for all."""
 
     def __post_init__(self):
-        for name in ("networks", "actions", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name} must name at least one, each once, got {values}.")
+        require_distinct(self, "networks", "actions", "seeds")
         for network in self.networks:
             if network not in get_args(Network):
                 raise ValueError(f"networks are {', '.join(get_args(Network))}, got {network!r}.")

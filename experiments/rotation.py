@@ -19,6 +19,7 @@ latter's logits by 5e-6.
 import dataclasses
 from typing import Any, Literal, get_args
 
+from cnnjax.report.configuration import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Group = Literal["none", "p4_pooled", "p4"]
@@ -49,10 +50,7 @@ class Config:
     """How to train, the same for all."""
 
     def __post_init__(self):
-        for name in ("groups", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name} must name at least one, each once, got {values}.")
+        require_distinct(self, "groups", "seeds")
         for group in self.groups:
             if group not in get_args(Group):
                 raise ValueError(f"groups are {', '.join(get_args(Group))}, got {group!r}.")

@@ -17,6 +17,7 @@ Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.17.
 import dataclasses
 from typing import Any
 
+from cnnjax.report.configuration import require_distinct
 from cnnjax.train.config import TrainConfig
 
 
@@ -49,10 +50,7 @@ class Config:
     """How to train; every iteration's loss counts auxiliary_weight, the last one's 1."""
 
     def __post_init__(self):
-        for name in ("iterations", "seeds", "digits"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name} must name at least one, each once, got {values}.")
+        require_distinct(self, "iterations", "seeds", "digits")
         if not set(self.digits) <= set(range(10)):
             raise ValueError(f"digits must be from 0 to 9, got {self.digits}.")
         if min(self.iterations) < 1:

@@ -18,6 +18,7 @@ before training and after; blur pooling some points above max pooling; strides l
 import dataclasses
 from typing import Any, Literal, get_args
 
+from cnnjax.report.configuration import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Downsampling = Literal["max", "average", "strided", "blur", "adaptive", "learnable"]
@@ -45,10 +46,7 @@ class Config:
     """How to train, the same for all."""
 
     def __post_init__(self):
-        for name in ("downsampling", "seeds"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name} must name at least one, each once, got {values}.")
+        require_distinct(self, "downsampling", "seeds")
         for name in self.downsampling:
             if name not in get_args(Downsampling):
                 known = ", ".join(get_args(Downsampling))

@@ -17,6 +17,7 @@ from typing import Any
 
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.layers.choice import Convolution
+from cnnjax.report.configuration import require_distinct
 from cnnjax.train.config import TrainConfig
 
 
@@ -59,8 +60,7 @@ class Config:
         for name in ("size", "channels"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds must name at least one, each once, got {self.seeds}.")
+        require_distinct(self, "seeds")
 
 
 PRESETS = {

@@ -144,6 +144,14 @@ def differences(first: Any, second: Any) -> dict[str, tuple[Any, Any]]:
     }
 
 
+def require_distinct(config: Any, *names: str) -> None:
+    """Raise ValueError unless each of these fields names at least one value, each once."""
+    for name in names:
+        values = getattr(config, name)
+        if not values or len(set(values)) < len(values):
+            raise ValueError(f"{name} must name at least one, each once, got {values}.")
+
+
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         return {prefix: value}
