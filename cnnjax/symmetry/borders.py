@@ -6,7 +6,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.equivariance import equivariance_pair, relative_error, translate_output
+from cnnjax.symmetry.equivariance import (
+    equivariance_pair,
+    paired,
+    relative_error,
+    translate_output,
+)
 from cnnjax.symmetry.transformations import shift
 
 Function = Callable[[jax.Array], jax.Array]
@@ -38,13 +43,12 @@ def equivariance_errors(
     Raises:
       ValueError: no actions, or not as many on the output as on the input.
     """
-    if not actions or len(actions) != len(actions_out):
-        raise ValueError(
-            f"each action on x needs one on f(x), got {len(actions)} and {len(actions_out)}."
-        )
-    pairs = zip(actions, actions_out, strict=True)
+    z = f(x)
     return _summed_up(
-        [relative_error(*equivariance_pair(f, g, g_out, x), f(x)) for g, g_out in pairs]
+        [
+            relative_error(*equivariance_pair(f, g, g_out, x), z)
+            for g, g_out in paired(actions, actions_out)
+        ]
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.equivariance import equivariance_pair
+from cnnjax.symmetry.equivariance import equivariance_pair, paired
 
 Function = Callable[[jax.Array], jax.Array]
 Distance = Literal["l2", "cosine"]
@@ -42,12 +42,8 @@ def equivariance_deviation(
     """
     if distance not in get_args(Distance):
         raise ValueError(f"distance must be 'l2' or 'cosine', got {distance!r}.")
-    if not actions or len(actions) != len(actions_out):
-        raise ValueError(
-            f"each action on x needs one on f(x), got {len(actions)} and {len(actions_out)}."
-        )
     between = _l2 if distance == "l2" else _cosine
-    pairs = zip(actions, actions_out, strict=True)
+    pairs = paired(actions, actions_out)
     return jnp.stack(
         [between(*map(_flat, equivariance_pair(f, g, g_out, x))).mean() for g, g_out in pairs]
     ).mean()

@@ -33,6 +33,21 @@ def equivariance_pair(
     return f(g_in(x)), g_out(f(x))
 
 
+def paired(
+    actions: Sequence[Function], actions_out: Sequence[Function]
+) -> list[tuple[Function, Function]]:
+    """What each of several transformations does to x, with what it does to f(x).
+
+    Raises:
+      ValueError: no actions, or not as many on the output as on the input.
+    """
+    if not actions or len(actions) != len(actions_out):
+        raise ValueError(
+            f"each action on x needs one on f(x), got {len(actions)} and {len(actions_out)}."
+        )
+    return list(zip(actions, actions_out, strict=True))
+
+
 def relative_error(actual: jax.Array, expected: jax.Array, reference: jax.Array) -> jax.Array:
     """`||actual - expected|| / ||reference||`, Euclidean over everything; 0 where all is zero."""
     difference = jnp.linalg.norm((actual - expected).ravel())
