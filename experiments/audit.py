@@ -34,16 +34,16 @@ class Config:
     """A model by name, by import path package.module:Class, or the directory of a run."""
     conv: Convolution = Convolution("standard")
     """Convolution of a model that must be told which."""
-    size: int = 32
-    """Height and width of the images."""
-    channels: int = 3
-    """Channels of the images."""
-    classes: int = 10
-    """Number of classes of a model that must be told."""
+    size: int | None = None
+    """Height and width of the images; without it those that a run was trained on, or 32."""
+    channels: int | None = None
+    """Channels of the images; without it those that a run was trained on, or 3."""
+    classes: int | None = None
+    """Number of classes, where a model takes one; without it its own, or 10."""
     sizes: tuple[int, int] | None = None
     """First and last of the image sizes to try; without it from 8 below `size` to 8 above."""
     network: str | None = None
-    """Of a run of several networks, the folder in checkpoints/ of the one to audit."""
+    """Of a run of several networks, the name of the one to audit."""
     images: int = 2
     """Images of noise; with one alone, an array that is no image may pass for one."""
     tolerance: float = 1e-5
@@ -53,8 +53,8 @@ class Config:
 
     def __post_init__(self):
         for name in ("size", "channels", "classes", "images"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}.")
         if not 0 < self.tolerance < 1:
             raise ValueError(f"tolerance must lie between 0 and 1, got {self.tolerance}.")
         if self.sizes is not None and not 1 <= self.sizes[0] <= self.sizes[1]:
@@ -70,19 +70,20 @@ def run(config: Config, record: Any) -> None:
     from cnnjax.report.configuration import InputError
     from cnnjax.symmetry.audit import audit, noise, over_sizes
 
-    x = noise((config.images, config.size, config.size, config.channels), config.seed)
     try:
+        height, width, channels = _shape(config)
+        x = noise((config.images, height, width, channels), config.seed)
         model, variables, weights = _network(config, x)
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
     trained = weights != "untrained"
     found = audit(model, variables, x, tolerance=config.tolerance)
-    first, last = config.sizes or (max(1, config.size - 8), config.size + 8)
+    first, last = config.sizes or (max(1, height - 8), height + 8)
     sizes = over_sizes(
         model,
         variables,
         range(first, last + 1),
-        config.channels,
+        channels,
         trained=trained,
         seed=config.seed,
         tolerance=config.tolerance,
@@ -91,8 +92,8 @@ def run(config: Config, record: Any) -> None:
         "model": config.model,
         "module": type(model).__name__,
         "weights": weights,
-        "size": config.size,
-        "channels": config.channels,
+        "size": height,
+        "channels": channels,
         "tolerance": config.tolerance,
         "stages": [_stage(stage) for stage in found.stages],
         "breaks": [
@@ -109,6 +110,17 @@ def run(config: Config, record: Any) -> None:
     write_report(record.results(results), record)
 
 
+def _shape(config: Config) -> tuple[int, int, int]:
+    """Height, width and channels of the images."""
+    from cnnjax.study.trained import input_shape, is_run
+
+    trained_on = (32, 32, 3)
+    if is_run(config.model):
+        trained_on = input_shape(Path(config.model), config.network)
+    height, width, channels = trained_on
+    return config.size or height, config.size or width, config.channels or channels
+
+
 def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
     """The network, its variables, and in words where these come from."""
     from cnnjax.study.trained import is_run, load_trained, make_model
@@ -116,13 +128,12 @@ def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
 
     chosen = None if config.conv == Convolution("standard") else config.conv
     if is_run(config.model):
-        return load_trained(
-            Path(config.model),
-            x,
-            network=config.network,
-            convolution=chosen,
-            classes=config.classes,
-        )
+        if chosen is not None or config.classes is not None:
+            raise ValueError(
+                f"{config.model} is a run: its convolution and its number of classes are given, "
+                "take away --conv and --classes."
+            )
+        return load_trained(Path(config.model), x, network=config.network)
     model = make_model(config.model, chosen, classes=config.classes)
     return model, generic(initialise(model, x, config.seed), config.seed), "untrained"
 

@@ -89,7 +89,7 @@ def run(config: Config, record: Any) -> None:
             from_disk=config.from_disk,
         )
         convolution = config.conv[0] if config.conv else None
-        model = make_model(config.model, convolution, classes=task.dataset.num_classes, told={})
+        model = make_model(config.model, convolution, classes=task.dataset.num_classes)
         results = train_and_judge(task, model, config.seeds, record)
     except ValueError as error:
         raise InputError(str(error)) from error

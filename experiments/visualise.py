@@ -29,7 +29,7 @@ class Config:
     model: Annotated[str, tyro.conf.Positional] = "PlainNet"
     """The directory of a run, or a network of cnnjax.models, or package.module:Class."""
     network: str | None = None
-    """Of a run of several networks, the folder in checkpoints/ of the one to see."""
+    """Of a run of several networks, the name of the one to see."""
     data: str = "digits"
     """TFDS name of the data set; of a run its own."""
     data_dir: str | None = None
@@ -98,15 +98,16 @@ def _network(config: Config) -> tuple[Any, Any, str, Any]:
 
     from cnnjax.study import as_images
     from cnnjax.study.of_run import data_of_run
-    from cnnjax.study.trained import is_run, load_trained, make_model
+    from cnnjax.study.trained import input_shape, is_run, load_trained, make_model
     from cnnjax.train.config import TrainConfig
 
     if is_run(config.model):
         directory = Path(config.model)
-        task = data_of_run(directory, config.data_dir)
+        side, _, _ = input_shape(directory, config.network)
+        task = data_of_run(directory, config.data_dir, side)
         x = task.place(task.dataset.test.read(np.arange(2))[0])
         return *load_trained(directory, x, network=config.network), task
     task = as_images(config.data, config.data_dir, TrainConfig(), size=config.size)
-    model = make_model(config.model, classes=task.dataset.num_classes, told={})
+    model = make_model(config.model, classes=task.dataset.num_classes)
     x = task.place(task.dataset.test.read(np.arange(2))[0])
     return model, model.init(jax.random.key(config.seed), x), "untrained", task

@@ -1,6 +1,7 @@
 """The auditor from the command line: what it says of models, own modules and trained runs."""
 
 import json
+import shutil
 import sys
 
 import jax
@@ -9,7 +10,9 @@ from flax import linen
 
 import launch
 from cnnjax.models import ConvNet
+from cnnjax.models.description import describe_model
 from cnnjax.report.configuration import to_json
+from cnnjax.report.record import Record
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.training import compile_training
@@ -84,24 +87,38 @@ def test_a_module_of_ones_own_and_the_pooling_between_its_layers(tmp_path, monke
 def trained(tmp_path):
     """A run of two networks, as far as the auditor reads it."""
     train = TrainConfig(steps=1, batch_size=4)
-    told = {"conv": [{"name": "standard", "arguments": {}}], "features": [2], "strides": [1]}
     directory = tmp_path / "trained"
-    (directory / "checkpoints").mkdir(parents=True)
-    (directory / "config.json").write_text(json.dumps({**told, "train": to_json(train)}))
+    directory.mkdir()
+    (directory / "config.json").write_text(json.dumps({"train": to_json(train)}))
     model = ConvNet(classes=10, conv=linen.Conv, features=(2,), strides=(1,))
     training = compile_training(model, train)
     for seed in (0, 1):
         state = training.init(seed, jax.numpy.zeros((1, 8, 8, 1)))
-        with Checkpoints(directory / "checkpoints" / f"standard_seed_{seed}") as checkpoints:
+        told = {"input_shape": (8, 8, 1), "description": describe_model(model)}
+        Record(directory).write_network(f"seed {seed}", told)
+        with Checkpoints(Record(directory).checkpoints(f"seed {seed}")) as checkpoints:
             checkpoints.save(state)
     return directory
 
 
 def test_a_network_of_a_trained_run(trained, tmp_path):
-    results = audited(tmp_path / "run", "--model", str(trained), "--network", "standard_seed_1")
-    assert "step 0 of" in results["weights"]
+    results = audited(tmp_path / "run", "--model", str(trained), "--network", "seed 1")
+    assert "step 0 of" in results["weights"] and "seed_1" in results["weights"]
     assert results["stages"][-1]["from_image"]["lattice"] == [1, 1]
     assert [stage["path"] for stage in results["stages"]] == ["conv1", "classifier", ""]
+
+
+def test_the_networks_of_a_study_say_what_they_are(tmp_path):
+    """Size and channels are those of the run, unless a preset or the command line says others."""
+    study, few = tmp_path / "rotation", ["--groups", "p4", "--train.steps", "2"]
+    assert launch.main(["rotation", "smoke", "--workdir", str(study), *few]) == 0
+    given = ["--model", str(study), "--network", "p4 seed 0", "--sizes", "28", "28"]
+    assert launch.main(["audit", "--workdir", str(tmp_path / "run"), *given]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+    assert (results["module"], results["size"], results["channels"]) == ("RotationNet", 28, 1)
+    assert "step 2 of" in results["weights"]
+    assert "quarter turn" in results["stages"][-1]["from_image"]["kept"]
+    assert place(results, "left-right flip") is not None
 
 
 def refused(capsys, directory, *arguments) -> str:
@@ -115,16 +132,21 @@ def refused(capsys, directory, *arguments) -> str:
 def test_a_run_that_cannot_be_audited_says_why(trained, tmp_path, capsys):
     run = tmp_path / "run"
     model = ["--model", str(trained)]
-    assert "holds standard_seed_0, standard_seed_1: choose one by --network" in refused(
+    assert "the networks 'seed 0', 'seed 1': choose one by --network" in refused(
         capsys, run, *model
     )
-    one = [*model, "--network", "standard_seed_0"]
+    assert "choose one by --network" in refused(capsys, run, *model, "--network", "seed")
+    one = [*model, "--network", "seed 0"]
     assert "conv1.kernel float32[5, 5, 1, 2], the run has" in refused(
         capsys, run, *one, "--channels", "3"
     )
-    assert "choose one by --network" in refused(capsys, run, *model, "--network", "standard")
-    (trained / "config.json").write_text("{}")
-    assert "it has no 'model'" in refused(capsys, run, *one)
+    assert "take away --conv and --classes" in refused(capsys, run, *one, "--conv", "tiled")
+    (file,) = (trained / "networks").glob("seed_0*")
+    told = json.loads(file.read_text())
+    file.write_text(json.dumps(told | {"description": None}))
+    assert "does not say which model was trained" in refused(capsys, run, *one)
+    shutil.rmtree(trained / "networks")
+    assert "has trained no network" in refused(capsys, run, *one)
 
 
 @pytest.mark.fast

@@ -26,6 +26,7 @@ _CONTENTS = (
     "metrics.jsonl",
     "figures",
     "checkpoints",
+    "networks",
     "parts",
     "environment.json",
     "config.json",
@@ -192,6 +193,12 @@ class Record:
     def checkpoints(self, *names: str) -> Path:
         """The folder for checkpoints, or the one in it for the training with these names."""
         return self.directory.joinpath("checkpoints", *map(_file_name, names))
+
+    def write_network(self, name: str, values: Mapping[str, Any]) -> None:
+        """Say in networks/NAME.json which network checkpoints/NAME holds."""
+        path = self.directory / "networks" / f"{_file_name(name)}.json"
+        if hosts.is_first():
+            atomic.write(path, _json({"name": name, **to_json(values, name)}))
 
     def finish(self) -> None:
         """Mark the run as finished, and let other processes work in the directory."""

@@ -11,6 +11,7 @@ from flax import linen
 from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.data.datasets import Dataset, Split, load
 from cnnjax.data.preprocess import Fill, Preprocess, preprocess
+from cnnjax.models.description import describe_model
 from cnnjax.report.configuration import InputError
 from cnnjax.report.record import Record
 from cnnjax.train.checkpoint import Checkpoints
@@ -165,7 +166,8 @@ def train_network(
 ) -> Fit:
     """Train a network of a run, or continue its training from its newest checkpoint.
 
-    Checkpoints go to checkpoints/NAME, and the lines of metrics.jsonl bear the network's name.
+    Checkpoints go to checkpoints/NAME, networks/NAME.json says of what, and the lines of
+    metrics.jsonl bear the network's name.
 
     Args:
       task: the data.
@@ -183,6 +185,9 @@ def train_network(
     def write(step, numbers):
         record.metrics(step, network=name, **numbers)
 
+    record.write_network(
+        name, {"input_shape": task.shape, "description": describe_model(training.model)}
+    )
     keep_every = training.config.keep_every
     with Checkpoints(record.checkpoints(name), keep_every=keep_every) as checkpoints:
         state = checkpoints.restore(task.initial(training, seed))

@@ -9,12 +9,13 @@ from cnnjax.study.images import as_images
 from cnnjax.train.config import TrainConfig
 
 
-def data_of_run(directory: Path, data_dir: str | None = None) -> Classification:
+def data_of_run(directory: Path, data_dir: str | None, side: int) -> Classification:
     """The data set that a run trained on, placed as it was there.
 
     Args:
       directory: of a run of `train`, `cifar10`, or a study on a canvas.
       data_dir: where prepared data sets are, if not where the run found them.
+      side: of the network's images, in pixels.
 
     Raises:
       ValueError: the run does not say what it was trained on.
@@ -31,4 +32,4 @@ def data_of_run(directory: Path, data_dir: str | None = None) -> Classification:
         size, channels = told.get("size"), told.get("channels")
         disk = told.get("from_disk", False)
         return as_images(told["data"], where, train, size=size, channels=channels, from_disk=disk)
-    return on_canvas(told["data"], where, train, canvas=told.get("canvas"))
+    return on_canvas(told["data"], where, train, canvas=side)

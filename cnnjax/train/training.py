@@ -20,6 +20,7 @@ class Training:
     """The compiled functions of one network; each compiles at its first call, then never again.
 
     Attributes:
+      model: the network.
       config: how to train.
       devices: the devices that share each batch.
       init: `init(seed, sample_input) -> TrainState`; of the input [b, ...] only the shape counts.
@@ -27,6 +28,7 @@ class Training:
       eval_step: `(state, source, shards) -> sums`.
     """
 
+    model: linen.Module
     config: TrainConfig
     devices: tuple[jax.Device, ...]
     init: Callable[[int, Any], TrainState]
@@ -75,6 +77,7 @@ def compile_training(
     update = functools.partial(train_step, model=model, optimizer=optimization, config=config)
     score = functools.partial(eval_step, model=model, config=config)
     return Training(
+        model=model,
         config=config,
         devices=devices,
         init=init,
