@@ -103,7 +103,8 @@ def trained(tmp_path):
 
 def test_a_network_of_a_trained_run(trained, tmp_path):
     results = audited(tmp_path / "run", "--model", str(trained), "--network", "seed 1")
-    assert "step 0 of" in results["weights"] and "seed_1" in results["weights"]
+    assert "step 0 of" in results["weights"]
+    assert "seed_1" in results["weights"]
     assert results["stages"][-1]["from_image"]["lattice"] == [1, 1]
     assert [stage["path"] for stage in results["stages"]] == ["conv1", "classifier", ""]
 

@@ -29,7 +29,8 @@ def test_every_model_is_made_again(name):
     given = {key: needed[key] for key, must in model_arguments(name).items() if must}
     model = getattr(models, name)(**given)
     made = again(model)
-    assert type(made) is type(model) and describe_model(made) == describe_model(model)
+    assert type(made) is type(model)
+    assert describe_model(made) == describe_model(model)
 
 
 @pytest.mark.fast
@@ -50,7 +51,8 @@ def test_arguments_survive_and_defaults_are_left_out():
     for each in (model, made):
         params = jax.eval_shape(each.init, jax.random.key(0), x)["params"]
         assert params["conv1"]["kernel"].shape[:2] == (2, 3)
-    assert made.features == (4, 5) and made.conv.func is TiledConv
+    assert made.features == (4, 5)
+    assert made.conv.func is TiledConv
     assert import_paths(describe_model(model))[1] == "cnnjax.layers.banked:TiledConv"
 
 
@@ -72,7 +74,7 @@ def test_what_is_not_plain_has_no_description(model):
 def test_a_class_that_changed_is_one_sentence():
     told = describe_model(models.ConvNet(classes=3, conv=TiledConv))
     told["arguments"]["depth"] = 3
-    with pytest.raises(ValueError, match="cannot be made: .*unexpected keyword argument 'depth'"):
+    with pytest.raises(ValueError, match=r"cannot be made: .*unexpected keyword argument 'depth'"):
         described_model(told)
     with pytest.raises(ValueError, match="perhaps you meant 'ConvNet'"):
         described_model(told | {"model": "cnnjax.models.conv_net:ConvNot"})
