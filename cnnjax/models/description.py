@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from flax import linen
 
@@ -21,7 +21,7 @@ def describe_model(model: linen.Module) -> dict[str, Any] | None:
     try:
         arguments = {
             field.name: _described(getattr(model, field.name))
-            for field in dataclasses.fields(model)
+            for field in dataclasses.fields(cast(Any, model))
             if field.init and field.name not in ("parent", "name") and not _is_default(model, field)
         }
         return {"model": _path(type(model)), "arguments": arguments}

@@ -105,8 +105,8 @@ def _file(directory: Path, network: str | None) -> Path:
 def _model(directory: Path, file: Path) -> linen.Module:
     description = read_json(file)["description"]
     # One that holds more than plain JSON is found again where the run was told to find it.
-    name = None if description else read_json(directory / "config.json").get("model")
-    if description is None and name is None:
+    name = read_json(directory / "config.json").get("model", "")
+    if description is None and not name:
         raise ValueError(f"{file} does not say which model was trained.")
     for path in import_paths(description) if description else [name]:
         if ":" in path and not path.startswith("cnnjax."):

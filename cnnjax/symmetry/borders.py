@@ -105,8 +105,10 @@ def interior_errors(
       margin: reach of f: half of its receptive field.
 
     Raises:
-      ValueError: an output of another size, or a margin that leaves nothing.
+      ValueError: an output of another size, or a margin that is negative or leaves nothing.
     """
+    if margin < 0:
+        raise ValueError(f"margin must be at least 0, got {margin!r}.")
     z = _same_size(f(x), x)
     errors = []
     for each in map(list, shifts):

@@ -26,7 +26,7 @@ def equivariance_deviation(
         cosine: m(a, b) = 1 - <a, b> / (||a|| ||b||)
 
     For invariance let `actions_out` leave outputs alone. The cosine distance does not depend on the
-    size of outputs; of unrelated outputs it is about 1.
+    size of outputs; of unrelated outputs it is about 1, as it is if one of the two is zero.
     Source: Kvinge, Emerson, Jorgenson, Vasquez, Doster, Lew, In what ways are deep neural networks
     invariant and how should we measure this?, 2022 (G-empirical equivariance deviation).
 
@@ -59,4 +59,6 @@ def _l2(a: jax.Array, b: jax.Array) -> jax.Array:
 
 def _cosine(a: jax.Array, b: jax.Array) -> jax.Array:
     sizes = jnp.linalg.norm(a, axis=1) * jnp.linalg.norm(b, axis=1)
-    return 1 - (a * b).sum(1) / sizes
+    alike = jnp.where(sizes > 0, (a * b).sum(1) / jnp.where(sizes > 0, sizes, 1), 0)
+    # Two zeros are equal.
+    return jnp.where(jnp.all(a == b, 1), 0, 1 - alike)

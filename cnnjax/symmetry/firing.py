@@ -11,12 +11,15 @@ import jax.numpy as jnp
 def firing_scores(responses: jax.Array, rate: float = 0.01) -> jax.Array:
     """How much more often a unit fires on transformed copies of what it fires at than on anything.
 
-        fires where response > t,  t its (1 - rate) quantile over all images and transforms
-        score = local / global,    global the share of everything that makes it fire,
-                                   local that of the transformed copies of images that do
+        fires where s response > t,  t the (1 - rate) quantile over all images and transforms
+        score = local / global,      global the share of everything that makes it fire,
+                                     local that of the transformed copies of images that do
 
-    `1 / global` is perfect invariance, 1 none: what made a unit fire once says nothing. A unit that
-    no untransformed image makes fire has 0.
+    `1 / global` is perfect invariance, 1 none: what made a unit fire once says nothing. The sign s,
+    1 or -1, is the one of the higher score, since a unit may tell something by its low values. The
+    images themselves, chosen because they make it fire, are not among their copies. A unit whose
+    highest value is more frequent than `rate` fires at that value; one that never varies has 1, one
+    that fires at no untransformed image 0.
     Source: Goodfellow, Le, Saxe, Lee, Ng, Measuring invariances in deep networks, 2009, section 3.
 
     Args:
@@ -27,17 +30,24 @@ def firing_scores(responses: jax.Array, rate: float = 0.01) -> jax.Array:
       `[units]`.
 
     Raises:
-      ValueError: another rank, or a rate that is no share.
+      ValueError: another rank, no transform but the first, or a rate that is no share.
     """
     _check(responses)
+    if len(responses) < 2:
+        raise ValueError(f"responses need 2 transforms or more, got shape {responses.shape}.")
     if not 0 < rate < 1:
         raise ValueError(f"rate must lie between 0 and 1, got {rate!r}.")
+    return jnp.maximum(_scores(responses, rate), _scores(-responses, rate))
+
+
+def _scores(responses: jax.Array, rate: float) -> jax.Array:
+    """Of units that fire at high values."""
     threshold = jnp.quantile(responses, 1 - rate, axis=(0, 1), keepdims=True)
-    fires = responses > threshold
-    everywhere = fires.mean((0, 1))
+    highest = responses.max((0, 1), keepdims=True)
+    fires = jnp.where(threshold < highest, responses > threshold, responses == highest)
     chosen = fires[0].sum(0)
-    local = (fires.mean(0) * fires[0]).sum(0) / jnp.maximum(chosen, 1)
-    return jnp.where(everywhere > 0, local / jnp.where(everywhere > 0, everywhere, 1), 0)
+    local = (fires[1:].mean(0) * fires[0]).sum(0) / jnp.maximum(chosen, 1)
+    return local / fires.mean((0, 1))
 
 
 def firing_invariance(responses: jax.Array, rate: float = 0.01, top: float = 0.2) -> jax.Array:
@@ -80,6 +90,8 @@ def variance_ratio(responses: jax.Array) -> jax.Array:
       ValueError: another rank.
     """
     _check(responses)
+    # As distances from one of them, which are zero exactly if the unit does not vary.
+    responses = responses - responses[:1, :1]
     by_transform = responses.var(0).mean(0)
     by_image = responses.var(1).mean(0)
     return jnp.where(by_transform == 0, 0, by_transform / by_image)

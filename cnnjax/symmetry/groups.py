@@ -146,6 +146,9 @@ def dihedral(turns: int, *, interpolation: Interpolation = "fourier") -> Group:
 
 
 def _turn(x: jax.Array, number: int, order: int, interpolation: Interpolation) -> jax.Array:
-    if 4 * number % order == 0:
-        return rotate_quarter(x, 4 * number // order)
-    return rotate(jnp.asarray(x), 2 * math.pi * number / order, interpolation=interpolation)
+    # Elements that differ by quarter turns differ by exact ones, also where 45 degrees is rounded.
+    quarters, rest = divmod(4 * number, order)
+    if rest:
+        angle = math.pi / 2 * rest / order
+        x = rotate(jnp.asarray(x), angle, interpolation=interpolation)
+    return rotate_quarter(x, quarters)

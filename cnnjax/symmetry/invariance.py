@@ -64,7 +64,17 @@ def one_pixel_flip_rate(
 
     Source: Azulay & Weiss, Why do deep convolutional networks generalize so poorly to small image
     transformations?, 2019, section 2.
+
+    Args:
+      predict: from images to logits `[batch, classes]`.
+      x: `[batch, *space, channels]`.
+      axis: spatial axis, counted from 0.
+
+    Raises:
+      ValueError: x has no such axis.
     """
+    if axis not in range(x.ndim - 2):
+        raise ValueError(f"axis must be a spatial axis, 0 to {x.ndim - 3}, got {axis!r}.")
     step = [int(axis == i) for i in range(x.ndim - 2)]
     return jnp.mean(predict(x).argmax(-1) != predict(shift(x, step)).argmax(-1))
 

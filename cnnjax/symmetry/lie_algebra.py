@@ -48,7 +48,7 @@ def invariant_plane_motions(f: Function, images: jax.Array) -> Generators:
 
         d/dt f(x(exp(-t A) p)) = - sum over p of grad f(x)[p] . slope x(p) . A p
 
-    Slopes by central differences. Rotation is [[0, -1], [1, 0]] / sqrt(2), scaling the identity /
+    Slopes by central differences, one-sided at the border. Rotation is [[0, -1], [1, 0]] / sqrt(2), scaling the identity /
     sqrt(2), in (down, right) coordinates.
     Source: Moskalev et al., 2022, section 4.2.
 
@@ -64,7 +64,7 @@ def invariant_plane_motions(f: Function, images: jax.Array) -> Generators:
             f"images must be [batch, height, width, channels], got shape {images.shape}."
         )
     gradients = _gradients(f, images)
-    slopes = jnp.stack([_slope(images, axis) for axis in (1, 2)], -1)
+    slopes = jnp.stack(jnp.gradient(images, axis=(1, 2)), -1)
     places = [jnp.arange(size) - (size - 1) / 2 for size in images.shape[1:3]]
     grid = jnp.stack(jnp.meshgrid(*places, indexing="ij"), -1).astype(images.dtype)
     rows = -jnp.einsum("bohwc,bhwci,hwj->boij", gradients, slopes, grid)
@@ -78,10 +78,6 @@ def _gradients(f: Function, x: jax.Array) -> jax.Array:
         return f(example[None])[0].reshape(-1)
 
     return jax.vmap(jax.jacrev(one))(x)
-
-
-def _slope(x: jax.Array, axis: int) -> jax.Array:
-    return (jnp.roll(x, -1, axis) - jnp.roll(x, 1, axis)) / 2
 
 
 def _least_changing(rows: jax.Array, size: int) -> Generators:

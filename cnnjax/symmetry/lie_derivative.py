@@ -27,10 +27,15 @@ def translation(axis: int) -> Action:
 
     A part of the image's size, not a number of pixels, so that it is the same for feature maps of
     any size.
+
+    Raises:
+      ValueError: when it acts on an array without this axis.
     """
 
     def act(x: jax.Array, t: jax.Array) -> jax.Array:
         space = x.shape[1:-1]
+        if axis not in range(len(space)):
+            raise ValueError(f"axis must be a spatial axis, 0 to {len(space) - 1}, got {axis!r}.")
         return fourier_shift(x, [t * size * (axis == i) for i, size in enumerate(space)])
 
     return act

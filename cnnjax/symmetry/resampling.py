@@ -7,7 +7,9 @@ axis points down and the second to the right. Interpolation is
     bilinear  of 2 x 2 pixels; on a pixel itself the slope is that towards the pixel after it
     bicubic   of 4 x 4 pixels, smooth in the parameter (Keys, Cubic convolution interpolation for
               digital image processing, 1981, a = -1/2)
-    fourier   band-limited and periodic, smooth and invertible; rotations and shears only
+    fourier   band-limited and periodic; rotations and shears only. What lies below the highest
+              frequency, which has no sign, is sheared without loss; rotations are smooth in the
+              angle but at 45 degrees, where another quarter turn is the nearest
 """
 
 from collections.abc import Sequence
@@ -52,8 +54,10 @@ def affine(
     centre = jnp.array([(height - 1) / 2, (width - 1) / 2], matrix.dtype).reshape(column)
     moved = centre + jnp.stack(list(offset)).astype(matrix.dtype).reshape(column)
     grid = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"))
-    source = jnp.tensordot(jnp.linalg.inv(matrix), grid - moved, axes=1) + centre
-    return _sample(x, source, fill, interpolation)
+    # Written out, since accelerators multiply matrices in half precision: a tenth of a pixel.
+    (down, right), ((a, b), (c, d)) = grid - moved, matrix
+    inverse = jnp.stack([d * down - b * right, a * right - c * down]) / (a * d - b * c)
+    return _sample(x, inverse + centre, fill, interpolation)
 
 
 def translate(
@@ -198,7 +202,8 @@ def _fourier_shear(x: jax.Array, amount: jax.Array, axis: int) -> jax.Array:
 def _rotate_by_shears(x: jax.Array, angle: jax.Array) -> jax.Array:
     if x.shape[-3] != x.shape[-2]:
         raise ValueError(f"fourier rotation needs a square image, got shape {x.shape}.")
-    quarters = jnp.round(jax.lax.stop_gradient(angle) / (np.pi / 2))
+    # Half-way always up: round() goes to the even one.
+    quarters = jnp.floor(jax.lax.stop_gradient(angle) / (np.pi / 2) + 0.5)
     turned = jnp.stack([rotate_quarter(x, turns) for turns in range(4)])
     x = turned[quarters.astype(int) % 4]
     rest = angle - quarters * (np.pi / 2)

@@ -74,8 +74,10 @@ def flip(x: jax.Array, axis: int) -> jax.Array:
     Raises:
       ValueError: an axis that is not spatial.
     """
-    if not -x.ndim <= axis <= -2:
-        raise ValueError(f"axis must be -2 (left-right) or -3 (up-down), got {axis!r}.")
+    if axis not in (-2, -3) or x.ndim < -axis:
+        raise ValueError(
+            f"axis must be -2 (left-right) or -3 (up-down), got {axis!r} of shape {x.shape}."
+        )
     return jnp.flip(x, axis)
 
 

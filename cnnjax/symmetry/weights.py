@@ -75,7 +75,8 @@ def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
 
         SNR = mean over taps j of (mean over p of K[p, j])^2 / (variance over p of K[p, j])
 
-    Infinite for one shared kernel, about 1 / positions for independent ones.
+    Infinite for one shared kernel, about 1 / positions for independent ones. Taps that are zero at
+    every position, which say nothing, are left out.
     Source: Pogodin, Mehta, Lillicrap, Latham, Towards biologically plausible convolutional
     networks, 2021, section 4.
 
@@ -84,4 +85,8 @@ def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
       axes: number of axes of positions.
     """
     matrix = bank.reshape(-1, *bank.shape[axes:])
-    return jnp.mean(matrix.mean(0) ** 2 / matrix.var(0))
+    # As distances from the first kernel, which are zero exactly if it is shared.
+    variance = (matrix - matrix[:1]).var(0)
+    told = jnp.any(matrix != 0, 0)
+    ratio = jnp.where(told, matrix.mean(0) ** 2, 0) / jnp.where(told, variance, 1)
+    return ratio.sum() / told.sum()

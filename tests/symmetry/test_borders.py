@@ -73,10 +73,18 @@ def test_deviation_of_vectors_by_hand():
         assert equivariance_deviation(f, [turn, same], [turn, same], x, distance) < 1e-6
 
 
+def test_outputs_that_are_zero_are_like_zeros_and_unlike_all_else():
+    x = jnp.array([[0.0, 0.0], [0.0, 1.0]])
+    same, zero = lambda v: v, lambda v: 0 * v
+    assert equivariance_deviation(same, [same], [same], x, "cosine") == 0
+    np.testing.assert_allclose(equivariance_deviation(same, [same], [zero], x, "cosine"), 1 / 2)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: interior_errors(convolve("SAME"), X, [(15, 0)], 1), "shift of 15 leave nothing"),
+        (lambda: interior_errors(convolve("SAME"), X, [(1, 0)], -1), "got -1"),
         (lambda: zero_fill_errors(convolve("VALID"), X, SHIFTS), r"got \(14, 14\)"),
         (lambda: equivariance_errors(convolve("SAME"), [], [], X), "got 0 and 0"),
         (lambda: equivariance_deviation(convolve("SAME"), [], [], X, "l1"), "got 'l1'"),

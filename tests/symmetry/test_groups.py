@@ -75,6 +75,19 @@ def test_interpolated_rotations_come_back_after_a_whole_turn(interpolation):
     assert error < 1e-3 if interpolation == "fourier" else error > 0.05
 
 
+@pytest.mark.parametrize("order", [8, 12])
+@pytest.mark.parametrize("interpolation", ["fourier", "bicubic"])
+def test_elements_a_quarter_turn_apart_are_exactly_that_apart(order, interpolation):
+    """Also those at 45 and 135 degrees, each of which lies half-way between two quarter turns."""
+    x = noise(1, 8, 8, 1)
+    for group in (cyclic(order, interpolation=interpolation), dihedral(order)):
+        quarter = order // 4
+        for g in range(order):
+            twice = group.act(quarter, group.act(g, x))
+            np.testing.assert_array_equal(twice, group.act(group.table[quarter, g], x))
+    assert np.abs(cyclic(order).act(1, x) - x).max() > 0.1
+
+
 def test_elements_of_translations_are_shifts():
     group = translations((4, 6), (2, 3))
     x = noise(1, 4, 6, 1)

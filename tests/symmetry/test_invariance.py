@@ -44,6 +44,8 @@ def test_one_pixel_flips_half_of_the_columns_classes_and_no_sums():
     assert one_pixel_flip_rate(by_column, X, axis=1) == 0.5
     assert one_pixel_flip_rate(by_column, X, axis=0) == 0
     assert one_pixel_flip_rate(by_sum, X, axis=1) == 0
+    with pytest.raises(ValueError, match="0 to 1, got 2"):
+        one_pixel_flip_rate(by_column, X, axis=2)
 
 
 def test_the_curve_of_a_threshold_is_a_step_and_its_area_known():

@@ -62,6 +62,21 @@ def test_weighing_an_image_by_radius_is_left_alone_by_rotation():
     assert found.changes[0] < 0.05 * found.changes[1]
 
 
+def test_ramps_turn_without_a_seam_at_the_border():
+    """f = |a|^2 of the ramps x = a . p, told from first differences: rotation leaves it alone."""
+    down, right = np.indices((9, 9)) - 4.0
+    slopes = DRAW.normal(size=(12, 2))
+    ramps = slopes[:, :1, None] * down + slopes[:, 1:, None] * right
+
+    def steepness(x):
+        return (jnp.diff(x, axis=1).mean((1, 2, 3))) ** 2 + jnp.diff(x, axis=2).mean((1, 2, 3)) ** 2
+
+    found = invariant_plane_motions(steepness, jnp.asarray(ramps[..., None], jnp.float32))
+    same_up_to_sign(found.matrices[0], ROTATION, 1e-3)
+    assert found.changes[0] < 1e-5
+    assert found.changes[1] > 0.05
+
+
 def test_weighing_an_image_by_column_is_left_alone_by_what_moves_rows():
     column = jnp.asarray(np.exp(-((np.arange(21) - 8.0) ** 2) / 20), jnp.float32)
     weights = column.reshape(1, 1, 21, 1)

@@ -177,6 +177,7 @@ def test_random_projections_estimate_the_size_of_every_term():
             lambda x: estimated_layer_errors([square], x, [unchanged] * 2, jax.random.key(0), 0),
             "got 0",
         ),
+        (lambda x: lie_derivative(square, x[..., None], translation(-1)), "0 to 1, got -1"),
     ],
 )
 def test_wrong_arguments_are_named(call, message):

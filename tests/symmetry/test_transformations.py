@@ -124,6 +124,7 @@ def test_flip_mirrors_one_axis():
         (lambda x: shift(x, (1, 1), "mirror"), "got 'mirror'"),
         (lambda x: shift(x, (1, 1, 1, 1)), "4 shifts"),
         (lambda x: flip(x, -1), "got -1"),
+        (lambda x: flip(x, -4), "got -4"),
     ],
 )
 def test_wrong_arguments_are_named(call, message):

@@ -71,7 +71,13 @@ def test_signal_to_noise_by_hand():
     """Two taps over positions 1, 3 and 2, 2 + 4: means 2, 4, variances 1, 4."""
     bank = jnp.array([[1.0, 2.0], [3.0, 6.0]]).reshape(2, 2, 1, 1)
     np.testing.assert_allclose(weight_signal_to_noise(bank, axes=1), (4 / 1 + 16 / 4) / 2)
-    assert jnp.isinf(weight_signal_to_noise(repeated(1, 4)))
+    shared = repeated(1, 7)
+    assert jnp.isinf(weight_signal_to_noise(shared))
+    # A tap that is zero everywhere says nothing.
+    assert jnp.isinf(weight_signal_to_noise(shared.at[:, :, 0, 0].set(0)))
+    np.testing.assert_allclose(
+        weight_signal_to_noise(jnp.pad(bank, ((0, 0), (0, 1), (0, 0), (0, 0))), axes=1), 4
+    )
     independent = weight_signal_to_noise(noise(10, 10, 3, 3, 8, 8))
     np.testing.assert_allclose(independent, 1 / 100, rtol=0.2)
 
