@@ -50,13 +50,14 @@ def run(config: Config, record: Any) -> None:
     """Trace the network, and print and draw its layers."""
     from cnnjax.report.architecture import text, write_report
     from cnnjax.report.configuration import InputError
-    from cnnjax.study.architecture import layers_of
+    from cnnjax.study.architecture import cost_of, layers_of
     from cnnjax.study.trained import make_model
 
     try:
         model = make_model(config.model, config.conv[0] if config.conv else None)
         shape = config.image_shape or getattr(model, "image_shape", (224, 224, 3))
         layers = [dataclasses.asdict(layer) for layer in layers_of(model, shape)]
+        parameters, multiply_adds = cost_of(model, shape)
     except ValueError as error:
         raise InputError(str(error)) from error
     results = record.results(
@@ -64,8 +65,8 @@ def run(config: Config, record: Any) -> None:
             "model": config.model,
             "conv": [str(convolution) for convolution in config.conv],
             "image_shape": shape,
-            "parameters": sum(layer["parameters"] for layer in layers),
-            "multiply_adds": sum(layer["multiply_adds"] for layer in layers),
+            "parameters": parameters,
+            "multiply_adds": multiply_adds,
             "layers": layers,
         }
     )

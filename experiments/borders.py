@@ -66,7 +66,8 @@ class Config:
         for name in ("train_images", "test_images"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if len(self.features) != len(self.strides) or min(*self.features, *self.strides) < 1:
+        layers = len(self.features)
+        if not layers or layers != len(self.strides) or min(*self.features, *self.strides) < 1:
             raise ValueError(
                 f"features {self.features} and strides {self.strides} must name the same layers, "
                 f"by numbers of at least 1."

@@ -66,10 +66,19 @@ def run(config: Config, record: Any) -> None:
     """Measure the layer, and write results and card."""
     import inspect
 
+    import jax
+    import jax.numpy as jnp
+
     from cnnjax.report.card import write_report
+    from cnnjax.report.configuration import InputError
     from cnnjax.testing import PROPERTIES, Subject
 
     constructor = resolve(config.conv)
+    image = jnp.zeros((1, config.size, config.size, config.channels))
+    try:
+        jax.eval_shape(_layer(config, constructor).init, jax.random.key(config.seed), image)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{config.conv} does not take images of {image.shape}: {error}") from error
     subject = Subject(constructor, kernel_size=config.kernel_size, seed=config.seed)
     found = {
         name: dict(zip(("passed", "found"), PROPERTIES[name](subject)))

@@ -78,7 +78,8 @@ class Config:
         for name in ("kernel_size", "error_images", "translations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if len(self.features) != len(self.strides) or min(*self.features, *self.strides) < 1:
+        layers = len(self.features)
+        if not layers or layers != len(self.strides) or min(*self.features, *self.strides) < 1:
             raise ValueError(
                 f"features {self.features} and strides {self.strides} must name the same layers, "
                 f"by numbers of at least 1."
@@ -224,7 +225,7 @@ def _network(
         }
         if done.images_per_second is not None:
             record.timings({name: {"images_per_second": done.images_per_second}})
-        params = done.state.params if done.state.ema_params is None else done.state.ema_params
+        params = done.state.variables["params"]
         measured = {
             "accuracy": accuracy,
             "after": errors_over_shifts(family.outputs, images, params),

@@ -110,6 +110,11 @@ def run(config: Config, record: Any) -> None:
             f"shown_class is {config.shown_class}, but {config.data} has the classes 0 to "
             f"{task.dataset.num_classes - 1}."
         )
+    if config.shown_class not in _test_images(config, task)[1]:
+        raise InputError(
+            f"shown_class is {config.shown_class}, of which the first {config.test_images} test "
+            "images hold none: give more --test-images."
+        )
     networks: list[tuple[Any, int]] = [("detectors", k) for k in config.detectors]
     networks += [("turns", k) for k in config.turned_copies]
     networks += [("none", 1), ("space", 1)] if config.convolutions else []
@@ -216,7 +221,8 @@ def _measured(
     print(f"\n{name}", flush=True)
     turn = 2 * math.pi * TRAINED_ON[data]
     state = train_network(task, training, seed, name, record, turn=turn).state
-    seen = observe(state.params)
+    params = state.variables["params"]
+    seen = observe(params)
     _, labels = _test_images(config, task)
     correct = (seen["logits"].argmax(-1) == labels).mean(1)
     measured = {
@@ -234,7 +240,7 @@ def _measured(
         measured |= _specialisation(list(own.values()))
         measured["shown"] = {
             "shares": own[config.shown_class],
-            "filters": _filters(state.params, config.shown_class, detectors.shape[2], network),
+            "filters": _filters(params, config.shown_class, detectors.shape[2], network),
         }
     record.write_part(name, measured)
     return record.part(name)

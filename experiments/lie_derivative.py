@@ -121,7 +121,7 @@ def run(config: Config, record: Any) -> None:
         "data": config.data,
         "canvas": task.shape[0],
         "train_examples": len(task.dataset.train.images),
-        "measured_images": config.measured_images,
+        "measured_images": min(config.measured_images, len(task.dataset.test)),
         "actions": config.actions,
         "steps": config.train.steps,
         "batch_size": config.train.batch_size,
@@ -216,7 +216,7 @@ def _measured(
         measured = {
             "accuracy": task.evaluate(training, state)["accuracy"],
             "before": before,
-            "after": jax.device_get(measure(state.params)),
+            "after": jax.device_get(measure(state.variables["params"])),
         }
         record.write_part(name, measured)
         measured = record.part(name)

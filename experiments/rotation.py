@@ -130,10 +130,15 @@ def run(config: Config, record: Any) -> None:
         "steps": config.train.steps,
         "batch_size": config.train.batch_size,
         "seeds": config.seeds,
-        "ratio": by_group["none"] / by_group["p4"] if {"none", "p4"} <= set(by_group) else None,
+        "ratio": _ratio(by_group.get("none"), by_group.get("p4")),
         "rows": rows,
     }
     write_report(record.results(results), record)
+
+
+def _ratio(error: float | None, smaller: float | None) -> float | None:
+    """Without a number where a network was not trained, or makes no errors at all."""
+    return error / smaller if error is not None and smaller else None
 
 
 def _measured(
@@ -151,8 +156,7 @@ def _measured(
     if measured is None:
         print(f"\n{NETWORKS[group]} seed {seed}", flush=True)
         state = train_network(task, training, seed, name, record, turn=turn).state
-        variables = {"params": state.params, "batch_stats": state.batch_stats}
-        logits = jax.jit(lambda images: model.apply(variables, images))
+        logits = jax.jit(lambda images: model.apply(state.variables, images))
         images = task.place(task.dataset.test.images[:64])
         measured = {
             "accuracy": task.evaluate(training, state)["accuracy"],

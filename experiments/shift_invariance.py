@@ -105,7 +105,7 @@ def run(config: Config, record: Any) -> None:
         "data": config.data,
         "canvas": task.shape[0],
         "shifts": 2 ** len(config.features),
-        "shifted_images": config.shifted_images,
+        "shifted_images": min(config.shifted_images, len(task.dataset.test)),
         "train_examples": len(task.dataset.train.images),
         "test_examples": len(task.dataset.test.images),
         "steps": config.train.steps,
@@ -159,7 +159,7 @@ def _measured(
         measured = {
             "accuracy": task.evaluate(training, state)["accuracy"],
             "before": _answers(task, before),
-            "after": _answers(task, classes(state.params)),
+            "after": _answers(task, classes(state.variables["params"])),
         }
         record.write_part(name, measured)
     return measured

@@ -90,9 +90,9 @@ def run(config: Config, record: Any) -> None:
         )
         convolution = config.conv[0] if config.conv else None
         model = make_model(config.model, convolution, classes=task.dataset.num_classes)
-        results = train_and_judge(task, model, config.seeds, record)
     except ValueError as error:
         raise InputError(str(error)) from error
+    results = train_and_judge(task, model, config.seeds, record)
     write_report(
         record.results({**results, "conv": [str(each) for each in config.conv]}),
         record,

@@ -110,4 +110,5 @@ def _network(config: Config) -> tuple[Any, Any, str, Any]:
     task = as_images(config.data, config.data_dir, TrainConfig(), size=config.size)
     model = make_model(config.model, classes=task.dataset.num_classes)
     x = task.place(task.dataset.test.read(np.arange(2))[0])
+    task.check(model)
     return model, model.init(jax.random.key(config.seed), x), "untrained", task

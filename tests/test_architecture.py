@@ -1,5 +1,6 @@
 """The architecture of a network, layer by layer, against what was worked out by hand."""
 
+import dataclasses
 import json
 
 import flax.linen as nn
@@ -8,12 +9,24 @@ import jax.numpy as jnp
 import pytest
 
 from cnnjax import models, ops
-from cnnjax.layers import Conv, MaxPool, TiledConv
+from cnnjax.layers import (
+    AveragePool,
+    BlurPool,
+    Conv,
+    GlobalAveragePool,
+    GroupConv,
+    LiftingConv,
+    LocalConv,
+    MaxBlurPool,
+    MaxPool,
+    PolynomialActivation,
+    TiledConv,
+)
 from cnnjax.layers.choice import Convolution
 from cnnjax.report.architecture import text
 from cnnjax.report.configuration import InputError
 from cnnjax.report.record import Record
-from cnnjax.study.architecture import layers_of
+from cnnjax.study.architecture import cost_of, layers_of
 from experiments import architecture
 
 
@@ -67,6 +80,104 @@ def test_layers_add_up_to_the_network(name):
     layers = layers_of(model, model.image_shape)
     assert sum(layer.parameters for layer in layers) == parameter_count(variables["params"])
     assert sum(layer.multiply_adds for layer in layers) == multiply_adds(model.apply, variables, x)
+
+
+def field_by_gradient(module, size):
+    """How wide an output in the middle sees, of a linear network with positive weights."""
+    x = jnp.ones((1, size, size, 1))
+    variables = jax.tree.map(jnp.ones_like, module.init(jax.random.key(0), x))
+    z = jax.eval_shape(module.apply, variables, x)
+    middle = z.shape[1] // 2
+    slope = jax.grad(lambda x: module.apply(variables, x)[0, middle, middle].sum())(x)
+    seen = jnp.nonzero(jnp.abs(slope[0, :, :, 0]).sum(1))[0]
+    return int(seen[-1] - seen[0]) + 1
+
+
+class Functions(nn.Module):
+    """Everything is done between modules: pooling, slices, borders, a convolution by hand."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.avg_pool(x, (3, 3), strides=(2, 2), padding="SAME")
+        x = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="wrap")
+        x = x[:, 1:, 1:] + x[:, :-1, :-1]
+        x = nn.Conv(2, (3, 3), kernel_dilation=2, padding="VALID", name="conv")(x)
+        x = x[:, ::2, ::2]
+        x = (x - x.mean(-1, keepdims=True)) if x.shape[-1] > 2 else x
+        return nn.Dense(1, name="dense")(x)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Sequential([MaxBlurPool(), BlurPool(strides=1, filter_size=5), nn.Dense(1)]),
+        nn.Sequential([nn.Conv(3, (5, 3), strides=2), BlurPool(filter_size=3), nn.Dense(2)]),
+        nn.Sequential([TiledConv(2, 3, tile=2, strides=2), LocalConv(2, 3), nn.Dense(2)]),
+        nn.Sequential([AveragePool(3, strides=2), Conv(2, 3, padding="CIRCULAR"), nn.Dense(1)]),
+        Functions(),
+    ],
+    ids=["blur", "flax", "variants", "circular", "functions"],
+)
+def test_the_arithmetic_of_anything_local_is_the_gradient(module):
+    size = 40
+    last = layers_of(module, (size, size, 1))[-1]
+    averaged = MaxBlurPool.__name__ in str(module)
+    # A maximum shows one of its inputs only: of equal ones jax shows the first.
+    assert last.receptive_field[0] == field_by_gradient(module, size) + averaged
+
+
+class Attends(nn.Module):
+    """Mixes all positions between two layers that work on each alone."""
+
+    @nn.compact
+    def __call__(self, x):
+        weight = self.param("weight", nn.initializers.ones, (1000,))
+        x = nn.Dense(4, name="before")(x)
+        flat = x.reshape(x.shape[0], -1, 4)
+        x = nn.softmax(flat @ flat.swapaxes(1, 2)) @ flat + weight[:4][None, None]
+        return nn.Dense(2, name="after")(x.reshape(-1, 8, 8, 4))
+
+
+@pytest.mark.fast
+def test_what_arithmetic_cannot_follow_sees_everything_and_counts_in_the_totals(tmp_path, capsys):
+    layers = by_name(Attends(), (8, 8, 1))
+    assert layers["before"].receptive_field == (1, 1)
+    assert layers["after"].receptive_field is None
+    parameters, multiply_adds = cost_of(Attends(), (8, 8, 1))
+    assert parameters == 1000 + 8 + 10
+    assert multiply_adds == 64 * 4 + 2 * 64 * 64 * 4 + 64 * 8
+    results = {
+        "model": "Attends",
+        "conv": [],
+        "image_shape": (8, 8, 1),
+        "parameters": parameters,
+        "multiply_adds": multiply_adds,
+        "layers": [dataclasses.asdict(layer) for layer in layers.values()],
+    }
+    assert "1,000 parameters and 32,768 multiply-adds are in modules that hold" in text(results)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    "module",
+    [
+        GlobalAveragePool(),
+        PolynomialActivation(),
+        nn.GroupNorm(1),
+        nn.ConvTranspose(1, (3, 3), (2, 2)),
+    ],
+    ids=lambda module: type(module).__name__,
+)
+def test_what_sees_everything_says_so(module):
+    (layer,) = layers_of(module, (8, 8, 1))
+    assert layer.receptive_field is None
+
+
+@pytest.mark.fast
+def test_group_convolutions_have_the_field_of_their_kernels():
+    module = nn.Sequential([LiftingConv(2, 3), GroupConv(2, (3, 3), strides=2), GroupConv(1, 3)])
+    fields = [layer.receptive_field for layer in layers_of(module, (16, 16, 1))]
+    assert fields == [(3, 3), (5, 5), (9, 9)]
 
 
 class Branches(nn.Module):

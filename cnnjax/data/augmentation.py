@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.data.augmentation_config import Augmentation
-from cnnjax.data.warp import warp
+from cnnjax.ops import affine_sources, interpolate
 
 
 def augment(images: jax.Array, keys: jax.Array, augmentation: Augmentation) -> jax.Array:
@@ -42,7 +42,7 @@ def _augment(x: jax.Array, key: jax.Array, a: Augmentation) -> jax.Array:
     if a.mirror_rows:
         x = jnp.where(jax.random.bernoulli(keys["rows"]), x[::-1], x)
     if _moves(a):
-        x = warp(x, _sources(x.shape[:2], keys, a), a.border, a.fill)
+        x = interpolate(x, _sources(x.shape[:2], keys, a), border=a.border, fill=a.fill)
     if a.brightness or a.contrast > 1:
         factor = _factor(keys["contrast"], a.contrast)
         added = _either_way(keys["brightness"], a.brightness)
@@ -68,7 +68,7 @@ def _moves(a: Augmentation) -> bool:
 
 
 def _sources(space: tuple[int, ...], keys: dict[str, jax.Array], a: Augmentation) -> jax.Array:
-    """Where each pixel comes from, `[height, width, 2]`."""
+    """Where each pixel comes from, `[2, height, width]`."""
     angle = math.pi / 180 * _either_way(keys["rotation"], a.rotation)
     slide = math.pi / 180 * _either_way(keys["shear"], a.shear)
     factors = _factor(keys["rescale"], a.rescale) * _factor(keys["zoom"], a.zoom, (2,))
@@ -79,19 +79,17 @@ def _sources(space: tuple[int, ...], keys: dict[str, jax.Array], a: Augmentation
         slid = jnp.array([[1.0, 0.0], [jnp.tan(slide), 1.0]])
     else:
         slid = jnp.array([[jnp.cos(slide), 0.0], [jnp.sin(slide), 1.0]])
-    back = jnp.linalg.inv(turn @ slid @ jnp.diag(factors))
-    size = jnp.array(space, jnp.float32)
-    moved = _either_way(keys["translation"], a.translation, (2,)) * size
-    grid = jnp.stack(jnp.meshgrid(*map(jnp.arange, space), indexing="ij"), -1)
-    centre = (size - 1) / 2
-    sources = (grid - (centre + moved)[None, None]) @ back.T + centre[None, None]
+    # Turned and slid by matrices of which accelerators must not round the entries.
+    matrix = jnp.matmul(turn, slid, precision="highest") * factors[None]
+    moved = _either_way(keys["translation"], a.translation, (2,)) * jnp.array(space, jnp.float32)
+    sources = affine_sources(space, matrix, moved)
     if a.elastic:
         sources = sources + _displacement(space, keys["elastic"], a)
     return sources
 
 
 def _displacement(space: tuple[int, ...], key: jax.Array, a: Augmentation) -> jax.Array:
-    """Uniform noise, smoothed, of the root mean square that is asked for, `[height, width, 2]`.
+    """Uniform noise, smoothed, of the root mean square that is asked for, `[2, height, width]`.
 
     Source: Simard, Steinkraus, Platt, Best practices for convolutional neural networks applied to
     visual document analysis, 2003, section 2.
@@ -103,7 +101,8 @@ def _displacement(space: tuple[int, ...], key: jax.Array, a: Augmentation) -> ja
         spectrum = jnp.fft.rfft(bell).reshape(-1, *(1,) * (2 - axis))
         smooth = jnp.fft.rfft(field, axis=axis) * jnp.expand_dims(spectrum, range(axis))
         field = jnp.fft.irfft(smooth, n=size, axis=axis)
-    return a.elastic * field / jnp.sqrt(jnp.mean(field**2) + 1e-12)
+    field = a.elastic * field / jnp.sqrt(jnp.mean(field**2) + 1e-12)
+    return jnp.moveaxis(field, -1, 0)
 
 
 def _spot(space: tuple[int, ...], key: jax.Array, height: float) -> jax.Array:

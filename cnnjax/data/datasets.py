@@ -79,13 +79,16 @@ def load(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
     """
     path = prepare(name, data_dir)
     info = records.info(path)
-    if "train" not in info.splits or not {"test", "validation"} & set(info.splits):
+    tested_on = records.test_split(path)
+    if "train" not in info.splits or tested_on is None:
         raise ValueError(
             f"Data set {name!r} in {path} has the splits {sorted(info.splits)}, 'train' and 'test' "
             "(or 'validation') are needed."
         )
     train = Split(*records.read(path, "train"))
-    test = Split(*records.read(path, "test" if "test" in info.splits else "validation"))
+    test = Split(*records.read(path, tested_on))
+    if (lowest := min(train.labels.min(), test.labels.min())) < 0:
+        raise ValueError(f"The data set in {path} has the label {lowest}: examples lack a class.")
     label = info.features["label"]
     num_classes = getattr(label, "num_classes", None) or 1 + int(
         max(train.labels.max(), test.labels.max())

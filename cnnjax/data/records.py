@@ -46,6 +46,28 @@ def read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         return images, labels
 
 
+def test_split(path: Path) -> str | None:
+    """The split to test on: 'test', or 'validation' where there is none or its labels are secret.
+
+    The test images of ImageNet, for one, all have the label -1.
+    """
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    splits = info(path).splits
+    found = [split for split in ("test", "validation") if split in splits]
+    if len(found) < 2:
+        return found[0] if found else None
+    with quiet():
+        builder: Any = tfds.builder_from_directory(path)
+        source = builder.as_data_source(
+            "test", deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+        )
+    parse = tf_example_pb2.Example.FromString  # ty: ignore[missing-attribute]
+    (label,) = parse(source[0]).features.feature["label"].int64_list.value
+    return "validation" if label < 0 else "test"
+
+
 def check(path: Path, features) -> None:
     """Raises ValueError unless the features are an image of fixed shape and a label."""
     if not {"image", "label"} <= set(features):

@@ -37,6 +37,8 @@ class Stream:
         raw = self.source.__getitems__([int(index) for index in indices])
         decoded = list(self.pool.map(self._decode, raw))
         images, labels = zip(*decoded, strict=True)
+        if min(labels) < 0:
+            raise ValueError(f"{self.source} has the label {min(labels)}: examples lack a class.")
         return np.stack(images), np.array(labels, np.int32)
 
     def _decode(self, record: bytes) -> tuple[np.ndarray, int]:
@@ -82,7 +84,7 @@ def stream(name: str, size: int, data_dir: str | os.PathLike | None = None) -> D
         )
     if not isinstance(label, tfds.features.ClassLabel):
         raise ValueError(f"'label' of {path} must be a class label, is {label}.")
-    test = next((split for split in ("test", "validation") if split in splits), None)
+    test = records.test_split(path)
     if "train" not in splits or test is None:
         raise ValueError(
             f"Data set {name!r} in {path} has the splits {sorted(splits)}, 'train' and 'test' (or "

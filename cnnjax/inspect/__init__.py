@@ -14,6 +14,7 @@ from cnnjax.inspect.features import (
     smooth_saliency,
     top_patches,
 )
+from cnnjax.inspect.field_arithmetic import Tap, View, views_of_marks
 from cnnjax.inspect.gabor_fit import GaborFit, fit_gabor, gabor_features
 from cnnjax.inspect.gradient_check import GradientCheck, check_gradients
 from cnnjax.inspect.linear_map import UNCONNECTED, affine_error, linear_map, sharing_pattern
@@ -27,6 +28,8 @@ __all__ = [
     "GradientCheck",
     "MachineLimits",
     "ReceptiveField",
+    "Tap",
+    "View",
     "affine_error",
     "arithmetic_intensity",
     "bytes_moved",
@@ -46,4 +49,5 @@ __all__ = [
     "sharing_pattern",
     "smooth_saliency",
     "top_patches",
+    "views_of_marks",
 ]

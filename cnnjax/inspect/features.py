@@ -1,5 +1,6 @@
 """What a network has learned to see: feature maps, preferred inputs, what decisions rest on."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -231,6 +232,7 @@ def top_patches(
     patches = []
     for example, *place in zip(best, rows, columns, strict=True):
         centres = [margin + at * jump for margin, at in zip(margins, place, strict=True)]
-        top, left = (round(centre - (field - 1) / 2) + field for centre in centres)
+        # Half-way always to the same side: round() goes to the even one.
+        top, left = (math.floor(centre - (field - 1) / 2 + 0.5) + field for centre in centres)
         patches.append(padded[example, top : top + field, left : left + field])
     return np.stack(patches), flat[best].max(1)

@@ -25,7 +25,9 @@ class ReceptiveField:
     @property
     def support(self) -> np.ndarray:
         """Booleans `[*space]`: the input positions that the output depends on, the theoretical
-        receptive field."""
+        receptive field. Any gradient counts, as small as those at the corner of a deep network
+        are; so does, for a function that goes through a Fourier transform, rounding, which is
+        spread over everything: see `effective_size` there."""
         return self.squared_gradient > 0
 
     @property

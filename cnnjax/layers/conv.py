@@ -125,12 +125,14 @@ class ConvolutionLayer(nn.Module):
         """The lattice of a layer whose kernels repeat every `tile` output positions."""
         axes = len(space)
         window = per_axis("kernel_size", self.kernel_size, axes)
-        reads_border = math.prod(window) > 1 or self.padding not in ("SAME", "VALID", "FULL", 0)
+        dilations = per_axis("input_dilation", self.input_dilation, axes)
+        # Also the zeros between dilated positions, of which there are none behind the last.
+        one_by_one = math.prod(window) == math.prod(dilations) == 1
+        reads_border = not one_by_one or self.padding not in ("SAME", "VALID", "FULL", 0)
         if reads_border and self.padding != "CIRCULAR":
             return tuple(space)
         strides = per_axis("strides", self.strides, axes)
         tiles = per_axis("tile", tile, axes)
-        dilations = per_axis("input_dilation", self.input_dilation, axes)
         each = zip(space, strides, tiles, dilations, strict=True)
         return tuple(geometry.predicted_step(*axis) for axis in each)
 

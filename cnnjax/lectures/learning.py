@@ -39,7 +39,7 @@ def numbers() -> dict[str, Any]:
         quiet=True,
     ).state
     found = judged(*predictions(task, model, state))
-    variables = jax.device_get({"params": state.params, "batch_stats": state.batch_stats})
+    variables = jax.device_get(state.variables)
     x = task.place(task.dataset.test.images[:5])
     labels = jnp.asarray(task.dataset.test.labels[:5])
 

@@ -1,7 +1,7 @@
 """AlexNet: the network that won ImageNet in 2012."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,9 @@ class AlexNet(nn.Module):
     normalization: bool = True
     """Whether local response normalisation follows layers 1 and 2."""
     dropout_rate: float = 0.5
-    """Of the input of the hidden fully connected layers."""
+    """Share that is dropped, in training, at the hidden fully connected layers."""
+    dropout_of: Literal["inputs", "outputs"] = "outputs"
+    """What of those layers is dropped."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
@@ -63,8 +65,11 @@ class AlexNet(nn.Module):
                 x = MaxPool(3, strides=2, name=f"pool{number}")(x)
         x = flatten(x)
         for number in (6, 7):
-            x = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
+            if self.dropout_of == "inputs":
+                x = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
             x = nn.relu(nn.Dense(4096, name=f"fc{number}")(x))
+            if self.dropout_of == "outputs":
+                x = nn.Dropout(self.dropout_rate, deterministic=not train)(x)
         return nn.Dense(self.classes, name="fc8")(x)
 
 
@@ -78,3 +83,4 @@ class AlexNetOneTower(AlexNet):
     features: Sequence[int] = (64, 192, 384, 256, 256)
     towers: int = 1
     normalization: bool = False
+    dropout_of: Literal["inputs", "outputs"] = "inputs"

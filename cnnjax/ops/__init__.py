@@ -32,6 +32,7 @@ from cnnjax.ops.geometry import (
 )
 from cnnjax.ops.gradients import conv_input_gradient, conv_kernel_gradient
 from cnnjax.ops.group_conv import group_conv, group_pool, lifting_conv, turns_exactly
+from cnnjax.ops.interpolate import affine_sources, interpolate
 from cnnjax.ops.norm import local_response_normalization
 from cnnjax.ops.polyphase import (
     adaptive_polyphase,
@@ -53,6 +54,7 @@ from cnnjax.ops.separable import is_separable, separable_conv, separable_factors
 
 __all__ = [
     "adaptive_polyphase",
+    "affine_sources",
     "algorithm_costs",
     "average_pool",
     "best_algorithm",
@@ -79,6 +81,7 @@ __all__ = [
     "group_pool",
     "ideal_resample",
     "input_indices",
+    "interpolate",
     "is_separable",
     "laplacian",
     "laplacian_kernel",

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from cnnjax.ops.blur_pool import spatial_axes
 from cnnjax.ops.conv import Sizes
-from cnnjax.ops.window import per_axis
+from cnnjax.ops.window import as_floating, per_axis
 
 
 def ideal_resample(x: jax.Array, out_space: Sizes) -> jax.Array:
@@ -37,6 +37,7 @@ def ideal_resample(x: jax.Array, out_space: Sizes) -> jax.Array:
     """
     axes = spatial_axes("ideal_resample", x, out_space)
     sizes = per_axis("out_space", out_space, axes)
+    x = as_floating(x)
     dtype = x.dtype
     x = x.astype(jnp.promote_types(dtype, jnp.float32))
     # One axis after the other: a real transform of each suffices, the filters are products.
@@ -77,7 +78,7 @@ def polynomial_activation(x: jax.Array, coefficients: jax.Array, *, axes: int = 
         )
     if not 1 <= axes <= min(3, x.ndim - 1):
         raise ValueError(f"axes must be 1 to 3 and fit x of shape {x.shape}, got {axes!r}.")
-    space = x.shape[-axes - 1 : -1]
+    x, space = as_floating(x), x.shape[-axes - 1 : -1]
     factor = -(-len(coefficients) // 2)
     fine = ideal_resample(x, tuple(factor * size for size in space))
     rows = coefficients.reshape(len(coefficients), *(1,) * (x.ndim - 1), -1).astype(x.dtype)

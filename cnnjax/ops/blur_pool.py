@@ -9,7 +9,7 @@ import numpy as np
 from cnnjax.ops import geometry
 from cnnjax.ops.conv import Sizes, conv
 from cnnjax.ops.pool import max_pool
-from cnnjax.ops.window import padding_per_axis, per_axis
+from cnnjax.ops.window import as_floating, padding_per_axis, per_axis
 
 
 def binomial_filter(size: int) -> np.ndarray:
@@ -56,6 +56,7 @@ def blur_pool(
       ValueError: a filter or stride that does not fit.
     """
     axes = spatial_axes("blur_pool", x, strides)
+    x = as_floating(x)
     taps = jnp.asarray(binomial_filter(filter_size), x.dtype)
     channels = x.shape[-1]
     # The filter is a product, so one axis is blurred at a time: fewer multiplications.

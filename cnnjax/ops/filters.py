@@ -12,6 +12,7 @@ import numpy as np
 
 from cnnjax.ops import geometry
 from cnnjax.ops.conv import conv
+from cnnjax.ops.window import as_floating
 
 
 def box_kernel(size: int) -> np.ndarray:
@@ -156,7 +157,7 @@ def filter_channels(
             f"filter_channels takes a kernel [height, width] or [height, width, count], got shape "
             f"{kernel.shape}."
         )
-    channels = x.shape[-1]
+    x, channels = as_floating(x), x.shape[-1]
     bank = jnp.asarray(kernel, x.dtype).reshape(*kernel.shape[:2], 1, -1)
     return conv(x, jnp.tile(bank, channels), padding=padding, feature_group_count=channels)
 

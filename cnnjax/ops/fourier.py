@@ -7,6 +7,7 @@ from jax import lax
 from cnnjax.ops import geometry
 from cnnjax.ops.conv import Sizes, promote
 from cnnjax.ops.window import (
+    as_floating,
     check_channels,
     check_rank,
     flatten_leading,
@@ -42,7 +43,7 @@ def fft_conv(
       strides, padding, kernel_dilation, precision, flip_kernel: as for `conv`.
 
     Returns:
-      `[*leading, *out_space, out]`, of the type that x and kernel promote to.
+      `[*leading, *out_space, out]`, of the type that x and kernel promote to; of integers, floats.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.
@@ -59,7 +60,7 @@ def fft_conv(
     )
     if flip_kernel:
         kernel = jnp.flip(kernel, range(axes))
-    x, kernel = promote(x, kernel)
+    x, kernel = map(as_floating, promote(x, kernel))
     dtype = x.dtype
     x, leading = flatten_leading(x, axes)
     x, window = written_out(*with_border(x, window))

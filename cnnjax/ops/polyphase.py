@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from cnnjax.ops.blur_pool import spatial_axes
 from cnnjax.ops.conv import Sizes
-from cnnjax.ops.window import per_axis
+from cnnjax.ops.window import as_floating, per_axis
 
 
 def polyphase_components(x: jax.Array, strides: Sizes = 2) -> jax.Array:
@@ -85,8 +85,11 @@ def adaptive_polyphase(
         raise ValueError(f"order of the norm must be at least 1, got {order!r}.")
     components = polyphase_components(x, strides)
     axes = spatial_axes("adaptive_polyphase", x, strides)
-    magnitudes = jnp.abs(components)
     over = tuple(range(components.ndim - axes - 1, components.ndim))
+    magnitudes = jnp.abs(components)
+    # In parts of the largest, of which no power underflows or overflows for all components alike.
+    largest = magnitudes.max((-axes - 2, *over), keepdims=True)
+    magnitudes = magnitudes / jnp.where(largest > 0, largest, 1)
     # The root does not change which is largest; a sum in float32, however x is stored.
     if math.isinf(order):
         sizes = magnitudes.max(over)
@@ -108,14 +111,14 @@ def mixed_polyphase(x: jax.Array, weights: jax.Array, *, strides: Sizes = 2) -> 
       weights: `[*leading, prod(strides)]`.
       strides: as for `polyphase_components`.
     """
-    components = polyphase_components(x, strides)
+    components = polyphase_components(as_floating(x), strides)
     axes = spatial_axes("mixed_polyphase", x, strides)
     if weights.shape != components.shape[: -axes - 1]:
         raise ValueError(
             f"mixed_polyphase of x {x.shape} needs weights {components.shape[: -axes - 1]}, one a "
             f"component, got shape {weights.shape}."
         )
-    weights = weights.reshape(*weights.shape, *(1,) * (axes + 1)).astype(x.dtype)
+    weights = weights.reshape(*weights.shape, *(1,) * (axes + 1)).astype(components.dtype)
     return (weights * components).sum(-axes - 2)
 
 

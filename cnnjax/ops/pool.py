@@ -22,7 +22,7 @@ from cnnjax.ops.pool_window import (
     prepare,
     write_border,
 )
-from cnnjax.ops.window import Window, window_slices
+from cnnjax.ops.window import Window, as_floating, window_slices
 
 
 def max_pool(
@@ -116,6 +116,7 @@ def average_pool(
     Raises:
       ValueError: a window that does not fit x, with its values.
     """
+    x = as_floating(x)
     x, leading, window = prepare("average_pool", x, window_shape, strides, padding, ceil_mode)
     total = write_border(x, window, 0)
     for axis in range(len(window.space)):
@@ -156,6 +157,7 @@ def stochastic_pool(
     Raises:
       ValueError: a window that does not fit x, with its values.
     """
+    x = as_floating(x)
     x, leading, window = prepare("stochastic_pool", x, window_shape, strides, padding, ceil_mode)
     entries = jnp.stack(list(window_slices(write_border(x, window, 0), window)), axis=-1)
     likely = lax.stop_gradient(entries) if key is not None else entries

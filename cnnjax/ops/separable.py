@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnjax.ops import geometry
 from cnnjax.ops.conv import Sizes, conv
-from cnnjax.ops.window import per_axis
+from cnnjax.ops.window import as_floating, per_axis
 
 
 def separable_conv(
@@ -37,6 +37,7 @@ def separable_conv(
     Raises:
       ValueError: factors that are not vectors, or arguments that `conv` refuses.
     """
+    x = as_floating(x)
     axes, channels = len(factors), x.shape[-1]
     if not 1 <= axes <= 3 or any(factor.ndim != 1 for factor in factors):
         raise ValueError(

@@ -130,6 +130,11 @@ def check_rank(x: jax.Array, axes: int, operator_name: str, kernel_shape: Sequen
         )
 
 
+def as_floating(x: jax.Array) -> jax.Array:
+    """x as it is if it holds fractions, else in the default float: averages are no integers."""
+    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.result_type(float))
+
+
 def flatten_leading(x: jax.Array, axes: int) -> tuple[jax.Array, tuple[int, ...]]:
     """Merge the leading axes of `[*leading, *space, channels]` into one batch."""
     leading = x.shape[: x.ndim - axes - 1]

@@ -52,7 +52,21 @@ def answer(results: Results) -> str:
     made = f" made of {results['conv'][0]}" if results["conv"] else ""
     return (
         f"{results['model']}{made} has {results['parameters']:,} parameters, and takes "
-        f"{results['multiply_adds']:,} multiply-adds for an image of {size}."
+        f"{results['multiply_adds']:,} multiply-adds for an image of {size}.{_between(results)}"
+    )
+
+
+def _between(results: Results) -> str:
+    """What belongs to none of the layers, in a sentence if there is anything."""
+    parameters, multiply_adds = (
+        results[name] - sum(layer[name] for layer in results["layers"])
+        for name in ("parameters", "multiply_adds")
+    )
+    if not parameters and not multiply_adds:
+        return ""
+    return (
+        f" Of these, {parameters:,} parameters and {multiply_adds:,} multiply-adds are in modules "
+        "that hold others, outside of all layers listed."
     )
 
 

@@ -45,9 +45,11 @@ def answer(results: Results) -> str:
     best = max(results["digits"], key=lambda row: row["accuracy_moved"]["mean"])
     none = digits.get(("none", "grey"))
     gain = (
-        f" On {results['train_digits']} digits, {best['kind']} lifts the accuracy on moved test "
-        f"digits from {_percent(none['accuracy_moved'])} to {_percent(best['accuracy_moved'])} %."
-        if none
+        f" A network that learned from {results['train_digits']} digits reads "
+        f"{_percent(none['accuracy_moved'])} % of moved test digits; the best augmentation, "
+        f"{best['kind']} filled with {best['fill']}, makes that "
+        f"{_percent(best['accuracy_moved'])} %."
+        if none and best is not none
         else ""
     )
     return (

@@ -61,7 +61,7 @@ def answers(results: Results) -> tuple[str, str, str]:
     _, label, before, after, low, high = max(taught)
     learned = (
         f"Translated instead of centred training images teach {label} most: its accuracy on "
-        f"translated test images rises from {low:.1f} % to {high:.1f} % (chance "
+        f"translated test images goes from {low:.1f} % to {high:.1f} % (chance "
         f"{100 / results['classes']:.0f} %), and the mean error of its logits goes from "
         f"{before:.2f} to {after:.2f}; " + _never_exact(rows)
     )

@@ -60,10 +60,11 @@ def answer(results: Results) -> str:
             and row["detectors"] == most["detectors"]
         )
         sentences.append(
-            f"The detectors divide the circle among them: as a digit turns, "
-            f"{format_number(most['winners']['mean'], 2)} of {most['detectors']} take their turn, "
-            f"about one axis each (vector strength {format_number(most['axis']['mean'], 2)}; one "
-            f"filter alone has {format_number(fewest['axis']['mean'], 2)}). Trained on upright "
+            f"As a digit turns, {format_number(most['winners']['mean'], 2)} of "
+            f"{most['detectors']} detectors take turns, each about one axis with vector strength "
+            f"{format_number(most['axis']['mean'], 2)} (1: at one pair of opposite angles only; "
+            f"{format_number(fewest['axis']['mean'], 2)} for {fewest['detectors']} of them), so "
+            f"far do they divide the circle among them. Trained on upright "
             f"digits the same network reads {_percent(upright['accuracy_turned'])} %."
         )
     built = [row for row in rows if row["pooling"] == "turns" and row["train_data"] == "turned"]
@@ -133,7 +134,7 @@ def _blocks(results: Results) -> list[Block]:
         Paragraph(
             "Firing: how much more often a unit fires at turned copies of images that make it fire "
             f"than at any image (Goodfellow et al., 2009); firing are its highest "
-            f"{100 * results['firing_rate']:.0f} % of responses, so that "
+            f"{100 * results['firing_rate']:.0f} % of responses, or its lowest, so that "
             f"{1 / results['firing_rate']:.0f} is perfect invariance and 1 none; the best fifth of "
             "the units. Take turns: the exponential of the entropy of the wins of a class' "
             "own detectors. One direction: the mean resultant length of the angles at which a "

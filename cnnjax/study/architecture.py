@@ -1,6 +1,7 @@
 """What a network is, layer by layer, without computing anything: traced, not run."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,12 +9,10 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.ad_checkpoint import checkpoint_name
-from jax.extend import core
 
-from cnnjax.inspect import multiply_adds, parameter_count
-from cnnjax.layers import ConvTranspose, FullyConnected
+from cnnjax.inspect import Tap, multiply_adds, parameter_count, views_of_marks
+from cnnjax.layers import ConvolutionLayer, ConvTranspose, FullyConnected
 from cnnjax.ops.geometry import span
-from cnnjax.ops.window import per_axis
 
 _MARK = "cnnjax layer "
 
@@ -44,10 +43,10 @@ class Layer:
 def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
     """The layers of a network in the order of their calls, at evaluation.
 
-    Receptive fields by arithmetic: a window adds (span - 1) times the jump below it, a stride
-    multiplies the jump, and where paths meet the largest of each holds. What is neither a window
-    (`kernel_size` or `window_shape`, and `strides`) nor keeps the space sees everything.
-    Modules that hand their input on, such as dropout, are left out.
+    Receptive fields by arithmetic, see `inspect.views_of_marks`: a window adds (span - 1) times the
+    jump below it, a stride multiplies the jump, and where paths meet what either sees is seen,
+    also through functions between the modules. Modules that hand their input on, such as dropout,
+    are left out.
 
     Args:
       model: called with a batch of images; gives one array.
@@ -55,13 +54,17 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
     """
     image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image)
-    calls: list[tuple] = []
+    calls: dict[str, tuple] = {}
     inside: list[bool] = []
+    begun = itertools.count()
 
     def watch(next_function, args, kwargs, context):
         if context.method_name != "__call__":
             return next_function(*args, **kwargs)
+        mark = f"{_MARK}{next(begun)}"
         inside.append(False)
+        if args and isinstance(args[0], jax.Array):
+            args = (checkpoint_name(args[0], f"{mark} input"), *args[1:])
         found = next_function(*args, **kwargs)
         holds_others = inside.pop()
         if inside:
@@ -69,15 +72,15 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
         if holds_others or not isinstance(found, jax.Array) or found is args[0]:
             return found
         module = context.module
-        calls.append((module.clone(parent=None), module.path, args, kwargs, found.shape[1:]))
-        return checkpoint_name(found, f"{_MARK}{len(calls) - 1}")
+        calls[mark] = (module.clone(parent=None), module.path, args, kwargs, found.shape[1:])
+        return checkpoint_name(found, mark)
 
     with nn.intercept_methods(watch):
         jaxpr = jax.make_jaxpr(model.apply)(variables, image).jaxpr
-    windows = [_window(module, args[0].shape[1:], shape) for module, _, args, _, shape in calls]
-    views = _views(jaxpr, windows, len(image_shape) - 1)
+    windows = {mark: _window(module, args[0]) for mark, (module, _, args, *_) in calls.items()}
+    views = views_of_marks(jaxpr, len(image_shape) - 1, windows)
     layers, counted = [], set()
-    for number, (module, path, args, kwargs, shape) in enumerate(calls):
+    for mark, (module, path, args, kwargs, shape) in calls.items():
         own = _at(variables, path)
         arrays = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in args[:1]]
         cost = multiply_adds(
@@ -87,7 +90,9 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
             own,
             *arrays,
         )
-        field, jump = views.get(number) or (None, None)
+        # What has no space any more has seen everything.
+        seen = views.get(mark) if len(shape) > 1 else None
+        known = () if seen is None or isinstance(seen, str) else seen
         layers.append(
             Layer(
                 name="/".join(path),
@@ -96,12 +101,24 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
                 output_shape=tuple(shape),
                 parameters=0 if path in counted else parameter_count(own.get("params", {})),
                 multiply_adds=cost,
-                receptive_field=field,
-                jump=jump,
+                receptive_field=tuple(view.field for view in known) or None,
+                jump=tuple(view.jump for view in known) or None,
             )
         )
         counted.add(path)
     return layers
+
+
+def cost_of(model: nn.Module, image_shape: Sequence[int]) -> tuple[int, int]:
+    """Parameters, and multiply-adds for one image, of the whole network.
+
+    More than those of its layers together where a module that holds others has parameters of its
+    own, or multiplies between their calls.
+    """
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    variables = jax.eval_shape(model.init, jax.random.key(0), image)
+    cost = multiply_adds(model.apply, variables, image)
+    return parameter_count(variables.get("params", {})), cost
 
 
 def _at(variables: Any, path: tuple[str, ...]) -> dict[str, Any]:
@@ -115,90 +132,13 @@ def _at(variables: Any, path: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-Window = list[tuple[int, int]] | None
-"""(span, stride) for each axis; None: everything is seen."""
-
-
-def _window(module: nn.Module, input_shape: tuple[int, ...], shape: tuple[int, ...]) -> Window:
-    axes = len(input_shape) - 1
-    taps = getattr(module, "kernel_size", None) or getattr(module, "window_shape", None)
-    unlike = isinstance(module, (FullyConnected, ConvTranspose, nn.ConvTranspose))
-    dilated = getattr(module, "input_dilation", 1) not in (1, (1,) * axes)
-    if len(shape) != len(input_shape) or not axes or unlike or dilated:
+def _window(module: nn.Module, x: jax.Array) -> list[Tap] | str | None:
+    """The window of a convolution of ours, however it is computed; None for other modules."""
+    if not isinstance(module, ConvolutionLayer):
         return None
-    if taps is None:
-        return [(1, 1)] * axes if shape[:-1] == input_shape[:-1] else None
-    each = zip(
-        per_axis("kernel_size", taps, axes),
-        per_axis("kernel_dilation", getattr(module, "kernel_dilation", 1), axes),
-        per_axis("strides", getattr(module, "strides", 1), axes),
-    )
-    return [(span(size, dilation), stride) for size, dilation, stride in each]
-
-
-def _views(jaxpr: core.Jaxpr, windows: list[Window], axes: int) -> dict[int, Any]:
-    """Field and jump of every marked array, from the image, the last argument, to the output.
-
-    A view is (field, jump), one entry an axis; 'all' sees everything; None is no function of the
-    image.
-    """
-    views: dict[int, Any] = {}
-
-    def walk(jaxpr: core.Jaxpr, inputs: list) -> list:
-        known = dict(zip(jaxpr.invars, inputs, strict=True))
-
-        def view(variable):
-            return None if isinstance(variable, core.Literal) else known.get(variable)
-
-        for equation in jaxpr.eqns:
-            seen = [view(variable) for variable in equation.invars]
-            inner = _body(equation)
-            if inner is not None:
-                found = walk(inner, seen)
-            else:
-                found = [_met(seen)] * len(equation.outvars)
-                mark = str(equation.params.get("name", ""))
-                if equation.primitive.name == "name" and mark.startswith(_MARK):
-                    number = int(mark.removeprefix(_MARK))
-                    found = [_through(found[0], windows[number])]
-                    views[number] = found[0] if isinstance(found[0], tuple) else None
-            known.update(zip(equation.outvars, found, strict=True))
-        return [view(variable) for variable in jaxpr.outvars]
-
-    unseen = [None] * (len(jaxpr.invars) - 1)
-    walk(jaxpr, [*unseen, ((1,) * axes, (1,) * axes)])
-    return views
-
-
-def _body(equation: core.JaxprEqn) -> core.Jaxpr | None:
-    """The body of a call that takes just what the equation takes."""
-    for parameter in equation.params.values():
-        inner = getattr(parameter, "jaxpr", parameter)
-        if not isinstance(inner, core.Jaxpr) or equation.primitive.name in ("scan", "while"):
-            continue
-        if len(inner.invars) == len(equation.invars):
-            return inner
-    return None
-
-
-def _met(seen: list) -> Any:
-    """The view of something made of several."""
-    seen = [view for view in seen if view is not None]
-    if "all" in seen:
+    window = module.window(x)
+    if isinstance(module, (FullyConnected, ConvTranspose)) or max(window.input_dilation) > 1:
         return "all"
-    if not seen:
-        return None
-    fields, jumps = zip(*seen, strict=True)
-    return tuple(map(max, zip(*fields))), tuple(map(max, zip(*jumps)))
-
-
-def _through(view: Any, window: Window) -> Any:
-    """The view through a window from above."""
-    if view is None or view == "all" or window is None or len(window) != len(view[0]):
-        return "all" if view is not None else None
-    each = [
-        (field + (reach - 1) * jump, jump * stride)
-        for field, jump, (reach, stride) in zip(*view, window, strict=True)
-    ]
-    fields, jumps = zip(*each, strict=True)
-    return fields, jumps
+    spans = map(span, window.kernel_size, window.kernel_dilation)
+    each = zip(window.padding, spans, window.strides, strict=True)
+    return [Tap(low, reach, stride) for (low, _), reach, stride in each]

@@ -62,6 +62,21 @@ class Classification:
         for position, weight in evaluation_batches(repeats * examples, self.train.batch_size):
             yield {"index": position % examples, "position": position, "weight": weight}
 
+    def check(self, model: linen.Module) -> None:
+        """Raise InputError unless the network makes logits `[batch, classes]` of the images."""
+        name, images = type(model).__name__, jax.ShapeDtypeStruct((2, *self.shape), np.float32)
+        try:
+            logits, _ = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
+        except Exception as error:
+            first, *_ = str(error).splitlines()
+            raise InputError(f"{name} does not take images of {self.shape}: {first}") from error
+        found, expected = getattr(logits, "shape", None), (2, self.dataset.num_classes)
+        if found != expected:
+            raise InputError(
+                f"{name} does not classify {self.dataset.name}: of two images it should make "
+                f"logits {expected}, and makes {type(logits).__name__ if found is None else found}."
+            )
+
     def compile(self, model: linen.Module) -> Training:
         """The compiled functions of a network, for all seeds and all values of the source.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnjax.data.augmentation_config import Border
 from cnnjax.data.datasets import Dataset, Split
-from cnnjax.data.warp import warp
+from cnnjax.ops import affine_sources, interpolate
 from cnnjax.study.classification import Classification
 from cnnjax.train.config import TrainConfig
 
@@ -76,11 +76,9 @@ def _split(ground: Ground, beyond: Beyond, count: int, seed: int) -> Split:
     def turned(image, label):
         angle = math.pi / 2 * label / ANGLES
         cos, sin = jnp.cos(angle), jnp.sin(angle)
-        grid = jnp.stack(jnp.meshgrid(jnp.arange(SIDE), jnp.arange(SIDE), indexing="ij"), -1)
-        centred = grid - (SIDE - 1) / 2
-        sources = centred @ jnp.array([[cos, -sin], [sin, cos]]) + (SIDE - 1) / 2
+        sources = affine_sources((SIDE, SIDE), jnp.array([[cos, -sin], [sin, cos]]))
         # Turning makes noise smoother where it falls between pixels: blur all angles alike.
-        return _blurred(warp(image, sources, beyond.border, beyond.fill))
+        return _blurred(interpolate(image, sources, border=beyond.border, fill=beyond.fill))
 
     images = jax.vmap(turned)(jnp.asarray(values, jnp.float32)[..., None], jnp.asarray(labels))
     return Split(np.asarray(jnp.clip(255 * images, 0, 255).round()).astype(np.uint8), labels)

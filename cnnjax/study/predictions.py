@@ -19,8 +19,7 @@ def predictions(
 
     With averaged parameters where the state has them.
     """
-    params = state.params if state.ema_params is None else state.ema_params
-    variables = jax.device_get({"params": params, "batch_stats": state.batch_stats})
+    variables = jax.device_get(state.variables)
 
     @jax.jit
     def predict(images):

@@ -57,7 +57,7 @@ def see(
     key = jax.random.key(seed)
     return {
         "class_names": task.dataset.class_names,
-        "filters": _filters(variables),
+        "filters": _filters(variables, [layer.name for layer in layers_of(model, task.shape)]),
         "maps": _maps(feature_maps(model, variables, jnp.asarray(x[:1])), x[0]),
         "units": [
             _units(maps, name, x, field, jump, units, steps, key) for name, field, jump in spatial
@@ -67,16 +67,17 @@ def see(
     }
 
 
-def _filters(variables: Any) -> dict[str, Any] | None:
+def _filters(variables: Any, layers: list[str]) -> dict[str, Any] | None:
     """The first kernel with a window, `[filters, height, width]`, and its Gabor fits."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"]):
-        if path[-1].key == "kernel" and leaf.ndim == 4 and min(leaf.shape[:2]) > 1:
-            kernel = np.asarray(leaf)[..., :SHOWN_FILTERS]
+    for name in layers:
+        found = _at(variables["params"], name).get("kernel")
+        if found is not None and found.ndim == 4 and min(found.shape[:2]) > 1:
+            kernel = np.asarray(found)[..., :SHOWN_FILTERS]
             # Eight parameters fit any kernel of nine taps.
             fits = gabor_features(kernel) if min(kernel.shape[:2]) >= 5 else []
             noise = np.random.default_rng(0).normal(size=(*kernel.shape[:2], 1, 4))
             return {
-                "layer": "/".join(entry.key for entry in path[:-1]),
+                "layer": name,
                 "kernels": np.moveaxis(kernel.mean(2), -1, 0),
                 "gabor_fit": [fit.r_squared for fit in fits],
                 "gabor_fit_of_noise": [fit.r_squared for fit in gabor_features(noise)]

@@ -24,17 +24,12 @@ def train_and_judge(
       The results, plain values and arrays; confusions and mistakes are those of the first seed.
 
     Raises:
-      ValueError: the network does not take the images.
+      InputError: the network makes no logits of the images.
     """
+    task.check(model)
     training = task.compile(model)
-    try:
-        state = task.initial(training, seeds[0])
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{type(model).__name__} does not take images of {task.shape}: {error}"
-        ) from error
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
-    cost = multiply_adds(model.apply, variables, jnp.zeros((1, *task.shape)))
+    state = task.initial(training, seeds[0])
+    cost = multiply_adds(model.apply, state.variables, jnp.zeros((1, *task.shape)))
     measured = [_measured(task, model, training, seed, record) for seed in seeds]
     lines = record.read_metrics()
     test = task.dataset.test

@@ -84,9 +84,7 @@ def load_trained(directory: Path, x: jax.Array, *, network: str | None = None) -
     model = _model(directory, file)
     folder = directory / "checkpoints" / file.stem
     state = _restored(model, read_json(directory / "config.json"), folder, x)
-    params = state.params if state.ema_params is None else state.ema_params
-    variables = {"params": params, "batch_stats": state.batch_stats}
-    return Trained(model, variables, f"trained, step {int(state.step)} of {folder}")
+    return Trained(model, state.variables, f"trained, step {int(state.step)} of {folder}")
 
 
 def _file(directory: Path, network: str | None) -> Path:

@@ -48,8 +48,8 @@ def invariant_plane_motions(f: Function, images: jax.Array) -> Generators:
 
         d/dt f(x(exp(-t A) p)) = - sum over p of grad f(x)[p] . slope x(p) . A p
 
-    Slopes by central differences, one-sided at the border. Rotation is [[0, -1], [1, 0]] / sqrt(2), scaling the identity /
-    sqrt(2), in (down, right) coordinates.
+    Slopes by central differences, one-sided at the border. In (down, right) coordinates rotation is
+    [[0, -1], [1, 0]] / sqrt(2), scaling the identity / sqrt(2).
     Source: Moskalev et al., 2022, section 4.2.
 
     Args:

@@ -87,11 +87,11 @@ def lie_derivative(
 def local_equivariance_error(
     f: Function, x: jax.Array, action: Action, action_out: Action = unchanged
 ) -> jax.Array:
-    """`mean over the batch of ||L f(x)||^2`, Euclidean over an example's outputs.
+    """`mean over the batch of ||L f(x)||^2 / dim f(x)`, Euclidean over an example's outputs.
 
     Source: Gruver et al., 2022, eq. 4.
     """
-    return _mean_square(lie_derivative(f, x, action, action_out))
+    return jnp.mean(lie_derivative(f, x, action, action_out) ** 2)
 
 
 def layer_terms(
@@ -177,10 +177,6 @@ def _from_rest(action: Action, x: jax.Array, t: jax.Array) -> jax.Array:
     """
     moved = action(jax.lax.stop_gradient(x), t)
     return x + (moved - jax.lax.stop_gradient(moved))
-
-
-def _mean_square(x: jax.Array) -> jax.Array:
-    return jnp.mean(jnp.sum(x.reshape(len(x), -1) ** 2, axis=1))
 
 
 def _check(layers: Sequence[Function], actions: Sequence[Action]) -> None:

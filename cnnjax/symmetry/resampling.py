@@ -4,9 +4,8 @@ Everything may be jitted, is batched over leading axes, and differentiable in th
 parameter. Angles are in radians, counter-clockwise as seen on a screen, where the first spatial
 axis points down and the second to the right. Interpolation is
 
-    bilinear  of 2 x 2 pixels; on a pixel itself the slope is that towards the pixel after it
-    bicubic   of 4 x 4 pixels, smooth in the parameter (Keys, Cubic convolution interpolation for
-              digital image processing, 1981, a = -1/2)
+    bilinear  of 2 x 2 pixels, see `ops.interpolate`
+    bicubic   of 4 x 4 pixels, smooth in the parameter
     fourier   band-limited and periodic; rotations and shears only. What lies below the highest
               frequency, which has no sign, is sheared without loss; rotations are smooth in the
               angle but at 45 degrees, where another quarter turn is the nearest
@@ -19,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cnnjax.ops.interpolate import affine_sources, interpolate
 from cnnjax.symmetry.transformations import rotate_quarter
 
 Interpolation = Literal["bilinear", "bicubic", "fourier"]
@@ -48,16 +48,11 @@ def affine(
     """
     if x.ndim < 3:
         raise ValueError(f"x must be [*leading, height, width, channels], got shape {x.shape}.")
-    height, width = x.shape[-3:-1]
+    if interpolation == "fourier":
+        raise ValueError("interpolation must be bilinear or bicubic here, got 'fourier'.")
     matrix = jnp.asarray(matrix, jnp.result_type(float))
-    column = (2, 1, 1)
-    centre = jnp.array([(height - 1) / 2, (width - 1) / 2], matrix.dtype).reshape(column)
-    moved = centre + jnp.stack(list(offset)).astype(matrix.dtype).reshape(column)
-    grid = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"))
-    # Written out, since accelerators multiply matrices in half precision: a tenth of a pixel.
-    (down, right), ((a, b), (c, d)) = grid - moved, matrix
-    inverse = jnp.stack([d * down - b * right, a * right - c * down]) / (a * d - b * c)
-    return _sample(x, inverse + centre, fill, interpolation)
+    sources = affine_sources(x.shape[-3:-1], matrix, offset)
+    return interpolate(x, sources, interpolation=interpolation, fill=fill)
 
 
 def translate(
@@ -142,50 +137,6 @@ def shear(
     return affine(x, matrix, fill, interpolation=interpolation)
 
 
-def _sample(x: jax.Array, source: jax.Array, fill: float, interpolation: Interpolation):
-    """Values at the points `source` `[2, height, width]`; beyond the image lies `fill`."""
-    if interpolation not in _WEIGHTS:
-        raise ValueError(
-            f"interpolation must be one of {', '.join(_WEIGHTS)}, got {interpolation!r}."
-        )
-    taps, weigh = _WEIGHTS[interpolation]
-    whole = jnp.floor(jax.lax.stop_gradient(source))
-    # Of the pixels around each point, [taps, height, width] along each axis.
-    along = [jnp.stack(weigh(part)) for part in source - whole]
-    offsets = jnp.arange(taps).reshape(taps, 1, 1) - (taps // 2 - 1)
-    indices = [corner[None].astype(int) + offsets for corner in whole]
-    sizes = x.shape[-3:-1]
-    inside = [(at >= 0) & (at < size) for at, size in zip(indices, sizes, strict=True)]
-    along = [jnp.where(*each, 0) for each in zip(inside, along, strict=True)]
-    down, right = (jnp.clip(at, 0, size - 1) for at, size in zip(indices, sizes, strict=True))
-    pixels = x[..., down[:, None], right[None], :] - fill
-    weights = (along[0][:, None] * along[1][None])[..., None]
-    sums = (pixels * _aligned(weights, pixels)).sum(axis=(-5, -4))
-    return (sums + fill).astype(x.dtype)
-
-
-def _aligned(weight: jax.Array, pixels: jax.Array) -> jax.Array:
-    return jnp.expand_dims(weight, range(pixels.ndim - weight.ndim))
-
-
-def _bilinear(part: jax.Array) -> list[jax.Array]:
-    return [1 - part, part]
-
-
-def _bicubic(part: jax.Array) -> list[jax.Array]:
-    """Keys' kernel at the distances 1 + t, t, 1 - t and 2 - t."""
-    t = part
-    return [
-        -0.5 * t + t**2 - 0.5 * t**3,
-        1 - 2.5 * t**2 + 1.5 * t**3,
-        0.5 * t + 2 * t**2 - 1.5 * t**3,
-        -0.5 * t**2 + 0.5 * t**3,
-    ]
-
-
-_WEIGHTS = {"bilinear": (2, _bilinear), "bicubic": (4, _bicubic)}
-
-
 def _fourier_shear(x: jax.Array, amount: jax.Array, axis: int) -> jax.Array:
     along, across = (-2, -3) if axis == -2 else (-3, -2)
     size, lines = x.shape[along], x.shape[across]
@@ -195,7 +146,7 @@ def _fourier_shear(x: jax.Array, amount: jax.Array, axis: int) -> jax.Array:
         # The highest frequency has no sign: the real part keeps images real.
         phase = phase.at[:, size // 2].set(phase[:, size // 2].real)
     phase = phase if axis == -2 else phase.T
-    spectrum = jnp.fft.fft(x, axis=along) * _aligned(phase[..., None], x)
+    spectrum = jnp.fft.fft(x, axis=along) * jnp.expand_dims(phase[..., None], range(x.ndim - 3))
     return jnp.fft.ifft(spectrum, axis=along).real.astype(x.dtype)
 
 

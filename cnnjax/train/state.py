@@ -30,6 +30,12 @@ class TrainState(struct.PyTreeNode):
     opt_state: Any
     ema_params: Any = None
 
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What a trained network is evaluated with: averaged parameters where there are some."""
+        params = self.params if self.ema_params is None else self.ema_params
+        return {"params": params, "batch_stats": self.batch_stats}
+
 
 def create_state(
     model: linen.Module,

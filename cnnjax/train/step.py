@@ -121,9 +121,7 @@ def eval_step(
       ValueError: an entry of the batch is missing or is not what it must be.
     """
     _check_batch(batch, ("image", "label", "weight"))
-    params = state.params if state.ema_params is None else state.ema_params
-    variables = {"params": params, "batch_stats": state.batch_stats}
-    logits = _apply(model, variables, batch["image"], config, train=False)
+    logits = _apply(model, state.variables, batch["image"], config, train=False)
     losses = cross_entropy(logits, batch["label"])
     return lax.psum(_sums(losses, logits, batch["label"], batch["weight"]), AXIS)
 

@@ -93,6 +93,18 @@ def test_patches_are_cut_where_the_unit_answered():
     assert (patches[1][:, 2] == 0).all()
 
 
+def test_patches_of_neighbouring_positions_are_neighbours():
+    """Seven positions on eight pixels lie half-way between these."""
+    ramp = np.broadcast_to(np.arange(8.0)[None, None, :, None], (1, 8, 8, 1))
+    columns = []
+    for column in range(7):
+        responses = np.zeros((1, 7, 7))
+        responses[0, 3, column] = 1
+        patches, _ = top_patches(responses, ramp, field=1, jump=1, count=1)
+        columns.append(patches.item())
+    assert columns == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_feature_maps_have_every_module_in_order():
     model = PlainNet(3, features=(4, 6))
     variables = model.init(jax.random.key(0), X)

@@ -169,6 +169,7 @@ CIRCULAR = {"padding": "CIRCULAR"}
         (Conv(3, 2, input_dilation=2, strides=3, **CIRCULAR), (6, 6), (3, 3)),
         (Conv(3, 3), (8, 6), (8, 6)),
         (Conv(3, 1, padding="SAME"), (8, 6), (1, 1)),
+        (Conv(3, 1, padding="SAME", input_dilation=2), (8, 6), (8, 6)),
         (DilatedConv(3, 3, **CIRCULAR), (8, 6), (1, 1)),
         (DepthwiseConv(4, 3, **CIRCULAR), (8, 6), (1, 1)),
         (TiledConv(3, 3, **CIRCULAR), (8, 6), (2, 2)),

@@ -72,6 +72,16 @@ def test_every_circular_shift_moves_the_output_and_a_stride_does_not(strides, or
     assert sum(kept) == 36 // (rows * columns)
 
 
+@pytest.mark.fast
+@pytest.mark.parametrize("scale", [1e-2, 1e20])
+def test_no_power_of_the_norm_is_too_small_or_large_to_tell_components_apart(scale):
+    x = scale * normal(0, 1, 4, 4, 1)
+    _, index = adaptive_polyphase(x, order=30)
+    _, moved = adaptive_polyphase(jnp.roll(x, (1, 1), (1, 2)), order=30)
+    # Component 2 i + j begins at (i, j): the one chosen is the other one on both axes.
+    np.testing.assert_array_equal(moved, 3 - index)
+
+
 def test_one_index_keeps_two_branches_together():
     x, other = normal(0, 3, 4, 4, 2), normal(1, 3, 4, 4, 5)
     z, index = adaptive_polyphase(x)

@@ -64,6 +64,16 @@ def kernel(*shape):
     return jnp.asarray(np.random.default_rng(1).normal(size=shape))
 
 
+def test_the_error_is_a_mean_over_outputs_by_hand():
+    """A wave moved by a part t of its size has the slope 2 pi sin, whose square is 2 pi^2."""
+    with jax.enable_x64(True):
+        wave = jnp.cos(2 * jnp.pi * jnp.arange(8.0) / 8).reshape(1, 8, 1)
+        error = local_equivariance_error(lambda x: x, wave, translation(0))
+        np.testing.assert_allclose(error, 2 * np.pi**2, rtol=1e-12)
+        twice = local_equivariance_error(lambda x: jnp.tile(x, (1, 1, 3)), wave, translation(0))
+        np.testing.assert_allclose(twice, error, rtol=1e-12)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_a_circular_convolution_commutes_and_a_strided_or_local_one_does_not(axis):
     with jax.enable_x64(True):
