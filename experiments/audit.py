@@ -42,6 +42,8 @@ class Config:
     """Number of classes, where a model takes one; without it its own, or 10."""
     sizes: tuple[int, int] | None = None
     """First and last of the image sizes to try; without it from 8 below `size` to 8 above."""
+    trust: tuple[str, ...] = ()
+    """Import paths that the files of a run name, package.module:Class, whose code may be run."""
     network: str | None = None
     """Of a run of several networks, the name of the one to audit."""
     images: int = 2
@@ -85,6 +87,7 @@ def run(config: Config, record: Any) -> None:
         range(first, last + 1),
         channels,
         trained=trained,
+        images=config.images,
         seed=config.seed,
         tolerance=config.tolerance,
     )
@@ -133,7 +136,7 @@ def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
                 f"{config.model} is a run: its convolution and its number of classes are given, "
                 "take away --conv and --classes."
             )
-        return load_trained(Path(config.model), x, network=config.network)
+        return load_trained(Path(config.model), x, network=config.network, trust=config.trust)
     model = make_model(config.model, chosen, classes=config.classes)
     return model, generic(initialise(model, x, config.seed), config.seed), "untrained"
 

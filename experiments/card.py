@@ -80,10 +80,11 @@ def run(config: Config, record: Any) -> None:
     except (ValueError, TypeError) as error:
         raise InputError(f"{config.conv} does not take images of {image.shape}: {error}") from error
     subject = Subject(constructor, kernel_size=config.kernel_size, seed=config.seed)
-    found = {
-        name: dict(zip(("passed", "found"), PROPERTIES[name](subject)))
-        for name in ("initial variance", "gradients")
-    }
+    found = {}
+    measured_on = f"{subject.channels} to {subject.features} channels, {subject.padding}"
+    for name in ("initial variance", "gradients"):
+        passed, words = PROPERTIES[name](subject)
+        found[name] = {"passed": passed, "found": f"{words}; measured on {measured_on}"}
     results = {
         "label": str(config.conv),
         "conv": config.conv.name,
@@ -131,7 +132,11 @@ def _connections(config: Config, constructor: Any) -> dict[str, Any]:
         patterns[border] = sharing_pattern(
             lambda x, params, layer=layer: layer.apply(params, x), params, shape
         )
-    rows = [tuple(sorted(label for label in row if label >= 0)) for row in patterns["CIRCULAR"]]
+    # Each row as seen from its own position: equal ones are one kernel, tap by tap.
+    rows = [
+        tuple(np.roll(row, -position * config.strides))
+        for position, row in enumerate(patterns["CIRCULAR"])
+    ]
     kernels = [sorted(set(rows), key=rows.index).index(row) for row in rows]
     labels = patterns["SAME"]
     return {

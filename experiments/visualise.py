@@ -30,6 +30,8 @@ class Config:
     """The directory of a run, or a network of cnnjax.models, or package.module:Class."""
     network: str | None = None
     """Of a run of several networks, the name of the one to see."""
+    trust: tuple[str, ...] = ()
+    """Import paths that the files of a run name, package.module:Class, whose code may be run."""
     data: str = "digits"
     """TFDS name of the data set; of a run its own."""
     data_dir: str | None = None
@@ -106,7 +108,7 @@ def _network(config: Config) -> tuple[Any, Any, str, Any]:
         side, _, _ = input_shape(directory, config.network)
         task = data_of_run(directory, config.data_dir, side)
         x = task.place(task.dataset.test.read(np.arange(2))[0])
-        return *load_trained(directory, x, network=config.network), task
+        return *load_trained(directory, x, network=config.network, trust=config.trust), task
     task = as_images(config.data, config.data_dir, TrainConfig(), size=config.size)
     model = make_model(config.model, classes=task.dataset.num_classes)
     x = task.place(task.dataset.test.read(np.arange(2))[0])

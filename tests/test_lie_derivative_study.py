@@ -1,6 +1,7 @@
 """The study of Lie derivatives, in its smallest form."""
 
 import json
+import re
 
 import pytest
 
@@ -32,9 +33,12 @@ def test_only_what_aliases_loses_translations(results):
 
 def test_the_answer_has_the_numbers(results):
     row = next(row for row in results["rows"] if row["network"] == "max")
-    assert f"{row['after']['right']['whole']['mean'] * scale_of('right'):.1f}"[:2] in answer(
-        results
-    )
+    moved = row["after"]["right"]["whole"]["mean"] * scale_of("right")
+    told = re.search(r"changes the logits of max by ([\d.]+)", answer(results))
+    assert told is not None
+    assert float(told[1]) == pytest.approx(moved, rel=0.05)
+    (alone,) = [row for row in results["rows"] if row["network"] == "max"]
+    assert answer({**results, "rows": [alone]}).count("max") == 1
 
 
 @pytest.mark.parametrize("field", ["networks", "actions"])

@@ -60,7 +60,9 @@ def _of_equation(equation: core.JaxprEqn) -> int:
         kernel = _shape(equation.invars[1])
         dimensions = equation.params["dimension_numbers"]
         features = kernel[dimensions.rhs_spec[0]]
-        return math.prod(_shape(equation.outvars[0])) * math.prod(kernel) // features
+        products = math.prod(_shape(equation.outvars[0])) * math.prod(kernel) // features
+        # Of the entries that a tap reads, those between dilated ones are zeros.
+        return products // math.prod(equation.params["lhs_dilation"])
     if name == "dot_general":
         contracted, _ = equation.params["dimension_numbers"]
         shape = _shape(equation.invars[0])

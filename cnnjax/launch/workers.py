@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import itertools
 import os
 import queue
 import shutil
@@ -99,7 +100,9 @@ def visible_gpus() -> list[str]:
     """The NVIDIA GPUs that a process started here sees, found without jax."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        return [name for name in chosen.split(",") if name.strip()]
+        named = [name.strip() for name in chosen.split(",") if name.strip()]
+        # What stands behind a negative number is hidden.
+        return list(itertools.takewhile(lambda name: not name.startswith("-"), named))
     if shutil.which("nvidia-smi") is None:
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)

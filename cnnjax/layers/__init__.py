@@ -6,7 +6,14 @@ Names are loaded when first used, so that a command line can be parsed before ja
 import importlib
 
 _ROOMS = {
-    "conv": ("Conv", "ConvTranspose", "ConvolutionLayer", "DepthwiseConv", "DilatedConv"),
+    "conv": (
+        "Conv",
+        "ConvTranspose",
+        "ConvolutionLayer",
+        "DepthwiseConv",
+        "DilatedConv",
+        "add_bias",
+    ),
     "banked": ("LocalConv", "LowRankLocalConv", "TiledConv"),
     "dense": ("FullyConnected",),
     "initializers": ("as_matrix", "one_by_one"),

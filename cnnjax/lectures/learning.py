@@ -58,7 +58,13 @@ def numbers() -> dict[str, Any]:
     covered = occlusion_map(score, x, size=4, stride=2, value=float(x.min()))
     textured = on_texture(config, train_images=1, test_images=5)
     ink = textured.dataset.test.labels > 0
-    guessed = textured.dataset.test.images[..., 0] > 140
+    grey = textured.dataset.test.images[..., 0]
+    # The best that any threshold could do, chosen on these very images.
+    overlap = {
+        threshold: intersection_over_union((grey > threshold).astype(int), ink.astype(int), 2)[1]
+        for threshold in range(0, 256, 5)
+    }
+    best = max(overlap, key=overlap.__getitem__)
     return {
         "steps": STEPS,
         "batch_size": config.batch_size,
@@ -69,7 +75,8 @@ def numbers() -> dict[str, Any]:
         "occlusion": np.asarray(covered).round(3),
         "textured": textured.dataset.test.images[..., 0],
         "labels": textured.dataset.test.labels,
-        "threshold_iou": intersection_over_union(guessed.astype(int), ink.astype(int), 2)[1],
+        "threshold": best,
+        "threshold_iou": overlap[best],
     }
 
 
@@ -119,8 +126,8 @@ def blocks(numbers: Numbers) -> list[Block]:
         Paragraph(
             "Every pixel labelled: ground, or the digit whose ink it is. A recurrent convolutional "
             "network estimates, sees its estimate, and estimates again with the same weights. No "
-            "threshold does it: brightness alone finds ink with an intersection over union of "
-            f"{100 * numbers['threshold_iou']:.0f} %."
+            f"threshold does it: brightness above {numbers['threshold']}, the best of all, finds ink "
+            f"with an intersection over union of {100 * numbers['threshold_iou']:.0f} %."
         ),
         Figure(
             "textured",

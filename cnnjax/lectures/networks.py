@@ -6,7 +6,7 @@ from typing import Any
 from cnnjax import models
 from cnnjax.report.page import Block, Code, Heading, Paragraph
 from cnnjax.report.table import MISSING, Table, format_count
-from cnnjax.study.architecture import layers_of
+from cnnjax.study.architecture import cost_of, layers_of
 
 TITLE = "Classic networks"
 
@@ -35,14 +35,15 @@ def numbers() -> dict[str, Any]:
         model = getattr(models, name)()
         shape = getattr(model, "image_shape", (224, 224, 3))
         layers = layers_of(model, shape)
+        parameters, multiply_adds = cost_of(model, shape)
         fields = [max(layer.receptive_field) for layer in layers if layer.receptive_field]
         rows.append(
             {
                 "network": name,
                 "image": shape,
                 "layers": len(layers),
-                "parameters": sum(layer.parameters for layer in layers),
-                "multiply_adds": sum(layer.multiply_adds for layer in layers),
+                "parameters": parameters,
+                "multiply_adds": multiply_adds,
                 "receptive_field": max(fields, default=None),
             }
         )
@@ -64,7 +65,8 @@ def blocks(numbers: Numbers) -> list[Block]:
                 ]
                 for row in numbers["rows"]
             ],
-            caption="Receptive field: of the last layer that does not see everything.",
+            caption="Receptive field: the largest that arithmetic finds, before the first layer that "
+            "sees everything; with the border, so that it may be larger than the image.",
         ),
         Heading("Look further", 3),
         Paragraph(

@@ -36,11 +36,14 @@ def numbers() -> dict[str, Any]:
 
 def blocks(numbers: Numbers) -> list[Block]:
     """The maps and the sizes."""
+    name, deepest = max(numbers.items(), key=lambda item: item[1]["arithmetic"])
     return [
         Paragraph(
             "A window adds (window - 1) times the dilation and the strides below it. What a unit "
-            "can see, found again as the pixels that its gradient reaches, is more than what it "
-            "does see: the gradient falls off like a bell."
+            "can see is found again as the pixels that its gradient reaches. What it does see is "
+            "less in deep stacks, where the gradient falls off like a bell: "
+            f"{format_number(deepest['effective'], 3)} of {deepest['arithmetic']} pixels for "
+            f"{name}."
         ),
         Figure(
             "receptive_fields",

@@ -45,8 +45,15 @@ def described_model(description: Mapping[str, Any]) -> linen.Module:
 
 def import_paths(description: Mapping[str, Any]) -> list[str]:
     """The import paths of all classes that a description names."""
-    convolutions = [value for value in description["arguments"].values() if isinstance(value, dict)]
-    return [description["model"], *(each["name"] for each in convolutions)]
+    found = [description["model"]]
+    unread = list(description["arguments"].values())
+    while unread:
+        value = unread.pop(0)
+        if isinstance(value, dict):
+            found.append(value["name"])
+        elif isinstance(value, list):
+            unread += value
+    return found
 
 
 def _is_default(model: linen.Module, field: dataclasses.Field) -> bool:

@@ -87,9 +87,10 @@ def answer(results: Results) -> str:
         return row["after"][action]["whole"]["mean"]
 
     most, least = max(rows.values(), key=change), min(rows.values(), key=change)
+    other = f", those of {least['network']} by {_percent(least, 'after', action)} %"
     sentences.append(
         f"It changes the logits of {most['network']} by {_percent(most, 'after', action)} % of "
-        f"their size, those of {least['network']} by {_percent(least, 'after', action)} %."
+        f"their size{other if len(rows) > 1 else ''}."
     )
     return " ".join(sentences)
 

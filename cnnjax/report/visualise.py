@@ -40,7 +40,8 @@ def _blocks(results: Results) -> list[Block]:
         Figure(
             "feature_maps",
             png(maps_figure(results["maps"])),
-            "One image, and the first channels of every layer's output, each over its own range.",
+            "One image, and the first channels of what layers make of it, each over its own range; "
+            f"{_shown_layers(results['maps'])} of {len(results['maps']['layers'])} layers.",
             "Rows of feature maps, a row for each layer.",
         ),
         Heading("A hierarchy of features"),
@@ -76,7 +77,7 @@ def _blocks(results: Results) -> list[Block]:
             png(decisions_figure(results)),
             "Test images; the gradient of the predicted class' logit, smoothed over noisy copies, "
             "largest channel; and how far that logit falls when a square is covered with the "
-            "image's darkest value (red falls, blue rises).",
+            "darkest value of all of them (red falls, blue rises).",
             "Images with saliency and occlusion maps.",
         ),
         Heading("Source"),
@@ -124,14 +125,20 @@ def _filter_blocks(filters: Mapping[str, Any] | None) -> list[Block]:
     return blocks
 
 
+def _shown_layers(maps: Mapping[str, Any]) -> int:
+    return min(12, len(maps["layers"]))
+
+
 @styled
 def maps_figure(maps: Mapping[str, Any]) -> Canvas:
     """A row for each layer: its name and the maps of its first channels."""
-    layers = maps["layers"][:12]
+    spread = np.linspace(0, len(maps["layers"]) - 1, _shown_layers(maps)).round().astype(int)
+    layers = [maps["layers"][index] for index in spread]
+    rows = [{"name": "image", "maps": [maps["image"]]}, *layers]
     columns = 9
-    canvas = Canvas(figsize=(DOUBLE_COLUMN, 0.72 * len(layers) + 0.2))
-    grid = canvas.subplots(len(layers), columns, squeeze=False)
-    for line, layer in zip(grid, layers, strict=True):
+    canvas = Canvas(figsize=(DOUBLE_COLUMN, 0.72 * len(rows) + 0.2))
+    grid = canvas.subplots(len(rows), columns, squeeze=False)
+    for line, layer in zip(grid, rows, strict=True):
         for axes in line:
             axes.set_axis_off()
         line[0].text(1.0, 0.5, layer["name"], ha="right", va="center", transform=line[0].transAxes)

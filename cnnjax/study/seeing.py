@@ -49,8 +49,7 @@ def see(
       seed: of gradient ascent.
     """
     test = task.dataset.test
-    searched, _ = test.read(np.arange(min(searched_images, len(test))))
-    _, labels = test.read(np.arange(min(images, len(test))))
+    searched, labels = test.read(np.arange(min(max(searched_images, images), len(test))))
     x = np.asarray(task.place(searched))
     maps = jax.jit(lambda x: feature_maps(model, variables, x))
     spatial = _layers_with_space(model, variables, task, layers)
@@ -63,7 +62,7 @@ def see(
             _units(maps, name, x, field, jump, units, steps, key) for name, field, jump in spatial
         ],
         "classes": _classes(model, variables, x.shape[1:], steps, key),
-        "decisions": _decisions(model, variables, x[:images], labels, key),
+        "decisions": _decisions(model, variables, x[:images], labels[:images], key),
     }
 
 

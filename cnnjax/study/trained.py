@@ -1,5 +1,6 @@
 """Networks by name, by import path, or as a run left them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,19 +70,23 @@ def input_shape(directory: Path, network: str | None = None) -> tuple[int, int, 
     return height, width, channels
 
 
-def load_trained(directory: Path, x: jax.Array, *, network: str | None = None) -> Trained:
+def load_trained(
+    directory: Path, x: jax.Array, *, network: str | None = None, trust: Sequence[str] = ()
+) -> Trained:
     """A network of a run, with the weights of its newest checkpoint.
 
     Args:
       directory: of the run.
       x: images `[batch, *space, channels]` of the size it was trained on.
       network: its name, of a run of several networks.
+      trust: import paths outside of cnnjax and flax that the run's files may name.
 
     Raises:
-      ValueError: the run has no such network, no checkpoint of it, or no longer a class for it.
+      ValueError: the run has no such network, no checkpoint of it, no longer a class for it, or one
+        that is not trusted.
     """
     file = _file(directory, network)
-    model = _model(directory, file)
+    model = _model(directory, file, trust)
     folder = directory / "checkpoints" / file.stem
     state = _restored(model, read_json(directory / "config.json"), folder, x)
     return Trained(model, state.variables, f"trained, step {int(state.step)} of {folder}")
@@ -100,15 +105,20 @@ def _file(directory: Path, network: str | None) -> Path:
     return files[network or next(iter(files))]
 
 
-def _model(directory: Path, file: Path) -> linen.Module:
+def _model(directory: Path, file: Path, trust: Sequence[str]) -> linen.Module:
+    """Code is imported because the caller names it, never because a file does."""
     description = read_json(file)["description"]
     # One that holds more than plain JSON is found again where the run was told to find it.
     name = read_json(directory / "config.json").get("model", "")
     if description is None and not name:
         raise ValueError(f"{file} does not say which model was trained.")
     for path in import_paths(description) if description else [name]:
-        if ":" in path and not path.startswith("cnnjax."):
-            print(f"{directory} names {path}: its code is imported.", flush=True)
+        ours = ":" not in path or path.startswith(("cnnjax.", "flax.linen."))
+        if not ours and path not in trust:
+            raise ValueError(
+                f"{directory} names {path}, whose code would be imported: give --trust {path} if "
+                "you trust it."
+            )
     return described_model(description) if description else resolve_model(name)
 
 

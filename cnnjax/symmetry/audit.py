@@ -169,6 +169,7 @@ def over_sizes(
     channels: int,
     *,
     trained: bool,
+    images: int = 2,
     seed: int = 0,
     tolerance: float = EXACT,
 ) -> dict[int, Response | str]:
@@ -181,6 +182,7 @@ def over_sizes(
       channels: of the images.
       trained: whether the variables are what counts; else new ones are drawn where these do not
         fit, see `generic`.
+      images: of noise, of each size.
       seed: of the noise, and of the new variables.
       tolerance: largest relative error that counts as none.
 
@@ -189,7 +191,7 @@ def over_sizes(
     """
     found: dict[int, Response | str] = {}
     for size in sizes:
-        x = noise((1, size, size, channels), seed)
+        x = noise((images, size, size, channels), seed)
         try:
             fit = _fitting(model, variables, x, trained, seed)
             found[size] = response(model, fit, x, tolerance=tolerance)

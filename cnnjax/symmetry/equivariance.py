@@ -167,7 +167,15 @@ def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int
 
     Returns:
       A step an axis, in input positions; the axis' size: only the zero shift is exact.
+
+    Raises:
+      ValueError: not even the zero shift is exact.
     """
+    if not (still := float(errors.flat[0])) <= tolerance:
+        raise ValueError(
+            f"the function differs from itself without any shift, by {still:.2g}: it is random, not "
+            "finite, or its examples see each other."
+        )
     steps = []
     for axis, size in enumerate(errors.shape):
         line = errors[(0,) * axis + (slice(None),) + (0,) * (errors.ndim - axis - 1)]

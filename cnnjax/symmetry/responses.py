@@ -205,9 +205,10 @@ def _each_nearest(actual: np.ndarray, candidates: list[np.ndarray]) -> float:
 
 
 def _up_to_order(actual: np.ndarray, expected: np.ndarray, first: int) -> float:
-    """The error if each channel is compared with the most similar one; both ways round.
+    """The error if each channel is compared with the most similar one, both ways round.
 
-    Channels are what lies behind axis `first`. Similar channels are found by a few random sums.
+    Channels are what lies behind axis `first`. Similar channels are found by a few random sums; of
+    those alike there must be equally many on both sides, else this is no new order.
     """
     if actual.shape != expected.shape:
         return INDEPENDENT
@@ -216,7 +217,14 @@ def _up_to_order(actual: np.ndarray, expected: np.ndarray, first: int) -> float:
     )
     sums = np.random.default_rng(0).normal(size=(len(one), min(4, len(one))))
     keys, other_keys = one.T @ sums, other.T @ sums
+    tree, other_tree = KDTree(keys), KDTree(other_keys)
+    radius = 1e-4 * float(np.sqrt(np.mean(keys**2)))
+    counts = (
+        each.query_ball_point(keys, radius, return_length=True) for each in (tree, other_tree)
+    )
+    if not np.array_equal(*counts):
+        return INDEPENDENT
     return max(
-        _relative(one, other[:, KDTree(other_keys).query(keys)[1]]),
-        _relative(other, one[:, KDTree(keys).query(other_keys)[1]]),
+        _relative(one, other[:, other_tree.query(keys)[1]]),
+        _relative(other, one[:, tree.query(other_keys)[1]]),
     )

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.inspect import affine_error, check_gradients
-from cnnjax.layers import Conv
+from cnnjax.layers import Conv, ConvTranspose
 from cnnjax.symmetry import EXACT, errors_over_shifts, lattice_of_errors, on_lattice
 from cnnjax.testing.subject import SPACES, Subject, output_shape
 
@@ -29,7 +29,7 @@ def shapes(subject: Subject) -> tuple[bool, str]:
     took = ", ".join(f"{axes}-D" for axes in subject.dimensions)
     refusals = f"; refuses {', '.join(refused)}" if refused else ""
     if not wrong:
-        return True, f"those of a {kind} in {took}, strides 1 and 2{refusals}"
+        return True, f"those of a {kind} in {took}{refusals}"
     return False, f"{wrong[0]}; {len(wrong)} wrong for a {kind} in all{refusals}"
 
 
@@ -67,7 +67,8 @@ def dtypes(subject: Subject) -> tuple[bool, str]:
 
 
 def transforms(subject: Subject) -> tuple[bool, str]:
-    """jit and vmap change nothing; forward and reverse mode agree; every parameter has a gradient.
+    """jit and vmap change nothing; forward and reverse mode agree, also with float64; every parameter
+    has a gradient.
 
     <v, J u> = <J^T v, u> for random u and v.
     """
@@ -83,7 +84,16 @@ def transforms(subject: Subject) -> tuple[bool, str]:
     )
     moved = jax.jit(lambda *tangent: jax.jvp(layer.apply, (parameters, x), tangent)[1])(*tangent)
     cotangent = jnp.asarray(np.random.default_rng(3).normal(size=z.shape), z.dtype)
-    gradients = jax.jit(lambda c: jax.vjp(layer.apply, parameters, x)[1](c))(cotangent)
+
+    def pulled_back(parameters, x, cotangent):
+        return jax.vjp(layer.apply, parameters, x)[1](cotangent)
+
+    gradients = jax.jit(pulled_back)(parameters, x, cotangent)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), (parameters, x))
+        dtype = jax.eval_shape(layer.apply, *wide).dtype
+        exact = jax.jit(pulled_back)(*wide, jnp.asarray(cotangent, dtype))
+        rounded = max(map(_error, jax.tree.leaves(gradients), jax.tree.leaves(exact)))
     products = jax.tree.map(jnp.vdot, gradients, tangent)
     forward = jnp.vdot(cotangent, moved)
     size = jnp.linalg.norm(cotangent) * jnp.linalg.norm(moved.ravel())
@@ -91,28 +101,61 @@ def transforms(subject: Subject) -> tuple[bool, str]:
     still = [
         jax.tree_util.keystr(path)
         for path, leaf in jax.tree_util.tree_leaves_with_path(gradients)
-        if not jnp.any(leaf)
+        if not np.any(np.abs(leaf) > 0)
     ]
-    found = f"jit off by {jitted:.1e}, vmap {mapped:.1e}, forward against reverse {adjoint:.1e}"
+    found = (
+        f"jit off by {jitted:.1e}, vmap {mapped:.1e}, forward against reverse {adjoint:.1e}, "
+        f"float32 against float64 {rounded:.1e}"
+    )
     if still:
         found += f"; no gradient at all for {', '.join(still)} (parameters are [0], x is [1])"
-    return max(jitted, mapped, adjoint) <= EXACT and not still, found
+    # One by one: the maximum of NaN and a number is either.
+    within = all(error <= EXACT for error in (jitted, mapped, adjoint, rounded))
+    return within and not still, found
+
+
+def examples(subject: Subject) -> tuple[bool, str]:
+    """What becomes of an example is its own, whatever else is in the batch."""
+    x = subject.input(subject.usual, batch=3)
+    layer = subject.layer(subject.usual)
+    apply = jax.jit(functools.partial(layer.apply, subject.parameters(layer, x)))
+    together = apply(x)
+    alone = _error(apply(x[:1]), together[:1])
+    others = _error(apply(x.at[1:].set(2 * x[1:] + 1))[:1], together[:1])
+    found = f"alone off by {alone:.1e}, among others {others:.1e}"
+    return alone <= EXACT and others <= EXACT, found
 
 
 def gradients(subject: Subject) -> tuple[bool, str]:
-    """Derivatives by input and parameters are those that finite differences find."""
-    x = subject.input(subject.usual)
-    layer = subject.layer(subject.usual)
-    checked = check_gradients(layer.apply, subject.parameters(layer, x), x)
+    """Derivatives by input and parameters are those that finite differences find.
+
+    Also with strides, and under zero padding.
+    """
+    axes = subject.usual
+    cases = {(1, subject.padding): 3, (2, subject.padding): 1, (1, "SAME"): 1}
+    found = {}
+    for (strides, padding), directions in cases.items():
+        if subject.refusal(axes, strides, padding) is None:
+            layer, x = subject.layer(axes, strides, padding), subject.input(axes)
+            parameters = subject.parameters(layer, x)
+            name = f"{padding} strides {strides}"
+            found[name] = check_gradients(layer.apply, parameters, x, directions=directions)
+    passed = all(checked.passed for checked in found.values())
+    name, checked = max(
+        found.items(), key=lambda item: (not item[1].passed, max(item[1].errors.values()))
+    )
     worst = max(checked.errors, key=lambda path: checked.errors[path])
-    return checked.passed, (
+    return passed, (
         f"off by at most {checked.errors[worst]:.1e} from finite differences in {checked.dtype} "
-        f"(allowed {checked.tolerance:.0e}), for {worst} (parameters are [0], x is [1])"
+        f"(allowed {checked.tolerance:.0e}), for {worst} (parameters are [0], x is [1]) with {name}"
     )
 
 
 def linearity(subject: Subject) -> tuple[bool, str]:
-    """The layer is its own explicit matrix and offset, or says by `is_linear = False` why not."""
+    """The layer is its own explicit matrix and offset, or says by `is_linear = False` why not.
+
+    Of two that differ in `use_bias` one has a parameter more, and the other makes zeros of zeros.
+    """
     layer, x = subject.layer(subject.usual), subject.input(subject.usual)
     apply = functools.partial(layer.apply, subject.parameters(layer, x))
     error = affine_error(jax.jit(apply), x.shape[1:])
@@ -120,7 +163,14 @@ def linearity(subject: Subject) -> tuple[bool, str]:
     measured = error <= EXACT
     kind = "affine: its own explicit matrix and offset" if measured else "not affine"
     said = {None: "claims nothing", True: "claims to be affine", False: "claims not to be"}[claim]
-    return claim in (None, measured), f"{kind}, off by {error:.1e} of the output; {said}"
+    found = f"{kind}, off by {error:.1e} of the output; {said}"
+    if measured and getattr(layer, "use_bias", None) is True:
+        plain = subject.layer(subject.usual, use_bias=False)
+        parameters = subject.parameters(plain, x)
+        counts = [len(jax.tree.leaves(each)) for each in (apply.args[0], parameters)]
+        if counts[0] <= counts[1] or jnp.any(jax.jit(plain.apply)(parameters, 0 * x)):
+            return False, f"{found}; use_bias=False takes no bias away"
+    return claim in (None, measured), found
 
 
 def initial_variance(subject: Subject) -> tuple[bool, str]:
@@ -133,17 +183,24 @@ def initial_variance(subject: Subject) -> tuple[bool, str]:
     x = subject.input(axes, batch=16)
     keys = [jax.random.key(subject.seed + draw) for draw in range(16)]
 
-    def variance(constructor: Callable[..., Any]) -> float:
-        layer = dataclasses.replace(subject, constructor=constructor).layer(axes)
+    def variance(constructor: Any, strides: int) -> float:
+        layer = dataclasses.replace(subject, constructor=constructor).layer(axes, strides)
         draw = jax.jit(lambda key: layer.init_with_output(key, x)[0].var())
         return float(np.mean([draw(key) for key in keys]))
 
     # A constructor may have the initialiser bound already: so has the standard layer then.
     given = getattr(subject.constructor, "keywords", {})
     bound = {key: given[key] for key in ("kernel_init", "bias_init", "use_bias") if key in given}
-    standard = functools.partial(Conv, padding=subject.padding, **bound)
-    ratio = variance(subject.constructor) / variance(standard)
-    return abs(ratio - 1) <= 0.25, f"{ratio:.2f} times that of the standard layer (0.75 to 1.25)"
+    module = Conv if subject.sizes[0] == "convolution" else ConvTranspose
+    standard = functools.partial(module, padding=subject.padding, **bound)
+    ratios = {
+        strides: variance(subject.constructor, strides) / variance(standard, strides)
+        for strides in (1, 2)
+        if subject.refusal(axes, strides, subject.padding) is None
+    }
+    told = " and ".join(f"{ratio:.2f} (strides {strides})" for strides, ratio in ratios.items())
+    within = all(abs(ratio - 1) <= 0.25 for ratio in ratios.values())
+    return within, f"{told} times that of the standard layer (0.75 to 1.25)"
 
 
 NONSENSE = {
@@ -192,11 +249,13 @@ def bad_input(subject: Subject) -> tuple[bool, str]:
 def symmetry(subject: Subject) -> tuple[bool, str]:
     """The layer commutes with the translations that it claims, and with no others.
 
-    Over all circular shifts, strides 1 and 2, and under zero padding too.
+    Over all circular shifts, strides 1 and 2, and under zero and without padding too. Shifts that
+    are no multiples of a step on each axis, as along a diagonal, cannot be claimed and are reported.
     """
     cases = [(axes, 1, subject.padding) for axes in subject.dimensions]
     cases += [(subject.usual, 2, subject.padding)]
-    cases += [(subject.usual, 1, "SAME")] * (subject.padding != "SAME")
+    others = ((1, "SAME"), (2, "SAME"), (1, "VALID"))
+    cases += [(subject.usual, *each) for each in others if (subject.usual, *each) not in cases]
     wrong, said = [], []
     for axes, strides, padding in cases:
         if subject.refusal(axes, strides, padding) is not None:
@@ -219,12 +278,16 @@ def symmetry(subject: Subject) -> tuple[bool, str]:
                 f"{name}: claims shifts by {_steps(claim)}, but is off by "
                 f"{errors[claimed].max():.2g} at one of them"
             )
-        if exact[~claimed].any():
-            example = tuple(int(step) for step in np.argwhere(exact & ~claimed)[0])
+        more = np.argwhere(exact & ~claimed)
+        along = [step for step in more if np.count_nonzero(step) == 1]
+        if along:
+            example = tuple(map(int, along[0]))
             wrong.append(
                 f"{name}: claims only shifts by {_steps(claim)}, but has {example} as well"
             )
         said.append(f"{name}: {_steps(claim)}")
+        if len(more) and not along:
+            said[-1] += f", and {tuple(map(int, more[0]))}, which no steps along the axes make"
     return not wrong, "; ".join(wrong or said)
 
 
@@ -265,6 +328,7 @@ PROPERTIES: dict[str, Callable[[Subject], tuple[bool, str]]] = {
     "shapes": shapes,
     "dtypes": dtypes,
     "transforms": transforms,
+    "examples": examples,
     "gradients": gradients,
     "linear map": linearity,
     "initial variance": initial_variance,

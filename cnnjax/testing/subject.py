@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -93,14 +93,11 @@ class Subject:
         An input or kernel dilation that the layer has is the standard layer's too.
         """
         outputs, refused = {}, []
-        cases = itertools.product(self.dimensions, (1, 2), PADDINGS)
-        for axes, strides, padding in cases:
-            if axes == 3 and padding == "VALID":
-                continue  # no window fits the small volume
+        for case in self._cases():
             try:
-                outputs[axes, strides, padding] = self.output(axes, strides, padding)
+                outputs[case] = self._output(case)
             except ValueError:
-                refused.append(f"strides {strides} with {padding} in {axes}-D")
+                refused.append(str(case))
         made = self.layer(self.usual)
         dilations = {
             name: getattr(made, name)
@@ -110,15 +107,31 @@ class Subject:
         kinds = {}
         for kind, module in {"convolution": Conv, "transposed convolution": ConvTranspose}.items():
             standard = dataclasses.replace(self, constructor=functools.partial(module, **dilations))
-            expected = {case: standard.output(*case) for case in outputs}
+            expected = {case: standard._output(case) for case in outputs}
             kinds[kind] = [
-                f"{padding} strides {strides} in {axes}-D gives shape {shape}, not "
-                f"{expected[axes, strides, padding]}"
-                for (axes, strides, padding), shape in outputs.items()
-                if shape != expected[axes, strides, padding]
+                f"{case} gives shape {shape}, not {expected[case]}"
+                for case, shape in outputs.items()
+                if shape != expected[case]
             ]
         kind = min(kinds, key=lambda kind: len(kinds[kind]))
         return kind, kinds[kind], refused
+
+    def _cases(self) -> list["Case"]:
+        """Even and odd sizes, windows and strides that differ from axis to axis, dilation."""
+        taps = self.kernel_size
+        cases = [
+            Case(SPACES[axes], (taps,) * axes, (strides,) * axes, padding)
+            for axes, strides, padding in itertools.product(self.dimensions, (1, 2), PADDINGS)
+            if not (axes == 3 and padding == "VALID")  # no window fits the small volume
+        ]
+        axes = self.usual
+        space, window = (2 * taps + 1, 2 * taps - 1, 2 * taps)[:axes], (taps, taps - 1 or 1, taps)
+        for strides, padding in itertools.product(((2, 1, 1), (1, 2, 2)), PADDINGS):
+            cases.append(Case(space, window[:axes], strides[:axes], padding))
+        if getattr(self.layer(axes), "kernel_dilation", None) == 1:
+            space = (2 * taps + 1,) * axes
+            cases.append(Case(space, (taps,) * axes, (1,) * axes, "VALID", dilation=2))
+        return cases
 
     def refusal(self, axes: int, strides: int, padding: str) -> str | None:
         """Why the layer does not take these, or None."""
@@ -128,10 +141,38 @@ class Subject:
             return f"{type(error).__name__}: {error}"
         return None
 
-    def output(self, axes: int, strides: int, padding: str, batch: int = 2) -> tuple[int, ...]:
+    def output(self, axes: int, strides: int, padding: str) -> tuple[int, ...]:
         """Shape of its output."""
-        layer = self.layer(axes, strides, padding)
-        return output_shape(layer, (batch, *SPACES[axes], self.channels))
+        each = (self.kernel_size,) * axes, (strides,) * axes
+        return self._output(Case(SPACES[axes], *each, padding))
+
+    def _output(self, case: "Case") -> tuple[int, ...]:
+        more = {} if case.dilation == 1 else {"kernel_dilation": case.dilation}
+        layer = self.layer(
+            len(case.space), case.strides, case.padding, kernel_size=case.kernel_size, **more
+        )
+        return output_shape(layer, (2, *case.space, self.channels))
+
+
+class Case(NamedTuple):
+    """Sizes of an input and of a window over it."""
+
+    space: tuple[int, ...]
+    kernel_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
+    dilation: int = 1
+
+    def __str__(self) -> str:
+        dilation = "" if self.dilation == 1 else f", dilation {self.dilation}"
+        return (
+            f"{self.padding} window {_steps(self.kernel_size)} strides {_steps(self.strides)}"
+            f"{dilation} on {_steps(self.space)}"
+        )
+
+
+def _steps(steps: Sequence[int]) -> str:
+    return " x ".join(map(str, steps))
 
 
 def output_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:

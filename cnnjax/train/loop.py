@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
@@ -64,7 +65,7 @@ def fit(
       quiet: show no progress.
 
     Raises:
-      Diverged: the loss or the gradient is not finite.
+      Diverged: the loss, the gradient, or what is to be evaluated or saved is not finite.
       Terminated: SIGTERM came; a checkpoint was saved. Of several processes, all stop at one step.
     """
     config, devices = training.config, training.devices
@@ -85,10 +86,7 @@ def fit(
         }
         for name in ("loss", "gradient_norm"):
             if not math.isfinite(values[name]):
-                raise Diverged(
-                    f"{name} is {values[name]} at step {step}; {_last_good(checkpoints)}. Most "
-                    f"likely to blame: {_suspects(config)}."
-                )
+                raise _diverged(f"{name} is {values[name]} at step {step}", checkpoints, config)
         speed = throughput.images_per_second
         progress.step(step, values["loss"], values["accuracy"], speed)
         if write is not None and _due(step, config.log_every, config.steps):
@@ -122,10 +120,15 @@ def fit(
                 saving |= hosts.agree(lambda late=since: late > 60 * config.checkpoint_minutes)
             pausing = evaluating or saving
             # One step is read while the next one runs; more than two calls in flight dead-lock
-            # virtual CPU devices. What is evaluated or saved has been read, hence is finite.
+            # virtual CPU devices.
             while len(unread) > (0 if pausing else 1):
                 read(*unread.pop(0))
             if pausing:
+                # A step's numbers are from before its update; what is kept must be finite after it.
+                if not _finite(state):
+                    raise _diverged(
+                        f"a parameter is not finite after step {step}", checkpoints, config
+                    )
                 with throughput.pause():
                     scores = look(step, state) if evaluating else {}
                     if saving and checkpoints is not None:
@@ -141,6 +144,23 @@ def fit(
 
 def _due(step: int, every: int, last: int) -> bool:
     return step == last or (every > 0 and step % every == 0)
+
+
+@jax.jit
+def _all_finite(tree: Any) -> jax.Array:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+def _finite(state: TrainState) -> bool:
+    """Whether parameters and statistics are finite, on this process's first device."""
+    kept = (state.params, state.batch_stats, state.ema_params)
+    return bool(_all_finite(jax.tree.map(lambda leaf: leaf.addressable_data(0), kept)))
+
+
+def _diverged(what: str, checkpoints: Checkpoints | None, config: TrainConfig) -> Diverged:
+    return Diverged(
+        f"{what}; {_last_good(checkpoints)}. Most likely to blame: {_suspects(config)}."
+    )
 
 
 def _last_good(checkpoints: Checkpoints | None) -> str:

@@ -16,7 +16,7 @@ from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
 from cnnjax import ops
-from cnnjax.layers import ConvolutionLayer, one_by_one
+from cnnjax.layers import ConvolutionLayer, add_bias, one_by_one
 
 
 class PartiallyTiedConv(ConvolutionLayer):
@@ -43,8 +43,7 @@ class PartiallyTiedConv(ConvolutionLayer):
             at = jnp.arange(size) // self.region
             kernel = jnp.take(kernel, at, axis)
             bias = None if bias is None else jnp.take(bias, at, axis)
-        z = ops.local_conv(x, kernel, **self.arguments(x))
-        return z if bias is None else z + jnp.expand_dims(bias, range(z.ndim - bias.ndim))
+        return add_bias(ops.local_conv(x, kernel, **self.arguments(x)), bias)
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
         """That of a standard convolution on axes of one region, elsewhere only the zero shift."""

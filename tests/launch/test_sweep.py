@@ -324,6 +324,8 @@ def test_every_worker_has_gpus_of_its_own(monkeypatch, tmp_path):
     assert workers._shares(2, workers.visible_gpus()) == ["0,GPU-7", "3"]
     with pytest.raises(ValueError, match=r"--workers is 4, but there are 3 GPUs"):
         workers._shares(4, workers.visible_gpus())
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,-1,3")
+    assert workers.visible_gpus() == ["2"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert workers._shares(2, workers.visible_gpus()) == [None, None]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
