@@ -48,6 +48,8 @@ PRESETS = {"smoke": Config(model="LeNet5")}
 
 def run(config: Config, record: Any) -> None:
     """Trace the network, and print and draw its layers."""
+    from flax.errors import FlaxError
+
     from cnnjax.report.architecture import text, write_report
     from cnnjax.report.configuration import InputError
     from cnnjax.study.architecture import cost_of, layers_of
@@ -58,8 +60,9 @@ def run(config: Config, record: Any) -> None:
         shape = config.image_shape or getattr(model, "image_shape", (224, 224, 3))
         layers = [dataclasses.asdict(layer) for layer in layers_of(model, shape)]
         parameters, multiply_adds = cost_of(model, shape)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    except (ValueError, TypeError, FlaxError) as error:
+        first, *_ = str(error).splitlines()
+        raise InputError(f"{config.model}: {first}") from error
     results = record.results(
         {
             "model": config.model,

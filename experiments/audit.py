@@ -79,7 +79,10 @@ def run(config: Config, record: Any) -> None:
     except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
     trained = weights != "untrained"
-    found = audit(model, variables, x, tolerance=config.tolerance)
+    try:
+        found = audit(model, variables, x, tolerance=config.tolerance)
+    except ValueError as error:
+        raise InputError(f"{config.model}: {error}") from error
     first, last = config.sizes or (max(1, height - 8), height + 8)
     sizes = over_sizes(
         model,
@@ -120,12 +123,19 @@ def _shape(config: Config) -> tuple[int, int, int]:
     trained_on = (32, 32, 3)
     if is_run(config.model):
         trained_on = input_shape(Path(config.model), config.network)
+        if config.channels not in (None, trained_on[2]):
+            raise ValueError(
+                f"channels is {config.channels}, but {config.model} was trained on images of "
+                f"{trained_on[2]}: take away --channels."
+            )
     height, width, channels = trained_on
     return config.size or height, config.size or width, config.channels or channels
 
 
 def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
     """The network, its variables, and in words where these come from."""
+    from flax.errors import FlaxError
+
     from cnnjax.study.trained import is_run, load_trained, make_model
     from cnnjax.symmetry.audit import generic, initialise
 
@@ -138,7 +148,12 @@ def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
             )
         return load_trained(Path(config.model), x, network=config.network, trust=config.trust)
     model = make_model(config.model, chosen, classes=config.classes)
-    return model, generic(initialise(model, x, config.seed), config.seed), "untrained"
+    try:
+        variables = initialise(model, x, config.seed)
+    except (ValueError, TypeError, FlaxError) as error:
+        name, (first, *_) = type(model).__name__, str(error).splitlines()
+        raise ValueError(f"{name} does not take images of {x.shape[1:]}: {first}") from error
+    return model, generic(variables, config.seed), "untrained"
 
 
 def _stage(stage: Any) -> dict[str, Any]:

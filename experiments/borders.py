@@ -21,6 +21,7 @@ circular 64.3 / 64.3. Published: valid 100.0 / 0.2, same 99.8 / 8.4, circular 73
 """
 
 import dataclasses
+import math
 from typing import Any, Literal, get_args
 
 from cnnjax.report.configuration import require_distinct
@@ -71,6 +72,11 @@ class Config:
             raise ValueError(
                 f"features {self.features} and strides {self.strides} must name the same layers, "
                 f"by numbers of at least 1."
+            )
+        if 16 % math.prod(self.strides):
+            raise ValueError(
+                f"strides {self.strides} have the product {math.prod(self.strides)}, which must "
+                "divide 16: else swapping the halves is no symmetry of circular layers either."
             )
 
 

@@ -64,21 +64,26 @@ PRESETS = {"smoke": Config(size=8, channels=4, features=8, batch_size=8, rounds=
 
 def run(config: Config, record: Any) -> None:
     """Measure the layer, and write results and card."""
-    import inspect
-
     import jax
     import jax.numpy as jnp
+    from flax.errors import FlaxError
 
     from cnnjax.report.card import write_report
     from cnnjax.report.configuration import InputError
     from cnnjax.testing import PROPERTIES, Subject
 
     constructor = resolve(config.conv)
-    image = jnp.zeros((1, config.size, config.size, config.channels))
+    shape = (2, config.size, config.size, config.channels)
+    image = jax.random.normal(jax.random.key(config.seed), shape)
     try:
-        jax.eval_shape(_layer(config, constructor).init, jax.random.key(config.seed), image)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{config.conv} does not take images of {image.shape}: {error}") from error
+        layer = _layer(config, constructor)
+        z, _ = jax.jit(layer.init_with_output)(jax.random.key(config.seed), image)
+    except (ValueError, TypeError, FlaxError) as error:
+        first, *_ = str(error).splitlines()
+        raise InputError(f"{config.conv} does not take images of {shape}: {first}") from error
+    if not isinstance(z, jax.Array) or not jnp.all(jnp.isfinite(z)):
+        what = "numbers that are not finite" if isinstance(z, jax.Array) else type(z).__name__
+        raise InputError(f"{config.conv} makes {what} of images, where an array was expected.")
     subject = Subject(constructor, kernel_size=config.kernel_size, seed=config.seed)
     found = {}
     measured_on = f"{subject.channels} to {subject.features} channels, {subject.padding}"
@@ -89,7 +94,7 @@ def run(config: Config, record: Any) -> None:
         "label": str(config.conv),
         "conv": config.conv.name,
         "class": getattr(constructor.func, "__name__", str(constructor.func)),
-        "description": inspect.getdoc(constructor.func) or "",
+        "description": _description(constructor.func),
         "config": dataclasses.asdict(config),
         **found,
         "connections": _connections(config, constructor),
@@ -97,6 +102,14 @@ def run(config: Config, record: Any) -> None:
         "times": _times(config, constructor),
     }
     write_report(record.results(results), record)
+
+
+def _description(module: Any) -> str:
+    """Its docstring, but for the signature that dataclasses put in the place of a missing one."""
+    import inspect
+
+    found = inspect.getdoc(module) or ""
+    return "" if found.startswith(f"{module.__name__}(") else found
 
 
 def _layer(config: Config, constructor: Any, axes: int = 2, **changed: Any) -> Any:

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cnnjax.layers.choice import Convolution, resolve
+from cnnjax.report.configuration import require_distinct
 from cnnjax.train.config import TrainConfig
 
 FAMILY = (
@@ -69,12 +70,7 @@ class Config:
     """How to train, the same for all."""
 
     def __post_init__(self):
-        if not self.conv or not self.seeds:
-            raise ValueError(
-                f"conv {self.conv} and seeds {self.seeds} must each name at least one."
-            )
-        if len(set(self.conv)) < len(self.conv) or len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("conv and seeds must each be named once, else one run hides another.")
+        require_distinct(self, "conv", "seeds")
         for name in ("kernel_size", "error_images", "translations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")

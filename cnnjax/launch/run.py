@@ -22,7 +22,7 @@ from cnnjax.launch.exits import (
 )
 from cnnjax.launch.study import Study
 from cnnjax.layers.choice import convolutions, resolve
-from cnnjax.report.configuration import InputError, configuration_hash, read_json
+from cnnjax.report.configuration import InputError, configuration_hash, read_json, require_seeds
 from cnnjax.report.record import Record, run_directory
 from cnnjax.train import stops
 
@@ -97,6 +97,7 @@ def _prepare_process(asked: Asked) -> None:
     process.configure(options.devices, deterministic=options.deterministic)
     if options.distributed:
         print(hosts.initialize(options.coordinator, options.processes, options.process), flush=True)
+    require_seeds(asked.config)
     for convolution in convolutions(asked.config):
         resolve(convolution)
 

@@ -126,8 +126,8 @@ def blocks(numbers: Numbers) -> list[Block]:
         Paragraph(
             "Every pixel labelled: ground, or the digit whose ink it is. A recurrent convolutional "
             "network estimates, sees its estimate, and estimates again with the same weights. No "
-            f"threshold does it: brightness above {numbers['threshold']}, the best of all, finds ink "
-            f"with an intersection over union of {100 * numbers['threshold_iou']:.0f} %."
+            f"threshold does it: brightness above {numbers['threshold']}, the best of all, "
+            f"finds ink with an intersection over union of {100 * numbers['threshold_iou']:.0f} %."
         ),
         Figure(
             "textured",

@@ -65,8 +65,8 @@ def blocks(numbers: Numbers) -> list[Block]:
                 ]
                 for row in numbers["rows"]
             ],
-            caption="Receptive field: the largest that arithmetic finds, before the first layer that "
-            "sees everything; with the border, so that it may be larger than the image.",
+            caption="Receptive field: the largest that arithmetic finds, before the first layer "
+            "that sees everything; with the border, so that it may be larger than the image.",
         ),
         Heading("Look further", 3),
         Paragraph(

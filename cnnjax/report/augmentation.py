@@ -10,7 +10,7 @@ from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.record import Record
 from cnnjax.report.style import DOUBLE_COLUMN, png, styled
-from cnnjax.report.table import MISSING, Summary, Table, format_summary
+from cnnjax.report.table import MISSING, Summary, Table, counted, format_summary, over_seeds
 
 Results = Mapping[str, Any]
 
@@ -69,7 +69,8 @@ def _blocks(results: Results) -> list[Block]:
     return [
         Paragraph(answer(results), lead=True),
         Paragraph(
-            f"{results['steps']:,} steps of {results['batch_size']} images, {seeds} seeds; "
+            f"{results['steps']:,} steps of {results['batch_size']} images, "
+            f"{counted(seeds, 'seed')}; "
             f"{results['cue_images']:,} turned grounds for each fill; {results['train_digits']:,} "
             "digits, white on grey."
         ),
@@ -95,8 +96,8 @@ def _blocks(results: Results) -> list[Block]:
             ["augmentation", "as they are (%)", "moved (%)", "zeros: as they are (%)", "moved (%)"],
             [[kind, *_row(results["digits"], kind)] for kind in kinds],
             caption=(
-                f"Accuracy on test digits as they are and moved a little, mean ± standard "
-                f"deviation over {seeds} seeds; with the ground around the training images, and "
+                f"Accuracy on test digits as they are and moved a little, "
+                f"{over_seeds(seeds)}; with the ground around the training images, and "
                 "with zeros."
             ),
         ),

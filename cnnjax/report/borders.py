@@ -7,7 +7,7 @@ from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.record import Record
 from cnnjax.report.style import png
-from cnnjax.report.table import Summary, Table, format_summary
+from cnnjax.report.table import Summary, Table, counted, format_summary, over_seeds
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]
@@ -66,7 +66,8 @@ def _blocks(results: Results) -> list[Block]:
         Paragraph(answer(rows), lead=True),
         Paragraph(
             f"{results['train_images']:,} training images, {results['steps']:,} steps of "
-            f"{results['batch_size']} images, {seeds} seeds of both the images and the network; "
+            f"{results['batch_size']} images, {counted(seeds, 'seed')} of both the images and "
+            "the network; "
             f"{results['test_images']:,} test images, shown where the class was in training "
             "(similar) and moved by half the image's height (dissimilar)."
         ),
@@ -91,7 +92,7 @@ def _blocks(results: Results) -> list[Block]:
                 ]
                 for row in rows
             ],
-            caption=f"Mean ± standard deviation over {seeds} seeds.",
+            caption=f"{over_seeds(seeds).capitalize()}.",
         ),
         Heading("Source"),
         Paragraph(

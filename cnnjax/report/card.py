@@ -194,13 +194,17 @@ def _summary(results: Results) -> str:
     lattice, times = results["lattice"], results["times"]["median"]
     ratio = times["layer forward and backward"] / times["standard forward and backward"]
     claims = lattice["predicted"] is not None
-    agrees = "as it claims" if lattice["predicted"] == lattice["measured"] else "not as it claims"
+    right = lattice["predicted"] == lattice["measured"]
+    agrees = "as it claims" if right else f"not by {_steps(lattice['predicted'])}, as it claims"
+    failed = [name for name in ("initial variance", "gradients") if not results[name]["passed"]]
+    fails = f" It fails on {' and '.join(failed)}, see the facts." if failed else ""
     return (
         f"{results['label']}: {format_count(results['parameters'])} parameters, "
         f"{format_count(results['multiply_adds'])} multiply-adds an image; it commutes with shifts "
         f"by {_steps(lattice['measured'])}"
         + (f", {agrees}" if claims else ", and claims nothing")
         + f"; forward and backward take {ratio:.2f} times the standard layer's time."
+        + fails
     )
 
 

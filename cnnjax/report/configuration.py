@@ -149,7 +149,20 @@ def require_distinct(config: Any, *names: str) -> None:
     for name in names:
         values = getattr(config, name)
         if not values or len(set(values)) < len(values):
-            raise ValueError(f"{name} must name at least one, each once, got {values}.")
+            listed = ", ".join(map(str, values)) or "none"
+            raise ValueError(f"{name} must name at least one, each once, got {listed}.")
+
+
+def require_seeds(config: Any) -> None:
+    """Raise ValueError unless every `seed` and all `seeds` of a configuration are seeds."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            require_seeds(value)
+        elif field.name in ("seed", "seeds"):
+            for seed in value if isinstance(value, tuple) else (value,):
+                if not 0 <= seed < 2**32:
+                    raise ValueError(f"{field.name} must be 0 to {2**32 - 1}, got {seed}.")
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

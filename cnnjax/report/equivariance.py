@@ -52,6 +52,7 @@ def answers(results: Results) -> tuple[str, str, str]:
         f"predicted ones in {agree} of {len(claimed)} layers and networks; the largest error on a "
         f"predicted lattice is {format_number(on, 2)}"
         + (f", and off it the untrained first layers are at {', '.join(off)}." if off else ".")
+        + _false_claims(rows)
     )
     taught = []
     for centred, translated in _pairs(rows):
@@ -59,8 +60,10 @@ def answers(results: Results) -> tuple[str, str, str]:
         low, high = (100 * row["accuracy_translated"]["mean"] for row in (centred, translated))
         taught.append((high - low, centred["label"], before, after, low, high))
     _, label, before, after, low, high = max(taught)
+    above_others = " most" if len(taught) > 1 else ""
     learned = (
-        f"Translated instead of centred training images teach {label} most: its accuracy on "
+        f"Translated instead of centred training images teach {label}{above_others}: its "
+        "accuracy on "
         f"translated test images goes from {low:.1f} % to {high:.1f} % (chance "
         f"{100 / results['classes']:.0f} %), and the mean error of its logits goes from "
         f"{before:.2f} to {after:.2f}; " + _never_exact(rows)
@@ -68,11 +71,30 @@ def answers(results: Results) -> tuple[str, str, str]:
     reference = rows[0]
     most = max(rows, key=lambda row: row["params"])
     price = (
-        f"{most['label']} has {most['params'] / reference['params']:,.0f} times the weights and "
+        f"{most['label']} has {most['params']:,} weights and takes {most['multiply_adds']:,} "
+        f"multiply-adds for an image."
+        if most["label"] == reference["label"]
+        else f"{most['label']} has {most['params'] / reference['params']:,.0f} times the "
+        "weights and "
         f"{most['multiply_adds'] / reference['multiply_adds']:.1f} times the multiply-adds of "
         f"{reference['label']}" + _speeds(rows) + "."
     )
     return symmetry, learned, price
+
+
+def _false_claims(rows: Sequence[Row]) -> str:
+    """Which convolutions commute with less, or more, than they claim."""
+    wrong = {
+        row["label"]: layer
+        for row in rows
+        for layer in row["layers"][:1]
+        if layer["predicted_lattice"] not in (None, layer["measured_lattice"])
+    }
+    return "".join(
+        f" {label} claims shifts by {_steps(layer['predicted_lattice'])}, and has those by "
+        f"{_steps(layer['measured_lattice'])}."
+        for label, layer in wrong.items()
+    )
 
 
 def _never_exact(rows: Sequence[Row]) -> str:
@@ -104,7 +126,7 @@ def _speeds(rows: Sequence[Row]) -> str:
     speeds = [
         (row["images_per_second"]["mean"], row["label"]) for row in rows if row["images_per_second"]
     ]
-    if len(speeds) < 2:
+    if len({label for _, label in speeds}) < 2:
         return ""
     (slow, slowest), (fast, fastest) = min(speeds), max(speeds)
     return (

@@ -9,7 +9,15 @@ from cnnjax.report.detectors import accuracy_against_angle, learned_filters, whi
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.record import Record
 from cnnjax.report.style import png
-from cnnjax.report.table import Summary, Table, format_count, format_number, format_summary
+from cnnjax.report.table import (
+    Summary,
+    Table,
+    counted,
+    format_count,
+    format_number,
+    format_summary,
+    over_seeds,
+)
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]
@@ -101,7 +109,8 @@ def _blocks(results: Results) -> list[Block]:
         Paragraph(
             f"{results['data']}, {results['train_examples']:,} training images on a canvas of "
             f"{results['canvas']} x {results['canvas']} pixels, {results['steps']:,} steps of "
-            f"{results['batch_size']} images, {seeds} seeds; {results['turned_images']:,} test "
+            f"{results['batch_size']} images, {counted(seeds, 'seed')}; "
+            f"{results['turned_images']:,} test "
             f"images, each at {len(angles)} angles. Every class is scored by its strongest "
             "detector."
         ),
@@ -185,7 +194,7 @@ def _table(rows: list[Row], seeds: int) -> Table:
             ]
             for row in rows
         ],
-        caption=f"Mean ± standard deviation over {seeds} seeds.",
+        caption=f"{over_seeds(seeds).capitalize()}.",
     )
 
 

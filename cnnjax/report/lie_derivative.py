@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.record import Record
 from cnnjax.report.style import BLUE, DOUBLE_COLUMN, GREEN, GREY, VERMILLION, png, styled
-from cnnjax.report.table import Summary, Table, format_number, format_summary
+from cnnjax.report.table import Summary, Table, counted, format_number, format_summary, over_seeds
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]
@@ -112,7 +112,8 @@ def _blocks(results: Results) -> list[Block]:
         Paragraph(
             f"{results['data']}, {results['train_examples']:,} centred training images on a "
             f"circular canvas of {results['canvas']} x {results['canvas']} pixels, "
-            f"{results['steps']:,} steps of {results['batch_size']} images, {seeds} seeds; "
+            f"{results['steps']:,} steps of {results['batch_size']} images, "
+            f"{counted(seeds, 'seed')}; "
             f"derivatives on {results['measured_images']:,} test images. Translations are "
             "band-limited and circular, the others bicubic with zeros around the image."
         ),
@@ -192,7 +193,7 @@ def _table(results: Results, stage: str, seeds: int) -> Table:
             for row in results["rows"]
         ],
         caption=f"{stage.capitalize()} training: percent of the logits' size, for: {units}. "
-        f"Mean ± standard deviation over {seeds} seeds.",
+        f"{over_seeds(seeds).capitalize()}.",
     )
 
 

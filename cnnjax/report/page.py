@@ -100,6 +100,8 @@ def _provenance(file: Path) -> list[Block]:
     changed = ", with changes that are not committed" if here.get("dirty") else ""
     packages = ", ".join(f"{name} {version}" for name, version in here["packages"].items())
     devices = ", ".join(f"{number} {kind}" for kind, number in here["devices"].items())
+    trained = file.with_name("metrics.jsonl").exists()
+    log = ", the log of training in metrics.jsonl" if trained else ""
     again = "the same bits" if here.get("deterministic") else "bits that may differ"
     return [
         Heading("Provenance"),
@@ -107,8 +109,9 @@ def _provenance(file: Path) -> list[Block]:
         Paragraph(
             f"Started {here['started']}; commit {commit}{changed}; configuration "
             f"{here.get('configuration', '')} (config.json); Python {here['python']}, {packages}; "
-            f"{here['system']}, {here['platform']}: {devices}. The same command gives {again}. "
-            "Numbers are in results.json, the log of training in metrics.jsonl."
+            f"{here['system']}, {here['platform']}: {devices}. The same command gives {again}, "
+            "measured "
+            f"times apart. Numbers are in results.json{log}."
         ),
     ]
 

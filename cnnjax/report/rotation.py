@@ -7,7 +7,15 @@ from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.record import Record
 from cnnjax.report.style import png
-from cnnjax.report.table import Summary, Table, format_count, format_number, format_summary
+from cnnjax.report.table import (
+    Summary,
+    Table,
+    counted,
+    format_count,
+    format_number,
+    format_summary,
+    over_seeds,
+)
 
 Results = Mapping[str, Any]
 
@@ -48,7 +56,8 @@ def _blocks(results: Results) -> list[Block]:
         Paragraph(answer(results), lead=True),
         Paragraph(
             f"{results['data']}, {results['train_examples']:,} training images, "
-            f"{results['steps']:,} steps of {results['batch_size']} images, {seeds} seeds, "
+            f"{results['steps']:,} steps of {results['batch_size']} images, "
+            f"{counted(seeds, 'seed')}, "
             f"{results['test_examples']:,} test images."
         ),
         Heading("Test error"),
@@ -69,7 +78,7 @@ def _blocks(results: Results) -> list[Block]:
                 ]
                 for row in rows
             ],
-            caption=f"Mean ± standard deviation over {seeds} seeds.",
+            caption=f"{over_seeds(seeds).capitalize()}.",
         ),
         Heading("Source"),
         Paragraph(

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.record import Record
 from cnnjax.report.style import BLACK, BLUE, DOUBLE_COLUMN, GREEN, ORANGE, VERMILLION, png, styled
-from cnnjax.report.table import Summary, Table, format_count, format_summary
+from cnnjax.report.table import Summary, Table, counted, format_count, format_summary, over_seeds
 
 Results = Mapping[str, Any]
 
@@ -56,7 +56,8 @@ def _blocks(results: Results) -> list[Block]:
         Paragraph(
             f"{results['data']}: {results['train_examples']:,} training images of 32 x 32, "
             f"{results['test_examples']:,} test images of other digits, {results['steps']:,} steps "
-            f"of {results['batch_size']} images, {seeds} seeds. Every pixel is ground or ink of "
+            f"of {results['batch_size']} images, {counted(seeds, 'seed')}. Every pixel is "
+            "ground or ink of "
             "one of the digits."
         ),
         Heading("Estimates"),
@@ -91,7 +92,7 @@ def _blocks(results: Results) -> list[Block]:
                 for row in results["rows"]
                 for number, after in enumerate(row["after"], start=1)
             ],
-            caption=f"Mean ± standard deviation over {seeds} seeds. IoU: pixels both predicted and "
+            caption=f"{over_seeds(seeds).capitalize()}. IoU: pixels both predicted and "
             "true over pixels either, all test images together.",
         ),
         Heading("Source"),

@@ -7,7 +7,7 @@ from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.record import Record
 from cnnjax.report.style import png
-from cnnjax.report.table import Summary, Table, format_number, format_summary
+from cnnjax.report.table import Summary, Table, counted, format_number, format_summary, over_seeds
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]
@@ -61,7 +61,8 @@ def _blocks(results: Results) -> list[Block]:
         Paragraph(
             f"{results['data']}, {results['train_examples']:,} centred training images on a "
             f"circular canvas of {results['canvas']} x {results['canvas']} pixels, "
-            f"{results['steps']:,} steps of {results['batch_size']} images, {seeds} seeds; "
+            f"{results['steps']:,} steps of {results['batch_size']} images, "
+            f"{counted(seeds, 'seed')}; "
             f"{results['shifted_images']:,} test images at all {shifts} x {shifts} shifts that "
             "the networks can tell apart."
         ),
@@ -114,7 +115,7 @@ def _table(rows: Sequence[Row], seeds: int) -> Table:
             ]
             for row in rows
         ],
-        caption=f"Mean ± standard deviation over {seeds} seeds.",
+        caption=f"{over_seeds(seeds).capitalize()}.",
     )
 
 

@@ -100,6 +100,16 @@ def format_count(value: float | None, digits: int = 2) -> str:
     return f"{_fixed(scaled, decimals)}{prefix}"
 
 
+def over_seeds(count: int) -> str:
+    """What the numbers of a table are: 'mean ± standard deviation over 3 seeds', or 'one seed'."""
+    return "one seed" if count == 1 else f"mean ± standard deviation over {count} seeds"
+
+
+def counted(count: int, noun: str) -> str:
+    """'1 seed', '3 seeds', '1,000 seeds'."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def format_summary(
     summary: Summary,
     scale: float = 1.0,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.record import Record
@@ -147,6 +148,7 @@ def curves(networks: Mapping[str, Any]) -> Canvas:
                     label=label if number == 0 else None,
                 )
         axes.set_xlabel("steps")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_ylabel(quantity if quantity == "loss" else "accuracy (%)")
         axes.grid()
     handles, labels = panels[0].get_legend_handles_labels()

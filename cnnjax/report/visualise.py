@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from cnnjax.report.images import image_grid
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.record import Record
-from cnnjax.report.style import DOUBLE_COLUMN, png, styled
+from cnnjax.report.style import BLUE, DOUBLE_COLUMN, png, styled
 from cnnjax.report.table import format_number
 
 Results = Mapping[str, Any]
@@ -155,21 +156,23 @@ def units_figure(layer: Mapping[str, Any]) -> Canvas:
     grid = canvas.subplots(-(-len(units) // 3), 6, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
+    gaps = matplotlib.colormaps["gray"].with_extremes(bad=BLUE)
     for number, unit in enumerate(units):
         preferred = np.asarray(unit["preferred"])
         largest = max(np.abs(preferred).max(), 1e-12)
         left, right = grid[2 * number], grid[2 * number + 1]
         left.imshow(preferred, cmap="RdBu_r", vmin=-largest, vmax=largest)
         left.set_title(f"channel {unit['channel']}", pad=2)
-        right.imshow(_tiled(np.asarray(unit["patches"])), cmap="gray")
+        # White patches must not run into the page.
+        right.imshow(_tiled(np.asarray(unit["patches"])), cmap=gaps)
     return canvas
 
 
 def _tiled(patches: np.ndarray) -> np.ndarray:
-    """Nine patches as one square, with gaps."""
+    """Nine patches as one square, with gaps of no value."""
     count, side = len(patches), patches.shape[1]
     gap = max(1, side // 10)
-    square = np.full((3 * (side + gap) - gap,) * 2, patches.max())
+    square = np.full((3 * (side + gap) - gap,) * 2, np.nan)
     for number in range(min(9, count)):
         row, column = divmod(number, 3)
         top, left = row * (side + gap), column * (side + gap)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import linen
+from flax.errors import FlaxError
 
 from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.data.datasets import Dataset, Split, load
@@ -64,26 +65,32 @@ class Classification:
 
     def check(self, model: linen.Module) -> None:
         """Raise InputError unless the network makes logits `[batch, classes]` of the images."""
-        name, images = type(model).__name__, jax.ShapeDtypeStruct((2, *self.shape), np.float32)
-        try:
-            logits, _ = jax.eval_shape(model.init_with_output, jax.random.key(0), images)
-        except Exception as error:
-            first, *_ = str(error).splitlines()
-            raise InputError(f"{name} does not take images of {self.shape}: {first}") from error
+        logits = self._made_of_two(model)
         found, expected = getattr(logits, "shape", None), (2, self.dataset.num_classes)
         if found != expected:
             raise InputError(
-                f"{name} does not classify {self.dataset.name}: of two images it should make "
-                f"logits {expected}, and makes {type(logits).__name__ if found is None else found}."
+                f"{type(model).__name__} does not classify {self.dataset.name}: of two images it "
+                f"should make logits {expected}, and makes "
+                f"{type(logits).__name__ if found is None else found}."
             )
+
+    def _made_of_two(self, model: linen.Module) -> Any:
+        images = jax.ShapeDtypeStruct((2, *self.shape), np.float32)
+        try:
+            return jax.eval_shape(model.init_with_output, jax.random.key(0), images)[0]
+        except (ValueError, TypeError, FlaxError) as error:
+            name, (first, *_) = type(model).__name__, str(error).splitlines()
+            raise InputError(f"{name} does not take images of {self.shape}: {first}") from error
 
     def compile(self, model: linen.Module) -> Training:
         """The compiled functions of a network, for all seeds and all values of the source.
 
         Raises:
-          InputError: the devices do not divide the batch size.
+          InputError: the devices do not divide the batch size, or the network does not take the
+            images.
         """
         check_devices(self.train)
+        self._made_of_two(model)
         return compile_training(
             model, self.train, gather(self.augment), gather_alike(self.augment_test)
         )

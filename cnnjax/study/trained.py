@@ -28,8 +28,15 @@ class Trained(NamedTuple):
 
 
 def is_run(name: str) -> bool:
-    """Whether this is the directory of a run, not the name of a model."""
-    return (Path(name) / "config.json").exists()
+    """Whether this is the directory of a run, not the name of a model.
+
+    Raises:
+      ValueError: it is a directory, or a path, but no run.
+    """
+    found = (Path(name) / "config.json").exists()
+    if not found and ("/" in name or Path(name).is_dir()):
+        raise ValueError(f"There is no run in {name}: it has no config.json.")
+    return found
 
 
 def make_model(
@@ -101,7 +108,8 @@ def _file(directory: Path, network: str | None) -> Path:
         raise ValueError(f"{directory} has trained no network: it has no networks/.")
     if network not in files if network else len(files) > 1:
         names = ", ".join(map(repr, files))
-        raise ValueError(f"{directory} holds the networks {names}: choose one by --network.")
+        given = "" if network is None else f", not {network!r}"
+        raise ValueError(f"{directory} holds the networks {names}{given}: choose one by --network.")
     return files[network or next(iter(files))]
 
 

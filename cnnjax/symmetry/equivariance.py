@@ -173,8 +173,8 @@ def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int
     """
     if not (still := float(errors.flat[0])) <= tolerance:
         raise ValueError(
-            f"the function differs from itself without any shift, by {still:.2g}: it is random, not "
-            "finite, or its examples see each other."
+            f"the function differs from itself without any shift, by {still:.2g}: it is random, "
+            "not finite, or its examples see each other."
         )
     steps = []
     for axis, size in enumerate(errors.shape):

@@ -39,8 +39,13 @@ def check_variant(constructor: Callable[..., Any], **options: Any) -> Verdict:
         kernel_size, strides, padding`; other arguments are bound by `functools.partial`.
       **options: fields of `Subject`: what it is made and tried with.
     """
+    subject = Subject(constructor, **options)
+    try:
+        subject.dimensions  # noqa: B018
+    except ValueError as error:
+        return Verdict(str(subject), (Finding("input", False, str(error)),))
     checks = variant_checks(constructor, **options)
-    return Verdict(str(Subject(constructor)), tuple(check.finding() for check in checks))
+    return Verdict(str(subject), tuple(check.finding() for check in checks))
 
 
 def variant_checks(constructor: Callable[..., Any], **options: Any) -> list[Check]:
