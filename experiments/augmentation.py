@@ -28,7 +28,7 @@ Kind = Literal[
     "noise",
     "cutout",
     "light",
-    "all",
+    "moves",
 ]
 Ground = Literal["flat", "noise"]
 
@@ -41,7 +41,7 @@ class Config:
     """Which augmentations to compare, on how many images."""
 
     kinds: tuple[Kind, ...] = get_args(Kind)
-    """Kinds of augmentation of digits."""
+    """Kinds of augmentation of digits; moves are rotation to elastic together."""
     grounds: tuple[Ground, ...] = get_args(Ground)
     """Grounds that are turned: flat grey, and noise."""
     train_digits: int = 200
@@ -51,7 +51,7 @@ class Config:
     seeds: tuple[int, ...] = (0, 1)
     """Each network is trained for each seed."""
     train: TrainConfig = TrainConfig(
-        steps=200, batch_size=64, learning_rate=3e-3, warmup_steps=20, log_every=100
+        steps=200, batch_size=64, learning_rate=1e-2, warmup_steps=20, log_every=100
     )
     """How to train, the same for all."""
 
@@ -94,7 +94,7 @@ def augmentation_of(kind: Kind, fill: float = GROUND) -> Augmentation:
     }
     moves = ("rotation", "translation", "rescale", "shear", "elastic")
     together = {key: value for move in moves for key, value in amounts[move].items()}
-    return Augmentation(**(together if kind == "all" else amounts[kind]), fill=fill)
+    return Augmentation(**(together if kind == "moves" else amounts[kind]), fill=fill)
 
 
 def run(config: Config, record: Any) -> None:
@@ -157,7 +157,7 @@ def _digits(config: Config, kind: Kind, name: str, fill: float, record: Any) -> 
     from cnnjax.study.grounded import on_ground
 
     task = on_ground(config.train, augmentation_of(kind, fill), config.train_digits, GROUND)
-    model = PlainNet(task.dataset.num_classes, features=(16, 32))
+    model = PlainNet(task.dataset.num_classes, features=(16, 32, 64))
     measures = {"accuracy": 0, "accuracy_moved": 1}
     values = np.reshape(
         _trained(task, model, f"digits {kind} {name}", config, record, measures),

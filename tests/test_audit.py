@@ -136,14 +136,28 @@ def test_a_run_that_cannot_be_audited_says_why(trained, tmp_path, capsys):
     assert "the networks 'seed 0', 'seed 1': choose one by --network" in refused(
         capsys, run, *model
     )
-    assert "choose one by --network" in refused(capsys, run, *model, "--network", "seed")
     one = [*model, "--network", "seed 0"]
-    assert "conv1.kernel float32[5, 5, 1, 2], the run has" in refused(
+    assert "was trained on images of 1: take away --channels" in refused(
         capsys, run, *one, "--channels", "3"
     )
+    assert "'seed 0', 'seed 1', not 'seed'" in refused(capsys, run, *model, "--network", "seed")
     assert "take away --conv and --classes" in refused(capsys, run, *one, "--conv", "tiled")
     (file,) = (trained / "networks").glob("seed_0*")
     told = json.loads(file.read_text())
+    theirs = {"model": "wicked:Net", "arguments": {}}
+    file.write_text(json.dumps(told | {"description": theirs}))
+    assert "names wicked:Net, whose code would be imported: give --trust wicked:Net" in refused(
+        capsys, run, *one
+    )
+    inside = {"features": [{"name": "wicked:Net", "arguments": {}}]}
+    hidden = {**told["description"]["arguments"], **inside}
+    file.write_text(
+        json.dumps(told | {"description": {**told["description"], "arguments": hidden}})
+    )
+    assert "names wicked:Net, whose code would be imported" in refused(capsys, run, *one)
+    trusted = refused(capsys, run, *one, "--trust", "wicked:Net")
+    assert "wicked" not in sys.modules
+    assert "There is no module 'wicked'" in trusted
     file.write_text(json.dumps(told | {"description": None}))
     assert "does not say which model was trained" in refused(capsys, run, *one)
     shutil.rmtree(trained / "networks")
@@ -155,6 +169,8 @@ def test_a_run_that_cannot_be_audited_says_why(trained, tmp_path, capsys):
     ("arguments", "message"),
     [
         (["--model", "ConvNit"], "perhaps you meant 'ConvNet'"),
+        (["--model", "runs/nowhere"], "There is no run in runs/nowhere: it has no config.json"),
+        (["--seed", "-1"], "seed must be 0 to 4294967295, got -1"),
         (["--model", "flax.linen:Dense"], "needs features"),
         (["--size", "0"], "size must be at least 1, got 0"),
         (["--sizes", "9", "8"], "sizes must be a first and a last size, got (9, 8)"),

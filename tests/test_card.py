@@ -1,11 +1,16 @@
 """The card of a layer: numbers counted by hand, a module of one's own, diagrams as drawn."""
 
 import dataclasses
+import functools
 import json
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
+from cnnjax import ops
+from cnnjax.layers import ConvolutionLayer
 from cnnjax.layers.choice import Convolution
 from cnnjax.report.card import connection_diagram, weight_colors, write_report
 from cnnjax.report.record import Record
@@ -68,6 +73,24 @@ def test_its_sharing_is_that_of_figure_9_16(tiled):
     assert labels[1, 1] != labels[0, 0]
 
 
+class Mirrored(ConvolutionLayer):
+    """Odd positions use the kernel mirrored."""
+
+    @nn.compact
+    def __call__(self, x):
+        kernel = self.param("kernel", self.kernel_init, self.one_kernel(x), self.param_dtype)
+        tile = (2,) + (1,) * (x.ndim - 3)
+        pair = jnp.stack([kernel, jnp.flip(kernel, 0)]).reshape(*tile, *kernel.shape)
+        return ops.tiled_conv(x, pair, **self.arguments(x))
+
+
+def test_kernels_of_the_same_weights_in_another_order_are_two():
+    config = card.Config(units=6)
+    found = card._connections(config, functools.partial(Mirrored))
+    assert found["weights"] == 3
+    assert found["rule"] == [0, 1, 0, 1, 0, 1]
+
+
 def test_times_and_limits_are_there_for_both_directions(tiled):
     times = tiled[0]["times"]
     names = {
@@ -100,7 +123,8 @@ def test_a_false_claim_and_a_failed_check_are_said(tiled, tmp_path):
     record = Record.open(tmp_path, TINY)
     write_report(changed, record)
     page = (tmp_path / "report.md").read_text()
-    assert "by 2 x 2, not as it claims" in page
+    assert "by 2 x 2, not by 1 x 1, as it claims" in page
+    assert "It fails on gradients" in page
     assert "FAILED: off" in page
     assert "only planes" in page
 

@@ -8,16 +8,21 @@ import pytest
 import launch
 from cnnjax import lectures
 from cnnjax.lectures import (
+    algorithms,
     augmentation,
     convolution,
     examples,
+    filters,
     gradients,
     learning,
+    networks,
     pooling,
     receptive_fields,
     sharing,
     signals,
 )
+from cnnjax.report.configuration import to_json
+from cnnjax.report.page import write_page
 
 
 def test_the_worked_examples_come_out_exactly():
@@ -122,11 +127,43 @@ def test_the_page_has_a_section_for_each_chapter(tmp_path):
     assert "267,960" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", lectures.CHAPTERS, ids=lambda chapter: chapter.TITLE)
-def test_a_chapter_says_what_it_is(chapter):
-    assert chapter.TITLE
-    assert callable(chapter.numbers)
-    assert callable(chapter.blocks)
+def test_a_chapter_is_written_from_plain_numbers(chapter, tmp_path):
+    """As they come back from results.json."""
+    numbers = json.loads(json.dumps(to_json(chapter.numbers(), chapter.TITLE)))
+    page = write_page(chapter.TITLE, chapter.blocks(numbers), tmp_path).read_text("utf-8")
+    assert len(page) > 3000
+    for nothing in (">nan<", ">None<", "Traceback"):
+        assert nothing not in page
+
+
+def test_networks_are_counted_as_published(monkeypatch):
+    monkeypatch.setattr(networks, "NETWORKS", ("LeNet5", "VGG16", "ResNet18"))
+    rows = {row["network"]: row for row in networks.numbers()["rows"]}
+    assert rows["VGG16"]["parameters"] == 138_357_544
+    assert rows["ResNet18"]["receptive_field"] == 435
+    assert rows["LeNet5"]["receptive_field"] == 32
+
+
+def test_filters_and_algorithms_agree_with_arithmetic():
+    found = algorithms.numbers()
+    # Three ways to sum up to 2,025 products of numbers below one, in float32.
+    assert found["difference"] < 1e-4
+    separable = {name: each["separable"] for name, each in found["kernels"].items()}
+    assert separable == {
+        "box": True,
+        "Gaussian": True,
+        "Sobel": True,
+        "Laplacian": False,
+        "Gabor, 45 degrees": False,
+    }
+    for name, each in found["kernels"].items():
+        assert (each["error"] < 1e-6) == separable[name]
+    edges = filters.numbers()["edges"]
+    # 79 x 70 outputs: two products and a sum each, or 80 x 70 of both.
+    assert edges["convolution_operations"] == 79 * 70 * 3
+    assert edges["dense_operations"] == 2 * 80 * 70 * 79 * 70
 
 
 def test_another_chapter_is_refused_by_name(capsys):

@@ -98,6 +98,8 @@ def test_a_convolution_of_your_own(tmp_path):
     first = results["rows"][0]["layers"][0]
     assert first["predicted_lattice"] == first["measured_lattice"] == [1, 2]
     assert first["error_off_lattice"] > 0.1
+    (command,) = [c for c in COMMANDS if c.endswith("check my_conv:MirrorConv")]
+    assert "MirrorConv(): passed, 11 of 11 properties hold" in run(command, tmp_path)
 
 
 def test_chosen_convolutions_and_resume(tmp_path):

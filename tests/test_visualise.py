@@ -54,6 +54,8 @@ def test_an_untrained_network_is_seen_as_well(tmp_path):
     [
         (["LeNit5"], "perhaps you meant 'LeNet5'"),
         (["PlainNet", "--units", "0"], "units must be at least 1, got 0"),
+        (["RecurrentSegmentation"], "should make logits (2, 10), and makes (2, 8, 8, 10)"),
+        (["runs/nowhere"], "There is no run in runs/nowhere"),
     ],
 )
 def test_what_cannot_be_seen_is_one_sentence(words, message, tmp_path, capsys):

@@ -36,6 +36,10 @@ class Call:
     constants: list[Any]
     """The leaves of its arguments that are no arrays, None in place of the others."""
     innermost: bool = True
+    among_tokens: bool = False
+    """Whether a module around it received `[batch, tokens, channels]`: it sees no space then."""
+    takes_tokens: bool = False
+    """Whether it received `[batch, tokens, channels]` itself."""
     inputs: list[Any] = dataclasses.field(default_factory=list)
     received: Response | None = None
     returned: Response | None = None
@@ -75,7 +79,10 @@ def observe(
     def once(x):
         arrays = compiled(dict(variables), x)
         seen[:] = seen or arrays  # those of the images as they are come first
-        return arrays
+        return [
+            [_flat(array) for array in group] if event.call.among_tokens else group
+            for event, group in zip(events, arrays, strict=True)
+        ]
 
     found = responses(once, x, lambda name: acts[name](x), x.shape[1:3], len(x), tolerance)
     for event, arrays, response in zip(events, seen, found, strict=True):
@@ -97,7 +104,7 @@ def alone(
     tried both as they are and with their group turned.
     """
     spaces = [array.shape[1:3] for array in call.inputs if _has_space(array, batch)]
-    if not spaces:
+    if not spaces or call.among_tokens:
         return None
     space = spaces[0]
     acts = transformations(space)
@@ -171,6 +178,8 @@ def _interceptor(events: list[Event], arrays: list[list[Any]]) -> Callable:
             parent=parent,
             structure=structure,
             constants=[_ARRAY if isinstance(leaf, jax.Array) else leaf for leaf in leaves],
+            among_tokens=parent is not None and (parent.among_tokens or parent.takes_tokens),
+            takes_tokens=_takes_tokens(leaves),
         )
         events.append(Event(True, call))
         arrays.append(_arrays(leaves))
@@ -182,6 +191,16 @@ def _interceptor(events: list[Event], arrays: list[list[Any]]) -> Callable:
         return outputs
 
     return intercept
+
+
+def _takes_tokens(leaves: Sequence[Any]) -> bool:
+    """Whether arrays come in, the largest of which are `[batch, tokens, channels]`."""
+    ranks = [array.ndim for array in _arrays(leaves)]
+    return bool(ranks) and max(ranks) == 3
+
+
+def _flat(array: jax.Array) -> jax.Array:
+    return array.reshape(len(array), -1) if array.ndim > 1 else array
 
 
 def _arrays(leaves: Sequence[Any]) -> list[jax.Array]:

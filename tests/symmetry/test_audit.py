@@ -46,6 +46,47 @@ def test_a_stride_is_named_and_what_is_kept_after_it():
     assert found.stages[1].output_shape == (1, 4, 4, 3)
 
 
+class Signs(nn.Module):
+    """Few values, so that many outputs are alike by chance."""
+
+    @nn.compact
+    def __call__(self, x):
+        return jnp.sign(nn.Dense(10, name="dense")(x.reshape(len(x), -1)))
+
+
+@pytest.mark.fast
+def test_outputs_that_are_alike_are_no_new_order():
+    """A dense layer keeps no shift; of ten signs after it some flip, and others look like them."""
+    for seed in range(3):
+        x = noise((2, 8, 8, 1), seed)
+        found = audit(Signs(), generic(initialise(Signs(), x, seed), seed), x)
+        assert found.network.lattice == (8, 8)
+        assert found.breaks["shift down by 1"].path == "dense"
+
+
+class Tokens(nn.Module):
+    """Patches as tokens, which attend to one another."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.Conv(8, (2, 2), strides=2, padding="VALID", name="patch")(x)
+        x = x.reshape(len(x), -1, 8)
+        x = nn.MultiHeadDotProductAttention(4, name="attention")(x)
+        return nn.Dense(3, name="head")(x.mean(1))
+
+
+@pytest.mark.fast
+def test_heads_of_attention_are_no_image():
+    """16 tokens of 4 heads are `[batch, 16, 4, 2]`: as long as an image, and none."""
+    found = audited(Tokens())
+    inside = [stage for stage in found.stages if stage.path.startswith("attention")]
+    assert len(inside) == 5
+    assert all(stage.alone is None for stage in inside)
+    # Tokens change places with the patches, so that shifts by a patch are kept throughout.
+    assert found.network.lattice == (2, 2)
+    assert found.breaks["shift down by 1"].path == "patch"
+
+
 @pytest.mark.fast
 def test_padding_is_named_and_a_convolution_that_reads_no_border_is_not():
     class Padded(nn.Module):

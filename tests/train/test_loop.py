@@ -235,6 +235,42 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, bad):
         assert all(np.isfinite(x).all() for x in jax.tree.leaves(checkpoints.restore(state)))
 
 
+@pytest.mark.fast
+@pytest.mark.parametrize("steps", [1, 2])
+def test_what_only_the_last_update_breaks_is_neither_kept_nor_praised(tmp_path, steps):
+    """The numbers of a step are from before its update: those of an update too far look fine."""
+
+    def batch(_, step):
+        image = np.full((8, 4, 4, 1), 1e15 if step == steps - 1 else 0.0, np.float32)
+        return {"image": image, "label": np.zeros(8, np.int32), "position": np.arange(8)}
+
+    config = TrainConfig(
+        steps=steps,
+        batch_size=8,
+        optimizer="sgd",
+        learning_rate=1e30,
+        momentum=0.0,
+        checkpoint_every=1,
+    )
+    training = compile_training(Constant(), config)
+    state = training.init(0, SAMPLE)
+    kept = "no checkpoint was saved" if steps == 1 else "the last good checkpoint is 1 in"
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(FloatingPointError) as stop:
+            fit(training, state, batch, checkpoints=checkpoints, quiet=True)
+        assert f"a parameter is not finite after step {steps}; {kept}" in str(stop.value)
+        assert checkpoints.steps() == [1][: steps - 1]
+
+
+class Constant(linen.Module):
+    """Logits of zero whatever the image, whose gradient is as large as the image."""
+
+    @linen.compact
+    def __call__(self, image):
+        slope = self.param("slope", linen.initializers.zeros, (3,))
+        return image.mean((1, 2)) * slope[None]
+
+
 def test_learning_from_plain_batches_without_a_source():
     """Two classes that differ in brightness are told apart after a few updates."""
 
