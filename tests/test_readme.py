@@ -139,6 +139,40 @@ def test_the_table_is_made_from_the_committed_results():
     } == {True}
 
 
+@pytest.mark.fast
+def test_the_table_of_the_studies_is_made_from_the_committed_results():
+    import importlib.util
+
+    path = ROOT / "results" / "studies.py"
+    spec = importlib.util.spec_from_file_location("results_studies", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (shown,) = re.findall(r"(?ms)<!-- studies -->\n(.*?)<!-- /studies -->", README)
+    kept = module.read()
+    assert shown.strip() == module.table(kept).strip()
+    # What the studies are there to show.
+    borders = {row["border"]: row for row in kept["borders"]["rows"]}
+    for blind in ("circular", "full"):
+        assert borders[blind]["equal"]
+    assert borders["valid"]["accuracy_similar"]["mean"] >= 0.99
+    assert borders["valid"]["accuracy_dissimilar"]["mean"] <= 0.01
+    assert borders["same"]["accuracy_similar"]["mean"] >= 0.99
+    assert borders["same"]["accuracy_dissimilar"]["mean"] <= 0.15
+    for row in kept["shift_invariance"]["rows"]:
+        if row["downsampling"] == "adaptive":
+            assert row["consistency_before"]["mean"] == row["consistency_after"]["mean"] == 1
+    assert kept["rotation"]["ratio"] >= 1.8
+    errors = {row["group"]: row for row in kept["rotation"]["rows"]}
+    for seed in range(3):
+        z2, pooled, p4 = (
+            errors[each]["error_by_seed"][seed] for each in ("none", "p4_pooled", "p4")
+        )
+        assert z2 > pooled > p4
+    assert max(errors[each]["quarter_turn_difference"] for each in ("p4_pooled", "p4")) < 1e-4
+
+
 @pytest.fixture
 def with_sweep(tmp_path, monkeypatch):
     """The experiments with the README's sweep, in a folder of their own."""

@@ -21,13 +21,16 @@ def test_accuracy_confusion_and_the_surest_mistakes_by_hand():
             [0.1, 0.1, 0.1, 0.5, 0.1, 0.1],  # right
         ]
     )
-    found = judged(predicted, np.array([0, 1, 5, 3]), worst=1)
+    found = judged(np.log(predicted), np.array([0, 1, 5, 3]), worst=1)
     assert found["accuracy"] == 0.5
     assert found["top5"] == 0.75
     assert found["confusion"].sum() == 4
     assert found["confusion"][1, 0] == found["confusion"][5, 0] == 1
-    assert found["mistakes"] == [{"example": 1, "label": 1, "predicted": 0, "probability": 0.9}]
-    assert judged(predicted[:, :5], np.array([0, 1, 2, 3]))["top5"] is None
+    assert found["loss"] == pytest.approx(-np.log([0.6, 0.02, 0.05, 0.5]).mean())
+    (mistake,) = found["mistakes"]
+    assert mistake.pop("probability") == pytest.approx(0.9)
+    assert mistake == {"example": 1, "label": 1, "predicted": 0}
+    assert judged(np.log(predicted[:, :5]), np.array([0, 1, 2, 3]))["top5"] is None
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def test_a_trained_network_can_be_audited(trained, tmp_path):
         (["--model", "ResNit20"], "perhaps you meant 'ResNet20'"),
         (["--model", "DetectorNet", "--conv", "tiled"], "has no argument 'conv'"),
         (["--size", "0"], "size must be at least 1, got 0"),
-        (["--seeds", "1", "1"], "each once, got (1, 1)"),
+        (["--seeds", "1", "1"], "each once, got 1, 1"),
         (["--augmentation.zoom", "0.5"], "zoom is a factor of at least 1 (1 is none), got 0.5"),
     ],
 )

@@ -170,6 +170,7 @@ def kinds_figure(results: Results, action: str) -> Canvas:
                 left += share * length
     axes.set_yticks(range(len(rows)), labels=[row["network"] for row in rows])
     axes.invert_yaxis()
+    axes.set_xlim(0, 1.04 * axes.get_xlim()[1])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.set_xlabel(f"change of the logits (%) by {_UNITS[action]}")

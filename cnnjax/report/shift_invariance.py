@@ -42,7 +42,9 @@ def answer(rows: Sequence[Row]) -> str:
         if exact
         else "None is exactly consistent after training."
     )
-    return f"{first} The others give two shifts of one image the same class with {listed}."
+    if not others:
+        return first
+    return f"{first} Two shifts of an image are given the same class by {listed} of all pairs."
 
 
 def _blocks(results: Results) -> list[Block]:
@@ -76,7 +78,7 @@ def _blocks(results: Results) -> list[Block]:
                     limits=(max(0.0, 100 * lowest - 10), 100.0),
                 )
             ),
-            "How often two random circular shifts of a test image are given the same class, before "
+            "How often two circular shifts of a test image are given the same class, before "
             "and after training; 95 % intervals over seeds (Student t).",
             "Shift consistency of each way of downsampling before and after training.",
         ),

@@ -15,7 +15,7 @@ from cnnjax.train.state import TrainState
 def predictions(
     task: Classification, model: linen.Module, state: TrainState, batch_size: int = 256
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The class probabilities `[examples, classes]` of all test images, and their labels.
+    """Logarithms of the class probabilities `[examples, classes]` of all test images, and labels.
 
     With averaged parameters where the state has them.
     """
@@ -23,7 +23,7 @@ def predictions(
 
     @jax.jit
     def predict(images):
-        return jax.nn.softmax(jnp.asarray(model.apply(variables, task.place(images))))
+        return jax.nn.log_softmax(jnp.asarray(model.apply(variables, task.place(images))))
 
     test = task.dataset.test
     found, labels = [], []
@@ -35,28 +35,30 @@ def predictions(
     return np.concatenate(found), np.concatenate(labels)
 
 
-def judged(predicted: np.ndarray, labels: np.ndarray, worst: int = 12) -> dict[str, Any]:
-    """Accuracy, accuracy of the first five, confusions, and the surest mistakes.
+def judged(log_probabilities: np.ndarray, labels: np.ndarray, worst: int = 12) -> dict[str, Any]:
+    """Accuracy, accuracy of the first five, loss, confusions, and the surest mistakes.
 
     Args:
-      predicted: probabilities `[examples, classes]`.
+      log_probabilities: `[examples, classes]`.
       labels: `[examples]`.
       worst: number of mistakes, those with the highest probability of a wrong class first.
 
     Returns:
-      'accuracy'; 'top5', the share whose class is among the five most probable, None with five
-      classes or fewer; 'confusion', counts `[true, predicted]`; 'mistakes', a list of 'example',
-      'label', 'predicted' and 'probability'.
+      'accuracy'; 'loss', the mean cross-entropy; 'top5', the share whose class is among the five
+      most probable, None with five classes or fewer; 'confusion', counts `[true, predicted]`;
+      'mistakes', a list of 'example', 'label', 'predicted' and 'probability'.
     """
-    classes = predicted.shape[1]
-    chosen = predicted.argmax(1)
+    classes = log_probabilities.shape[1]
+    chosen = log_probabilities.argmax(1)
     confusion = np.zeros((classes, classes), int)
     np.add.at(confusion, (labels, chosen), 1)
     wrong = np.flatnonzero(chosen != labels)
-    surest = wrong[np.argsort(-predicted[wrong, chosen[wrong]], kind="stable")][:worst]
-    five = np.argsort(-predicted, axis=1, kind="stable")[:, :5]
+    sureness = log_probabilities[np.arange(len(labels)), chosen]
+    surest = wrong[np.argsort(-sureness[wrong], kind="stable")][:worst]
+    five = np.argsort(-log_probabilities, axis=1, kind="stable")[:, :5]
     return {
         "accuracy": float((chosen == labels).mean()),
+        "loss": float(-log_probabilities[np.arange(len(labels)), labels].mean()),
         "top5": float((five == labels[:, None]).any(1).mean()) if classes > 5 else None,
         "confusion": confusion,
         "mistakes": [
@@ -64,7 +66,7 @@ def judged(predicted: np.ndarray, labels: np.ndarray, worst: int = 12) -> dict[s
                 "example": int(example),
                 "label": int(labels[example]),
                 "predicted": int(chosen[example]),
-                "probability": float(predicted[example, chosen[example]]),
+                "probability": float(np.exp(sureness[example])),
             }
             for example in surest
         ],

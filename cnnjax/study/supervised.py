@@ -77,7 +77,6 @@ def _measured(
         )
         measured = {
             **judged(*predictions(task, model, fit.state)),
-            "loss": task.evaluate(training, fit.state)["loss"],
             "images_per_second": fit.images_per_second,
         }
         record.write_part(name, measured)
