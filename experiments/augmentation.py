@@ -4,11 +4,14 @@ First the cue: grounds without any direction are turned by one of eight angles, 
 asked which. It can only know from what fills the corners. Then digits, few of them, on grey ground:
 accuracy with each kind of augmentation, on test digits as they are and moved a little.
 
-    python launch.py augmentation            2 seeds, 2 CPU cores: minutes
+    python launch.py augmentation            2 seeds, 2 CPU cores: 6 minutes
     python launch.py augmentation smoke      under a minute
 
 Expected: with zeros around a grey ground every angle is told, chance being 12.5 %; on a flat ground
-whatever continues it leaves chance; on noise a constant of the same mean still gives it away.
+whatever continues it leaves chance; on noise a constant of the same mean still gives away 32 %, an
+image that goes on in a circle 14 %. Of test digits that are moved, 66 % are read without
+augmentation, 88 % with elastic distortion, 90 % with all moves together, 3 % fewer if the new
+pixels are zeros.
 """
 
 import dataclasses
