@@ -48,21 +48,20 @@ PRESETS = {"smoke": Config(model="LeNet5")}
 
 def run(config: Config, record: Any) -> None:
     """Trace the network, and print and draw its layers."""
-    from flax.errors import FlaxError
-
     from cnnjax.report.architecture import text, write_report
     from cnnjax.report.configuration import InputError
     from cnnjax.study.architecture import cost_of, layers_of
+    from cnnjax.study.refused import taking_images
     from cnnjax.study.trained import make_model
 
     try:
         model = make_model(config.model, config.conv[0] if config.conv else None)
-        shape = config.image_shape or getattr(model, "image_shape", (224, 224, 3))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    shape = config.image_shape or getattr(model, "image_shape", (224, 224, 3))
+    with taking_images(config.model, shape):
         layers = [dataclasses.asdict(layer) for layer in layers_of(model, shape)]
         parameters, multiply_adds = cost_of(model, shape)
-    except (ValueError, TypeError, FlaxError) as error:
-        first, *_ = str(error).splitlines()
-        raise InputError(f"{config.model}: {first}") from error
     results = record.results(
         {
             "model": config.model,

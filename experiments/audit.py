@@ -134,8 +134,7 @@ def _shape(config: Config) -> tuple[int, int, int]:
 
 def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
     """The network, its variables, and in words where these come from."""
-    from flax.errors import FlaxError
-
+    from cnnjax.study.refused import taking_images
     from cnnjax.study.trained import is_run, load_trained, make_model
     from cnnjax.symmetry.audit import generic, initialise
 
@@ -148,11 +147,8 @@ def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
             )
         return load_trained(Path(config.model), x, network=config.network, trust=config.trust)
     model = make_model(config.model, chosen, classes=config.classes)
-    try:
+    with taking_images(type(model).__name__, x.shape[1:]):
         variables = initialise(model, x, config.seed)
-    except (ValueError, TypeError, FlaxError) as error:
-        name, (first, *_) = type(model).__name__, str(error).splitlines()
-        raise ValueError(f"{name} does not take images of {x.shape[1:]}: {first}") from error
     return model, generic(variables, config.seed), "untrained"
 
 

@@ -66,21 +66,18 @@ def run(config: Config, record: Any) -> None:
     """Measure the layer, and write results and card."""
     import jax
     import jax.numpy as jnp
-    from flax.errors import FlaxError
 
     from cnnjax.report.card import write_report
     from cnnjax.report.configuration import InputError
+    from cnnjax.study.refused import taking_images
     from cnnjax.testing import PROPERTIES, Subject
 
     constructor = resolve(config.conv)
     shape = (2, config.size, config.size, config.channels)
     image = jax.random.normal(jax.random.key(config.seed), shape)
-    try:
+    with taking_images(str(config.conv), shape[1:]):
         layer = _layer(config, constructor)
         z, _ = jax.jit(layer.init_with_output)(jax.random.key(config.seed), image)
-    except (ValueError, TypeError, FlaxError) as error:
-        first, *_ = str(error).splitlines()
-        raise InputError(f"{config.conv} does not take images of {shape}: {first}") from error
     if not isinstance(z, jax.Array) or not jnp.all(jnp.isfinite(z)):
         what = "numbers that are not finite" if isinstance(z, jax.Array) else type(z).__name__
         raise InputError(f"{config.conv} makes {what} of images, where an array was expected.")

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 from flax import linen
-from flax.errors import FlaxError
 
 from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.data.datasets import Dataset, Split, load
@@ -15,6 +14,7 @@ from cnnjax.data.preprocess import Fill, Preprocess, preprocess
 from cnnjax.models.description import describe_model
 from cnnjax.report.configuration import InputError
 from cnnjax.report.record import Record
+from cnnjax.study.refused import taking_images
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.evaluation import evaluate
@@ -76,11 +76,8 @@ class Classification:
 
     def _made_of_two(self, model: linen.Module) -> Any:
         images = jax.ShapeDtypeStruct((2, *self.shape), np.float32)
-        try:
+        with taking_images(type(model).__name__, self.shape):
             return jax.eval_shape(model.init_with_output, jax.random.key(0), images)[0]
-        except (ValueError, TypeError, FlaxError) as error:
-            name, (first, *_) = type(model).__name__, str(error).splitlines()
-            raise InputError(f"{name} does not take images of {self.shape}: {first}") from error
 
     def compile(self, model: linen.Module) -> Training:
         """The compiled functions of a network, for all seeds and all values of the source.
