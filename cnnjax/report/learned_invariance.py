@@ -69,10 +69,10 @@ def answer(results: Results) -> str:
         )
         sentences.append(
             f"As a digit turns, {format_number(most['winners']['mean'], 2)} of "
-            f"{most['detectors']} detectors take turns, each about one axis with vector strength "
-            f"{format_number(most['axis']['mean'], 2)} (1: at one pair of opposite angles only; "
-            f"{format_number(fewest['axis']['mean'], 2)} for {fewest['detectors']} of them), so "
-            f"far do they divide the circle among them. Trained on upright "
+            f"{most['detectors']} detectors take turns at answering most; the angles at which one "
+            "does lie about one axis with a vector strength of "
+            f"{format_number(most['axis']['mean'], 2)} (0: all around the circle, 1: at one pair "
+            f"of opposite angles). Trained on upright "
             f"digits the same network reads {_percent(upright['accuracy_turned'])} %."
         )
     built = [row for row in rows if row["pooling"] == "turns" and row["train_data"] == "turned"]
