@@ -6,7 +6,7 @@ positions at the end should see only the order; but the border lets it see the h
 `similar` (the same halves) or `dissimilar` (the halves swapped, everything else alike): what is
 lost between the two was read from the border.
 
-    python launch.py borders          3 seeds: about 10 minutes, 2 CPU cores
+    python launch.py borders          3 seeds: a quarter of an hour, 2 CPU cores
     python launch.py borders smoke    half a minute
 
 Source: Kayhan, van Gemert, On translation invariance in CNNs, 2020, section 4.1 and table 1. Its

@@ -7,8 +7,8 @@ with the same weights. The control estimates once.
     python launch.py segmentation            2 seeds, 2 CPU cores: minutes
     python launch.py segmentation smoke      under a minute
 
-Expected: intersection over union of the digits about 0.35, 0.50 and 0.57 after one, two and three
-iterations; 0.35 of the control.
+Expected: intersection over union of the digits about 0.37, 0.54 and 0.60 after one, two and three
+iterations; 0.39 of the control.
 
 Source: Pinheiro, Collobert, Recurrent convolutional neural networks for scene labeling, 2014;
 Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.17.
