@@ -53,6 +53,25 @@ class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         raise NotImplementedError
 
 
+class SecretLabels(Pictures, skip_registration=True):
+    """As ImageNet has them: test images without their classes."""
+
+    name = "secret_labels"
+
+    def _split_generators(self, dl_manager):
+        secret = ((number, {**each, "label": -1}) for number, each in self._made(6))
+        return {"train": self._made(8), "test": secret, "validation": self._made(4)}
+
+
+def test_a_test_split_without_labels_is_not_tested_on(tmp_path):
+    SecretLabels(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    data = stream("secret_labels", 8, tmp_path)
+    assert len(data.test) == 4
+    assert set(data.test.read(np.arange(4))[1]) == {0, 1}
+    shown = SecretLabels(data_dir=tmp_path, file_format="array_record")
+    assert shown.info.splits["test"].num_examples == 6
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("pictures")
