@@ -1,5 +1,6 @@
 """Every command and program of the README does what it says."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -118,17 +119,22 @@ def test_the_program_that_measures_prints_what_the_readme_says(capsys):
     assert capsys.readouterr().out.strip() == program.rstrip().rpartition("# ")[2]
 
 
-@pytest.mark.fast
-def test_the_table_is_made_from_the_committed_results():
-    import importlib.util
-    import json
-
-    path = ROOT / "results" / "equivariance" / "table.py"
-    spec = importlib.util.spec_from_file_location("results_table", path)
+def script(path: Path):
+    """A file outside of all packages, as a module."""
+    spec = importlib.util.spec_from_file_location(f"results_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.fast
+def test_the_table_is_made_from_the_committed_results():
+    import json
+
+    path = ROOT / "results" / "equivariance" / "table.py"
+    module = script(path)
     results = json.loads(path.with_name("digits.json").read_text("utf-8"))
     (shown,) = re.findall(r"(?ms)<!-- table -->\n(.*?)<!-- /table -->", README)
     assert shown.strip() == module.table(results).strip()
@@ -141,14 +147,7 @@ def test_the_table_is_made_from_the_committed_results():
 
 @pytest.mark.fast
 def test_the_table_of_the_studies_is_made_from_the_committed_results():
-    import importlib.util
-
-    path = ROOT / "results" / "studies.py"
-    spec = importlib.util.spec_from_file_location("results_studies", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script(ROOT / "results" / "studies.py")
     (shown,) = re.findall(r"(?ms)<!-- studies -->\n(.*?)<!-- /studies -->", README)
     kept = module.read()
     assert shown.strip() == module.table(kept).strip()

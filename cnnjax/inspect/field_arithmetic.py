@@ -115,7 +115,9 @@ def _made(equation: core.JaxprEqn, seen: list[Views], axes: int) -> Views:
     if name == "concatenate":
         return together
     if name in _RULES:
-        return _RULES[name](equation, together, axes, seen)
+        # Of the kernel, the other factor, the indices, nothing must come from the image.
+        alone = all(view is None for view in seen[1:])
+        return _RULES[name](equation, together, axes) if alone else "all"
     params = equation.params
     over = params.get("axes", params.get("axis"))
     if name not in _MIXING and over is not None:
@@ -171,12 +173,12 @@ def _joined(equation: core.JaxprEqn, seen: list[Views], axes: int) -> Views:
     )
 
 
-def _convolution(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views]) -> Views:
+def _convolution(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
     params, kernel = equation.params, _shape(equation.invars[1])
     lhs, rhs, out = params["dimension_numbers"]
     channels_last = (0, axes + 1, *range(1, axes + 1))
     dilated = math.prod(params["lhs_dilation"]) > 1
-    if tuple(lhs) != channels_last or tuple(out) != channels_last or dilated or seen[1] is not None:
+    if tuple(lhs) != channels_last or tuple(out) != channels_last or dilated:
         return "all"
     spans = [
         (kernel[at] - 1) * dilation + 1
@@ -185,8 +187,7 @@ def _convolution(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Vi
     return _through(views, _taps(params["padding"], spans, params["window_strides"]))
 
 
-def _reduced_window(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views]) -> Views:
-    del seen
+def _reduced_window(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
     params = equation.params
     dilations = params.get("window_dilation") or (1,) * (axes + 2)
     spans = [
@@ -203,8 +204,7 @@ def _reduced_window(equation: core.JaxprEqn, views: Views, axes: int, seen: list
     )
 
 
-def _sliced(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views]) -> Views:
-    del seen
+def _sliced(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
     params = equation.params
     inside = slice(1, axes + 1)
     strides = (params["strides"] or (1,) * (axes + 1))[inside]
@@ -212,45 +212,40 @@ def _sliced(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views])
     return _through(views, [Tap(-start, 1, step) for start, step in zip(starts, strides)])
 
 
-def _padded(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views]) -> Views:
-    del seen
+def _padded(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
     sides = equation.params["padding_config"][1 : axes + 1]
     if any(inner for _, _, inner in sides):
         return "all"
     return _through(views, [Tap(low, 1, 1) for low, _, _ in sides])
 
 
-def _reshaped(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views]) -> Views:
-    del seen
+def _reshaped(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
     before, after = _shape(equation.invars[0]), _shape(equation.outvars[0])
     return views if before[: axes + 1] == after[: axes + 1] else "all"
 
 
-def _moved(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views]) -> Views:
-    del seen
+def _moved(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
     params = equation.params
     order = params.get("permutation", params.get("broadcast_dimensions"))
     return views if tuple(order[: axes + 1]) == tuple(range(axes + 1)) else "all"
 
 
-def _squeezed(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views]) -> Views:
-    del seen
+def _squeezed(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
     return views if min(equation.params["dimensions"], default=axes + 1) > axes else "all"
 
 
-def _gathered(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views]) -> Views:
+def _gathered(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
     """Channels may be chosen by number, positions not."""
     before, after = _shape(equation.invars[0]), _shape(equation.outvars[0])
     whole = slice(0, axes + 1)
     kept = before[whole] == after[whole] == tuple(equation.params["slice_sizes"][whole])
-    return views if kept and seen[1] is None else "all"
+    return views if kept else "all"
 
 
-def _multiplied(equation: core.JaxprEqn, views: Views, axes: int, seen: list[Views]) -> Views:
+def _multiplied(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
     (contracted, _), (batch, _) = equation.params["dimension_numbers"]
     space = set(range(1, axes + 1))
-    of_first = seen[0] is not None and seen[1] is None and not batch
-    return views if of_first and not space & set(contracted) else "all"
+    return "all" if batch or space & set(contracted) else views
 
 
 def _taps(padding: Sequence, spans: Sequence[int], strides: Sequence[int]) -> list[Tap]:
@@ -258,7 +253,7 @@ def _taps(padding: Sequence, spans: Sequence[int], strides: Sequence[int]) -> li
     return [Tap(low, span, stride) for (low, _), span, stride in each]
 
 
-_RULES: dict[str, Callable[[core.JaxprEqn, Any, int, list[Views]], Views]] = {
+_RULES: dict[str, Callable[[core.JaxprEqn, Views, int], Views]] = {
     "conv_general_dilated": _convolution,
     "reduce_window": _reduced_window,
     "reduce_window_max": _reduced_window,

@@ -20,6 +20,7 @@ from cnnjax.train.config import TrainConfig
 from cnnjax.train.evaluation import evaluate
 from cnnjax.train.loop import Fit, fit
 from cnnjax.train.on_device import Augment, gather, gather_alike
+from cnnjax.train.parallel import Prepare
 from cnnjax.train.state import TrainState
 from cnnjax.train.training import Training, compile_training
 
@@ -88,9 +89,11 @@ class Classification:
         """
         check_devices(self.train)
         self._made_of_two(model)
-        return compile_training(
-            model, self.train, gather(self.augment), gather_alike(self.augment_test)
-        )
+        return compile_training(model, self.train, *self._prepare())
+
+    def _prepare(self) -> tuple[Prepare, Prepare]:
+        """What makes batches inside the compiled steps, in training and in evaluation."""
+        return gather(self.augment), gather_alike(self.augment_test)
 
     def initial(self, training: Training, seed: int) -> TrainState:
         """State of a network before training."""

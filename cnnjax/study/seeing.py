@@ -16,7 +16,7 @@ from cnnjax.inspect import (
     smooth_saliency,
     top_patches,
 )
-from cnnjax.study.architecture import layers_of
+from cnnjax.study.architecture import Layer, layers_of
 from cnnjax.study.classification import Classification
 
 SHOWN_FILTERS = 16
@@ -52,11 +52,12 @@ def see(
     searched, labels = test.read(np.arange(min(max(searched_images, images), len(test))))
     x = np.asarray(task.place(searched))
     maps = jax.jit(lambda x: feature_maps(model, variables, x))
-    spatial = _layers_with_space(model, variables, task, layers)
+    known = layers_of(model, task.shape)
+    spatial = _layers_with_space(known, variables, layers)
     key = jax.random.key(seed)
     return {
         "class_names": task.dataset.class_names,
-        "filters": _filters(variables, [layer.name for layer in layers_of(model, task.shape)]),
+        "filters": _filters(variables, [layer.name for layer in known]),
         "maps": _maps(feature_maps(model, variables, jnp.asarray(x[:1])), x[0]),
         "units": [
             _units(maps, name, x, field, jump, units, steps, key) for name, field, jump in spatial
@@ -87,12 +88,12 @@ def _filters(variables: Any, layers: list[str]) -> dict[str, Any] | None:
 
 
 def _layers_with_space(
-    model: linen.Module, variables: Any, task: Classification, count: int
+    known: list[Layer], variables: Any, count: int
 ) -> list[tuple[str, int, int]]:
     """Names of convolutions, spread evenly, with their receptive field and jump in pixels."""
     found = [
         (layer.name, max(layer.receptive_field), max(layer.jump))
-        for layer in layers_of(model, task.shape)
+        for layer in known
         if layer.receptive_field and layer.jump and len(layer.output_shape) == 3
         if "kernel" in _at(variables["params"], layer.name)
     ]

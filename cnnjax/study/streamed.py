@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from flax import linen
 
 from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.data.datasets import Split
 from cnnjax.data.streaming import Stream
-from cnnjax.study.classification import Classification, check_devices
+from cnnjax.study.classification import Classification
 from cnnjax.train.on_device import augment_given, augment_given_alike
-from cnnjax.train.training import Training, compile_training
+from cnnjax.train.parallel import Prepare
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,15 +49,8 @@ class Streamed(Classification):
             images, labels = split.read(position % examples)
             yield {"image": images, "label": labels, "position": position, "weight": weight}
 
-    def compile(self, model: linen.Module) -> Training:
-        """The compiled functions of a network; see `Classification.compile`."""
-        check_devices(self.train)
-        return compile_training(
-            model,
-            self.train,
-            augment_given(self.augment),
-            augment_given_alike(self.augment_test),
-        )
+    def _prepare(self) -> tuple[Prepare, Prepare]:
+        return augment_given(self.augment), augment_given_alike(self.augment_test)
 
     def _read_ahead(self, seed: int, step: int) -> concurrent.futures.Future:
         return self.reader.submit(self._read, seed, step)

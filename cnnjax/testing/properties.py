@@ -14,7 +14,7 @@ import numpy as np
 from cnnjax.inspect import affine_error, check_gradients
 from cnnjax.layers import Conv, ConvTranspose
 from cnnjax.symmetry import EXACT, errors_over_shifts, lattice_of_errors, on_lattice
-from cnnjax.testing.subject import SPACES, Subject, output_shape
+from cnnjax.testing.subject import SPACES, Subject, extent, output_shape
 
 HALF_PRECISION = 0.03
 """Relative error of sums of products in bfloat16, whose rounding unit is 2^-8: below 8 of them."""
@@ -273,14 +273,14 @@ def symmetry(subject: Subject) -> tuple[bool, str]:
         )
         space = x.shape[1:-1]
         claim = getattr(layer, "predicted_lattice", lambda space: None)(space)
-        name = f"{padding} strides {strides} on {_steps(space)}"
+        name = f"{padding} strides {strides} on {extent(space)}"
         if claim is None:
-            said.append(f"{name}: measured {_steps(lattice_of_errors(errors))}, no claim")
+            said.append(f"{name}: measured {extent(lattice_of_errors(errors))}, no claim")
             continue
         claimed, exact = on_lattice(space, claim), errors <= EXACT
         if not exact[claimed].all():
             wrong.append(
-                f"{name}: claims shifts by {_steps(claim)}, but is off by "
+                f"{name}: claims shifts by {extent(claim)}, but is off by "
                 f"{errors[claimed].max():.2g} at one of them"
             )
         more = np.argwhere(exact & ~claimed)
@@ -288,9 +288,9 @@ def symmetry(subject: Subject) -> tuple[bool, str]:
         if along:
             example = tuple(map(int, along[0]))
             wrong.append(
-                f"{name}: claims only shifts by {_steps(claim)}, but has {example} as well"
+                f"{name}: claims only shifts by {extent(claim)}, but has {example} as well"
             )
-        said.append(f"{name}: {_steps(claim)}")
+        said.append(f"{name}: {extent(claim)}")
         if len(more) and not along:
             said[-1] += f", and {tuple(map(int, more[0]))}, which no steps along the axes make"
     return not wrong, "; ".join(wrong or said)
@@ -353,10 +353,6 @@ def _error(actual: jax.Array, expected: jax.Array) -> float:
 
 def _identical(one: Any, other: Any) -> bool:
     return jax.tree.all(jax.tree.map(lambda a, b: np.array_equal(a, b, equal_nan=True), one, other))
-
-
-def _steps(steps: Any) -> str:
-    return " x ".join(map(str, steps))
 
 
 @contextlib.contextmanager

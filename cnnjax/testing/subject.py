@@ -166,13 +166,14 @@ class Case(NamedTuple):
     def __str__(self) -> str:
         dilation = "" if self.dilation == 1 else f", dilation {self.dilation}"
         return (
-            f"{self.padding} window {_steps(self.kernel_size)} strides {_steps(self.strides)}"
-            f"{dilation} on {_steps(self.space)}"
+            f"{self.padding} window {extent(self.kernel_size)} strides {extent(self.strides)}"
+            f"{dilation} on {extent(self.space)}"
         )
 
 
-def _steps(steps: Sequence[int]) -> str:
-    return " x ".join(map(str, steps))
+def extent(sizes: Sequence[int]) -> str:
+    """'8 x 4': sizes or steps by axis."""
+    return " x ".join(map(str, sizes))
 
 
 def output_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
