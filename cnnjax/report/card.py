@@ -160,8 +160,6 @@ def _blocks(results: Results) -> list[Block]:
         ["receptive field, effective size", format_number(field["effective_size"])],
         ["exact translations, predicted", _steps(lattice["predicted"])],
         ["exact translations, measured", _steps(lattice["measured"])],
-        ["initial variance", _found(results["initial variance"])],
-        ["gradients", _found(results["gradients"])],
     ]
     conv = results["conv"] if ":" in results["conv"] else results["class"]
     return [
@@ -171,6 +169,11 @@ def _blocks(results: Results) -> list[Block]:
         *_connection_blocks(results["connections"]),
         Heading("Facts"),
         Table(["", results["label"]], facts),
+        # Sentences, too long for a cell.
+        *(
+            Paragraph(f"{name.capitalize()}: {_found(results[name])}.")
+            for name in ("initial variance", "gradients")
+        ),
         _figure(
             "receptive_field",
             receptive_field_map(np.array(field["map"]), field["position"]),
