@@ -69,7 +69,7 @@ PRESETS = {"smoke": Config(size=8, channels=1, sizes=(7, 9))}
 def run(config: Config, record: Any) -> None:
     """Audit the network of the configuration, and write results and report."""
     from cnnjax.report.audit import write_report
-    from cnnjax.report.configuration import InputError
+    from cnnjax.run.config import InputError
     from cnnjax.symmetry.audit import audit, noise, over_sizes
 
     try:

@@ -18,7 +18,7 @@ import dataclasses
 from typing import Any, Literal, get_args
 
 from cnnjax.data.augmentation_config import Augmentation
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Kind = Literal[

@@ -24,7 +24,7 @@ import dataclasses
 import math
 from typing import Any, Literal, get_args
 
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Border = Literal["valid", "same", "full", "circular", "reflect"]

@@ -68,7 +68,7 @@ def run(config: Config, record: Any) -> None:
     import jax.numpy as jnp
 
     from cnnjax.report.card import write_report
-    from cnnjax.report.configuration import InputError
+    from cnnjax.run.config import InputError
     from cnnjax.study.refused import taking_images
     from cnnjax.testing import PROPERTIES, Subject
 

@@ -16,7 +16,7 @@ means, such as recompressed images, accuracies are not CIFAR-10's. Seen on such,
 import dataclasses
 from typing import Any
 
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
 PUBLISHED = TrainConfig(

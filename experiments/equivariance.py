@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cnnjax.layers.choice import Convolution, resolve
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
 FAMILY = (

@@ -99,9 +99,9 @@ def run(config: Config, record: Any) -> None:
 
     from cnnjax.inspect import parameter_count
     from cnnjax.models.detector_net import DetectorNet
-    from cnnjax.report.configuration import InputError
     from cnnjax.report.learned_invariance import write_report
     from cnnjax.report.table import summarize
+    from cnnjax.run.config import InputError
     from cnnjax.study import on_turntable
 
     task = on_turntable(config.data, config.data_dir, config.train)

@@ -15,7 +15,7 @@ Expected: the worked examples of the notes come out exactly; laws hold to float3
 import dataclasses
 from typing import Any, Literal, get_args
 
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 
 OVERWRITE = True
 

@@ -22,7 +22,7 @@ Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learne
 import dataclasses
 from typing import Any, Literal, get_args
 
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Network = Literal[

@@ -19,7 +19,7 @@ quarter turn changes the logits of the P4 networks by 5e-6, those of Z2CNN by 7.
 import dataclasses
 from typing import Any, Literal, get_args
 
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Group = Literal["none", "p4_pooled", "p4"]

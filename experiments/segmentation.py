@@ -17,7 +17,7 @@ Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.17.
 import dataclasses
 from typing import Any
 
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
 

@@ -18,7 +18,7 @@ before training and after; blur pooling some points above max pooling; strides l
 import dataclasses
 from typing import Any, Literal, get_args
 
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
 Downsampling = Literal["max", "average", "strided", "blur", "adaptive", "learnable"]

@@ -17,7 +17,7 @@ from typing import Any
 
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.layers.choice import Convolution
-from cnnjax.report.configuration import require_distinct
+from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
 
@@ -72,8 +72,8 @@ PRESETS = {
 
 def run(config: Config, record: Any) -> None:
     """Train the network for each seed, and write results and report."""
-    from cnnjax.report.configuration import InputError
     from cnnjax.report.train import write_report
+    from cnnjax.run.config import InputError
     from cnnjax.study import as_images, train_and_judge
     from cnnjax.study.trained import make_model
 

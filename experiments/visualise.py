@@ -64,8 +64,8 @@ PRESETS = {"smoke": Config(layers=2, units=2, images=2, searched_images=100, ste
 
 def run(config: Config, record: Any) -> None:
     """Look into the network, and write results and report."""
-    from cnnjax.report.configuration import InputError
     from cnnjax.report.visualise import write_report
+    from cnnjax.run.config import InputError
     from cnnjax.study.seeing import see
 
     try:

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from cnnjax import process
+from cnnjax.run import process
 
 # Numbers are tested here, speed never: skip XLA's optimisation, keep what is compiled.
 os.environ["XLA_FLAGS"] = (

@@ -12,8 +12,8 @@ from cnnjax.launch.options import NAMES, Options
 from cnnjax.launch.refusals import cli
 from cnnjax.launch.study import Study
 from cnnjax.layers.choice import Convolution, convolution_options, read_options
-from cnnjax.layers.import_path import perhaps_you_meant
-from cnnjax.report import configuration
+from cnnjax.run import config as configuration
+from cnnjax.run.config import perhaps_you_meant
 
 
 @dataclasses.dataclass(frozen=True)

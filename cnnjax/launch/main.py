@@ -98,7 +98,7 @@ def check(arguments: list[str]) -> int:
                 f"launch.py check takes one convolution and its --conv.argument options, not "
                 f"{str(wrong)!r}."
             )
-        from cnnjax import process
+        from cnnjax.run import process
 
         process.configure()
         layer = resolve(convolution)

@@ -8,7 +8,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from cnnjax import hosts, process
 from cnnjax.launch.command_line import Asked
 from cnnjax.launch.exits import (
     DIVERGED,
@@ -22,8 +21,9 @@ from cnnjax.launch.exits import (
 )
 from cnnjax.launch.study import Study
 from cnnjax.layers.choice import convolutions, resolve
-from cnnjax.report.configuration import InputError, configuration_hash, read_json, require_seeds
-from cnnjax.report.record import Record, run_directory
+from cnnjax.run import hosts, process
+from cnnjax.run.config import InputError, configuration_hash, read_json, require_seeds
+from cnnjax.run.record import Record, run_directory
 from cnnjax.train import stops
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import tyro
 
-from cnnjax.layers.import_path import perhaps_you_meant
-from cnnjax.report.configuration import differences
+from cnnjax.run.config import differences, perhaps_you_meant
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 COMMANDS = ("prepare", "check", "compare")

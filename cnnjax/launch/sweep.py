@@ -13,9 +13,8 @@ from cnnjax.launch.options import Options
 from cnnjax.launch.study import Study
 from cnnjax.launch.words import config_words
 from cnnjax.layers.choice import Convolution
-from cnnjax.layers.import_path import perhaps_you_meant
-from cnnjax.report.configuration import configuration_hash, from_json, to_json
-from cnnjax.report.record import run_directory
+from cnnjax.run.config import configuration_hash, from_json, perhaps_you_meant, to_json
+from cnnjax.run.record import run_directory
 
 
 @dataclasses.dataclass(frozen=True)

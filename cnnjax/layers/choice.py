@@ -14,7 +14,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cnnjax.layers.import_path import by_path, perhaps_you_meant
+from cnnjax.layers.import_path import by_path
+from cnnjax.run.config import perhaps_you_meant
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """A Flax module of one's own, found by its import path; importing this imports no jax."""
 
-import difflib
 import importlib
 import os
 import sys
-from collections.abc import Iterable
 from typing import Any
+
+from cnnjax.run.config import perhaps_you_meant
 
 
 def by_path(path: str, role: str, *, instances: bool = False) -> Any:
@@ -50,9 +50,3 @@ def by_path(path: str, role: str, *, instances: bool = False) -> Any:
         f"{perhaps_you_meant(name, modules)}: {module_name} holds the flax modules "
         f"{', '.join(modules) or '(none)'}."
     )
-
-
-def perhaps_you_meant(name: str, names: Iterable[str]) -> str:
-    """The words ` (perhaps you meant 'tiled')` if a name like this one exists, else none."""
-    close = difflib.get_close_matches(name, list(names), n=1)
-    return f" (perhaps you meant {close[0]!r})" if close else ""

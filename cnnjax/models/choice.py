@@ -7,7 +7,8 @@ from typing import Any
 from flax import linen
 
 from cnnjax import models
-from cnnjax.layers.import_path import by_path, perhaps_you_meant
+from cnnjax.layers.import_path import by_path
+from cnnjax.run.config import perhaps_you_meant
 
 
 def resolve_model(name: str, **arguments: Any) -> linen.Module:

@@ -11,8 +11,8 @@ from matplotlib.patches import Patch, Polygon
 
 from cnnjax.report import style
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
-from cnnjax.report.record import Record
 from cnnjax.report.table import MISSING, Table, format_count
+from cnnjax.run.record import Record
 
 Results = Mapping[str, Any]
 

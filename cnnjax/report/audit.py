@@ -7,8 +7,8 @@ from typing import Any
 from cnnjax.report.audit_figures import TURNS, layers_figure, sizes_figure
 from cnnjax.report.figures import png
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
-from cnnjax.report.record import Record
 from cnnjax.report.table import Table, format_number
+from cnnjax.run.record import Record
 
 Results = Mapping[str, Any]
 

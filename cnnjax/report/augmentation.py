@@ -8,9 +8,9 @@ from matplotlib.figure import Figure as Canvas
 
 from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
-from cnnjax.report.record import Record
 from cnnjax.report.style import DOUBLE_COLUMN, png, styled
 from cnnjax.report.table import MISSING, Summary, Table, counted, format_summary, over_seeds
+from cnnjax.run.record import Record
 
 Results = Mapping[str, Any]
 

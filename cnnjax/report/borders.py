@@ -5,9 +5,9 @@ from typing import Any
 
 from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
-from cnnjax.report.record import Record
 from cnnjax.report.style import png
 from cnnjax.report.table import Summary, Table, counted, format_summary, over_seeds
+from cnnjax.run.record import Record
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]

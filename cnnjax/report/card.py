@@ -12,7 +12,6 @@ from matplotlib.patches import Circle
 
 from cnnjax.report import page, shifts
 from cnnjax.report.page import Block, Code, Heading, Paragraph, write_page
-from cnnjax.report.record import Record
 from cnnjax.report.style import (
     BLACK,
     BLUE,
@@ -26,6 +25,7 @@ from cnnjax.report.style import (
     styled,
 )
 from cnnjax.report.table import Table, format_count, format_number
+from cnnjax.run.record import Record
 
 Results = Mapping[str, Any]
 

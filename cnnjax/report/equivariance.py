@@ -7,8 +7,8 @@ import numpy as np
 
 from cnnjax.report import figures
 from cnnjax.report.page import Block, Code, Figure, Heading, Paragraph, write_page
-from cnnjax.report.record import Record
 from cnnjax.report.table import Summary, Table, format_count, format_number, format_summary
+from cnnjax.run.record import Record
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]

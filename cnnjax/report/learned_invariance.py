@@ -7,7 +7,6 @@ import numpy as np
 
 from cnnjax.report.detectors import accuracy_against_angle, learned_filters, which_fires
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
-from cnnjax.report.record import Record
 from cnnjax.report.style import png
 from cnnjax.report.table import (
     Summary,
@@ -18,6 +17,7 @@ from cnnjax.report.table import (
     format_summary,
     over_seeds,
 )
+from cnnjax.run.record import Record
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from cnnjax.report import atomic
-from cnnjax.report.configuration import read_json
 from cnnjax.report.table import Table, escape_markdown, table_html, table_markdown
+from cnnjax.run import files
+from cnnjax.run.config import read_json
 
 # Width of a figure on screen, per inch of its width in print: 7 inches fill the page.
 _CSS_PIXELS_PER_INCH = 136
@@ -86,9 +86,9 @@ def write_page(title: str, blocks: Sequence[Block], directory: str | os.PathLike
     markdown = _markdown_page(title, blocks).encode()
     directory = Path(directory)
     for name, image in images.items():
-        atomic.write(directory / "figures" / f"{name}.png", image)
-    atomic.write(directory / "report.md", markdown)
-    atomic.write(directory / "report.html", page)
+        files.write(directory / "figures" / f"{name}.png", image)
+    files.write(directory / "report.md", markdown)
+    files.write(directory / "report.html", page)
     return directory / "report.html"
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
-from cnnjax.report.record import Record
 from cnnjax.report.style import png
 from cnnjax.report.table import (
     Summary,
@@ -16,6 +15,7 @@ from cnnjax.report.table import (
     format_summary,
     over_seeds,
 )
+from cnnjax.run.record import Record
 
 Results = Mapping[str, Any]
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure as Canvas
 
 from cnnjax.report.images import image_grid
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
-from cnnjax.report.record import Record
 from cnnjax.report.style import BLUE, DOUBLE_COLUMN, png, styled
 from cnnjax.report.table import format_number
+from cnnjax.run.record import Record
 
 Results = Mapping[str, Any]
 

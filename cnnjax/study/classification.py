@@ -12,8 +12,8 @@ from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.data.datasets import Dataset, Split, load
 from cnnjax.data.preprocess import Fill, Preprocess, preprocess
 from cnnjax.models.description import describe_model
-from cnnjax.report.configuration import InputError
-from cnnjax.report.record import Record
+from cnnjax.run.config import InputError
+from cnnjax.run.record import Record
 from cnnjax.study.refused import taking_images
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cnnjax.report.configuration import from_json, read_json
+from cnnjax.run.config import from_json, read_json
 from cnnjax.study.classification import Classification, on_canvas
 from cnnjax.study.distorted import as_distorted
 from cnnjax.study.images import as_images

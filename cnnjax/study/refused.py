@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 
 from flax.errors import FlaxError
 
-from cnnjax.report.configuration import InputError
+from cnnjax.run.config import InputError
 
 
 @contextlib.contextmanager

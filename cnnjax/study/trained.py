@@ -10,7 +10,7 @@ from flax import linen
 from cnnjax.layers.choice import Convolution, resolve
 from cnnjax.models.choice import model_arguments, resolve_model
 from cnnjax.models.description import described_model, import_paths
-from cnnjax.report.configuration import from_json, read_json
+from cnnjax.run.config import from_json, read_json
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.training import compile_training

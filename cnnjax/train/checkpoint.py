@@ -22,7 +22,7 @@ from orbax.checkpoint.checkpoint_managers import (
     LatestN,
 )
 
-from cnnjax import hosts
+from cnnjax.run import hosts
 from cnnjax.train.state import TrainState
 
 

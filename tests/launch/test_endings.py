@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cnnjax import hosts, process
 from cnnjax.launch.main import main
+from cnnjax.run import hosts, process
 
 STUDY = '''"""How does it end?"""
 

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-from cnnjax import hosts, process
+from cnnjax.run import hosts, process
 
 directory, devices = sys.argv[1], int(sys.argv[2])
 process.configure(devices)
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen
 
-from cnnjax.report.record import Record
+from cnnjax.run.record import Record
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.evaluation import evaluate

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnjax import hosts
+from cnnjax.run import hosts
 
 SCRIPT = Path(__file__).parent / "one_of_several.py"
 

@@ -314,7 +314,7 @@ def test_evaluation_counts_every_example_once(training):
 def test_four_devices_and_many_steps_do_not_lock_up():
     """As a user runs it: virtual devices, no test settings, hundreds of tiny steps."""
     program = """
-from cnnjax import process
+from cnnjax.run import process
 process.configure(devices=4)
 import numpy as np
 from flax import linen

@@ -12,9 +12,9 @@ import flax.linen as nn
 import pytest
 
 import launch
-from cnnjax import process
 from cnnjax.launch import main as door_module
 from cnnjax.launch.study import EXPERIMENTS, experiment_files, question
+from cnnjax.run import process
 
 ROOT = Path(launch.__file__).parent
 EXPERIMENT = '''"""Does the door open?

@@ -1,16 +1,15 @@
 """Configurations (frozen dataclasses) to JSON and back, typed; their hash and their differences."""
 
 import dataclasses
+import difflib
 import hashlib
 import json
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-
-from cnnjax.layers.choice import perhaps_you_meant
 
 
 class InputError(ValueError):
@@ -232,3 +231,9 @@ def _sequence_from_json(kind: type, inner: tuple, values: Any, where: str) -> An
 
 def _type_name(annotation: Any) -> str:
     return annotation.__name__ if type(annotation) is type else str(annotation)
+
+
+def perhaps_you_meant(name: str, names: Iterable[str]) -> str:
+    """The words ` (perhaps you meant 'tiled')` if a name like this one exists, else none."""
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f" (perhaps you meant {close[0]!r})" if close else ""

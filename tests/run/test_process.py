@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from cnnjax import process
+from cnnjax.run import process
 
 
 @pytest.mark.fast

@@ -13,7 +13,7 @@ from cnnjax import ops
 from cnnjax.layers import ConvolutionLayer
 from cnnjax.layers.choice import Convolution
 from cnnjax.report.card import connection_diagram, weight_colors, write_report
-from cnnjax.report.record import Record
+from cnnjax.run.record import Record
 from experiments import card
 
 OWN = '''

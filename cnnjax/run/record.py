@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnjax import hosts
-from cnnjax.report import atomic
-from cnnjax.report.configuration import configuration_hash, differences, read_json, to_json
-from cnnjax.report.environment import environment, now
-from cnnjax.report.lock import DirectoryLock
+from cnnjax.run import files, hosts
+from cnnjax.run.config import configuration_hash, differences, read_json, to_json
+from cnnjax.run.environment import environment, now
+from cnnjax.run.lock import DirectoryLock
 
 # Everything that a run may leave; config.json last, because it marks the directory as a run's.
 _CONTENTS = (
@@ -110,7 +109,7 @@ class Record:
         text = json.dumps(to_json(line, "metrics", null_if_not_finite=True), allow_nan=False)
         if hosts.is_first():
             # On disk before the checkpoint that comes after it: no line is lost, whatever happens.
-            atomic.append(self.directory / "metrics.jsonl", f"{text}\n".encode())
+            files.append(self.directory / "metrics.jsonl", f"{text}\n".encode())
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All lines of metrics.jsonl, oldest first."""
@@ -163,7 +162,7 @@ class Record:
         """Keep a finished part of the results in parts/NAME.json; every number must be finite."""
         text = json.dumps(to_json(values, name), allow_nan=False)
         if hosts.is_first():
-            atomic.write(self._part_path(name), text.encode())
+            files.write(self._part_path(name), text.encode())
 
     def _part_path(self, name: str) -> Path:
         return self.directory / "parts" / f"{_file_name(name)}.json"
@@ -172,14 +171,14 @@ class Record:
         """Write a file such as report.html; returns its path."""
         path = self.directory / _file_name(name)
         if hosts.is_first():
-            atomic.write(path, text.encode())
+            files.write(path, text.encode())
         return path
 
     def figure(self, name: str, figure: Any) -> Path:
         """Save a matplotlib figure as figures/NAME.png; returns its path."""
         path = self.figure_path(name)
         if hosts.is_first():
-            with atomic.replacing(path) as temporary:
+            with files.replacing(path) as temporary:
                 figure.savefig(temporary, format="png")
         return path
 
@@ -198,7 +197,7 @@ class Record:
         """Say in networks/NAME.json which network checkpoints/NAME holds."""
         path = self.directory / "networks" / f"{_file_name(name)}.json"
         if hosts.is_first():
-            atomic.write(path, _json({"name": name, **to_json(values, name)}))
+            files.write(path, _json({"name": name, **to_json(values, name)}))
 
     def finish(self) -> None:
         """Mark the run as finished, and let other processes work in the directory."""
@@ -251,7 +250,7 @@ def _begin(
         here["earlier_starts"] = [*earlier.pop("earlier_starts", []), earlier]
     # The configuration comes last: it marks the directory as a run's.
     for name, value in (("environment.json", here), ("config.json", to_json(config))):
-        atomic.write(directory / name, _json(value))
+        files.write(directory / name, _json(value))
     return state
 
 
@@ -269,7 +268,7 @@ def _drop_torn_metrics(directory: Path) -> None:
     """A process killed while it wrote leaves half a line at the end."""
     file = directory / "metrics.jsonl"
     if file.exists() and not (text := file.read_bytes()).endswith(b"\n"):
-        atomic.write(file, text[: text.rfind(b"\n") + 1])
+        files.write(file, text[: text.rfind(b"\n") + 1])
 
 
 def _remove(directory: Path) -> None:

@@ -24,8 +24,8 @@ from cnnjax.layers import (
 )
 from cnnjax.layers.choice import Convolution
 from cnnjax.report.architecture import text
-from cnnjax.report.configuration import InputError
-from cnnjax.report.record import Record
+from cnnjax.run.config import InputError
+from cnnjax.run.record import Record
 from cnnjax.study.architecture import cost_of, layers_of
 from experiments import architecture
 

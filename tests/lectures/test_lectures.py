@@ -21,8 +21,8 @@ from cnnjax.lectures import (
     sharing,
     signals,
 )
-from cnnjax.report.configuration import to_json
 from cnnjax.report.page import write_page
+from cnnjax.run.config import to_json
 
 
 def test_the_worked_examples_come_out_exactly():

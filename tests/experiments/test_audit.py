@@ -11,8 +11,8 @@ from flax import linen
 import launch
 from cnnjax.models import ConvNet
 from cnnjax.models.description import describe_model
-from cnnjax.report.configuration import to_json
-from cnnjax.report.record import Record
+from cnnjax.run.config import to_json
+from cnnjax.run.record import Record
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.training import compile_training

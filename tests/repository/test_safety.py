@@ -8,9 +8,9 @@ import pytest
 
 import launch
 from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_page
-from cnnjax.report.record import Record
+from cnnjax.run.record import Record
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [
     *(ROOT / "cnnjax").rglob("*.py"),
     *(ROOT / "experiments").glob("*.py"),

@@ -16,7 +16,7 @@ from cnnjax.layers import (
     TiledConv,
 )
 from cnnjax.testing import Finding, Verdict, check_variant, variant_checks
-from tests.wrong_convolutions import (
+from tests.testing.wrong_convolutions import (
     AcceptsNonsense,
     AlwaysFloat32,
     BiasOfPosition,

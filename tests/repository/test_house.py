@@ -5,25 +5,26 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # Each room may import itself and those named.
 LAYERS = {"layers", "ops"}
 MIDDLE = {"report", "train", "data", "inspect", "symmetry", "models", *LAYERS}
 ROOMS = {
+    "run": {"run"},
     "ops": {"ops"},
-    "layers": LAYERS,
-    "models": {"models", *LAYERS},
-    "symmetry": {"symmetry", "ops"},
-    "inspect": {"inspect"},
-    "data": {"data", "ops", "hosts"},
-    "train": {"train", "hosts"},
+    "layers": {"run", *LAYERS},
+    "models": {"run", "models", *LAYERS},
+    "symmetry": {"run", "symmetry", "ops"},
+    "inspect": {"run", "inspect"},
+    "data": {"run", "data", "ops"},
+    "train": {"run", "train"},
     # Configurations name convolutions, and the names need no jax.
-    "report": {"report", "layers", "hosts"},
-    "study": {"study", "hosts", *MIDDLE},
+    "report": {"run", "report", "layers"},
+    "study": {"run", "study", *MIDDLE},
     "lectures": {"lectures", "study", *MIDDLE},
-    "testing": {"testing", *MIDDLE},
-    "launch": {"launch", "process", "hosts", "testing", "study", "lectures", *MIDDLE},
+    "testing": {"run", "testing", *MIDDLE},
+    "launch": {"run", "launch", "testing", "study", "lectures", *MIDDLE},
 }
 FOREIGN = {"ops": {"jax", "numpy"}}
 

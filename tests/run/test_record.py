@@ -12,9 +12,9 @@ import matplotlib
 import numpy as np
 import pytest
 
-from cnnjax import hosts
-from cnnjax.report import record as record_module
-from cnnjax.report.record import Record, run_directory
+from cnnjax.run import hosts
+from cnnjax.run import record as record_module
+from cnnjax.run.record import Record, run_directory
 
 matplotlib.use("Agg")
 
@@ -276,7 +276,7 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
 def test_a_directory_is_one_process_at_a_time(tmp_path):
     record = Record.open(tmp_path / "run", Config())
     code = (
-        "import sys; from tests.report.test_record import Config, Record; "
+        "import sys; from tests.run.test_record import Config, Record; "
         "Record.open(sys.argv[1], Config(), resume=True)"
     )
     root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cnnjax.layers.choice import Convolution
-from cnnjax.report import configuration
+from cnnjax.run import config as configuration
 
 
 @dataclasses.dataclass(frozen=True)

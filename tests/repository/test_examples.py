@@ -12,7 +12,7 @@ import pytest
 from cnnjax.layers import Conv, LocalConv
 from cnnjax.testing import variant_checks
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 KEY = jax.random.key(0)
 
 

@@ -15,7 +15,7 @@ import launch
 from cnnjax.launch.command_line import parse
 from cnnjax.launch.study import EXPERIMENTS, import_study
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
