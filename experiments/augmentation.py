@@ -141,7 +141,7 @@ def run(config: Config, record: Any) -> None:
 def _cue(config: Config, ground: Any, name: str, beyond: Any, record: Any) -> Any:
     """How often a network tells the angle of turned grounds, over seeds."""
     from cnnjax.models import PlainNet
-    from cnnjax.report.table import summarize
+    from cnnjax.run.statistics import summarize
     from cnnjax.study.cue import turned_grounds
 
     task = turned_grounds(
@@ -156,7 +156,7 @@ def _digits(config: Config, kind: Kind, name: str, fill: float, record: Any) -> 
     import numpy as np
 
     from cnnjax.models import PlainNet
-    from cnnjax.report.table import summarize
+    from cnnjax.run.statistics import summarize
     from cnnjax.study.grounded import on_ground
 
     task = on_ground(config.train, augmentation_of(kind, fill), config.train_digits, GROUND)

@@ -95,7 +95,7 @@ PRESETS = {
 def run(config: Config, record: Any) -> None:
     """Train and test a network for every border and seed, and write results and report."""
     from cnnjax.report.borders import write_report
-    from cnnjax.report.table import summarize
+    from cnnjax.run.statistics import summarize
 
     rows = []
     for border in config.borders:

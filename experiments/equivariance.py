@@ -286,7 +286,7 @@ def _row(
     """Numbers over seeds of one convolution and one kind of training data."""
     import numpy as np
 
-    from cnnjax.report.table import summarize
+    from cnnjax.run.statistics import summarize
     from cnnjax.symmetry import lattice_of_errors, on_lattice
 
     layers = []
@@ -341,7 +341,7 @@ def _name(label: str, train_data: str, seed: int) -> str:
 
 def _speed(record: Any, row: dict[str, Any]) -> Any:
     """Training images/s over the seeds of a row, of those that were trained without a break."""
-    from cnnjax.report.table import summarize
+    from cnnjax.run.statistics import summarize
 
     timings = record.timings({})
     names = [_name(row["label"], row["train_data"], seed) for seed in row["seeds"]]

@@ -100,8 +100,8 @@ def run(config: Config, record: Any) -> None:
     from cnnjax.inspect import parameter_count
     from cnnjax.models.detector_net import DetectorNet
     from cnnjax.report.learned_invariance import write_report
-    from cnnjax.report.table import summarize
     from cnnjax.run.config import InputError
+    from cnnjax.run.statistics import summarize
     from cnnjax.study import on_turntable
 
     task = on_turntable(config.data, config.data_dir, config.train)

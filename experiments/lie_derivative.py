@@ -83,7 +83,7 @@ def run(config: Config, record: Any) -> None:
     """Train every network, measure its layers before and after, and write results and report."""
     from cnnjax.inspect import parameter_count
     from cnnjax.report.lie_derivative import write_report
-    from cnnjax.report.table import summarize
+    from cnnjax.run.statistics import summarize
     from cnnjax.study import on_canvas
 
     task = on_canvas(config.data, config.data_dir, config.train)

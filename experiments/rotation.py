@@ -95,7 +95,7 @@ def run(config: Config, record: Any) -> None:
     from cnnjax.inspect import parameter_count
     from cnnjax.models.rotation_net import RotationNet
     from cnnjax.report.rotation import write_report
-    from cnnjax.report.table import summarize
+    from cnnjax.run.statistics import summarize
     from cnnjax.study import on_turntable
 
     task = on_turntable(config.data, config.data_dir, config.train, canvas=28)

@@ -80,7 +80,7 @@ def run(config: Config, record: Any) -> None:
     from cnnjax.inspect import parameter_count
     from cnnjax.models import RecurrentSegmentation
     from cnnjax.report.segmentation import write_report
-    from cnnjax.report.table import summarize
+    from cnnjax.run.statistics import summarize
     from cnnjax.study.segmentation import on_texture
 
     task = on_texture(

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.report.learned_invariance import name_of
-from cnnjax.report.table import Summary, Table, format_summary, table_markdown
+from cnnjax.report.table import Table, format_summary, table_markdown
+from cnnjax.run.statistics import Summary
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

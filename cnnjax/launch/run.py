@@ -23,7 +23,8 @@ from cnnjax.launch.study import Study
 from cnnjax.layers.choice import convolutions, resolve
 from cnnjax.run import hosts, process
 from cnnjax.run.config import InputError, configuration_hash, read_json, require_seeds
-from cnnjax.run.record import Record, run_directory
+from cnnjax.run.directory import run_directory
+from cnnjax.run.record import Record
 from cnnjax.train import stops
 
 

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure as Canvas
 from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import DOUBLE_COLUMN, png, styled
-from cnnjax.report.table import MISSING, Summary, Table, counted, format_summary, over_seeds
+from cnnjax.report.table import MISSING, Table, counted, format_summary, over_seeds
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import Summary
 
 Results = Mapping[str, Any]
 

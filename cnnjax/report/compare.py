@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnjax.report.table import Summary
 from cnnjax.run.config import differences, read_json
+from cnnjax.run.statistics import Summary
 
 # Fields of a configuration that say which sample was drawn, or where files lie: not what was run.
 _SAMPLE = ("seed", "seeds", "data_dir")

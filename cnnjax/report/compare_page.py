@@ -12,14 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from cnnjax.report.compare import Row, Run
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import BLUE, DOUBLE_COLUMN, png, styled
-from cnnjax.report.table import (
-    MISSING,
-    Summary,
-    Table,
-    format_count,
-    format_number,
-    format_summary,
-)
+from cnnjax.report.table import MISSING, Table, format_count, format_number, format_summary
+from cnnjax.run.statistics import Summary
 
 _PANELS = 3
 

@@ -22,7 +22,8 @@ from cnnjax.report.style import (
     legend_columns,
     styled,
 )
-from cnnjax.report.table import Summary, format_count
+from cnnjax.report.table import format_count
+from cnnjax.run.statistics import Summary
 
 
 @dataclass(frozen=True)

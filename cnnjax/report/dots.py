@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cnnjax.report.style import BLACK, BLUE, DOUBLE_COLUMN, GREEN, ORANGE, VERMILLION, styled
-from cnnjax.report.table import Summary
+from cnnjax.run.statistics import Summary
 
 # By colour, shape and fill: readable without colour.
 _SERIES = ((BLUE, "o", True), (VERMILLION, "D", False), (GREEN, "s", True), (ORANGE, "^", False))

@@ -7,8 +7,9 @@ import numpy as np
 
 from cnnjax.report import figures
 from cnnjax.report.page import Block, Code, Figure, Heading, Paragraph, write_page
-from cnnjax.report.table import Summary, Table, format_count, format_number, format_summary
+from cnnjax.report.table import Table, format_count, format_number, format_summary
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import Summary
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]

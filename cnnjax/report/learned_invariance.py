@@ -9,7 +9,6 @@ from cnnjax.report.detectors import accuracy_against_angle, learned_filters, whi
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import png
 from cnnjax.report.table import (
-    Summary,
     Table,
     counted,
     format_count,
@@ -18,6 +17,7 @@ from cnnjax.report.table import (
     over_seeds,
 )
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import Summary
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]

@@ -9,8 +9,9 @@ from matplotlib.patches import Patch
 
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import BLUE, DOUBLE_COLUMN, GREEN, GREY, VERMILLION, png, styled
-from cnnjax.report.table import Summary, Table, counted, format_number, format_summary, over_seeds
+from cnnjax.report.table import Table, counted, format_number, format_summary, over_seeds
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import Summary
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]

@@ -7,7 +7,6 @@ from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import png
 from cnnjax.report.table import (
-    Summary,
     Table,
     counted,
     format_count,
@@ -16,6 +15,7 @@ from cnnjax.report.table import (
     over_seeds,
 )
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import Summary
 
 Results = Mapping[str, Any]
 

@@ -10,8 +10,9 @@ from matplotlib.patches import Patch
 
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import BLACK, BLUE, DOUBLE_COLUMN, GREEN, ORANGE, VERMILLION, png, styled
-from cnnjax.report.table import Summary, Table, counted, format_count, format_summary, over_seeds
+from cnnjax.report.table import Table, counted, format_count, format_summary, over_seeds
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import Summary
 
 Results = Mapping[str, Any]
 

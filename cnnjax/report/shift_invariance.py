@@ -6,8 +6,9 @@ from typing import Any
 from cnnjax.report.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import png
-from cnnjax.report.table import Summary, Table, counted, format_number, format_summary, over_seeds
+from cnnjax.report.table import Table, counted, format_number, format_summary, over_seeds
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import Summary
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]

@@ -9,8 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import BLUE, DOUBLE_COLUMN, GREY, VERMILLION, png, styled
-from cnnjax.report.table import MISSING, Summary, Table, format_count, format_number, format_summary
+from cnnjax.report.table import MISSING, Table, format_count, format_number, format_summary
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import Summary
 
 Results = Mapping[str, Any]
 

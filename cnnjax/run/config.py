@@ -7,13 +7,82 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 
 class InputError(ValueError):
     """A value of a configuration that turns out to be wrong only when the data is known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Requirement:
+    """What the values of an annotated field must satisfy: `Annotated[int, Requirement(...)]`."""
+
+    holds: Callable[[Any], bool]
+    """Whether a value satisfies it."""
+    words: str
+    """Completes the sentence "`name` must be ..."."""
+
+
+def at_least(least: float) -> Requirement:
+    """The requirement of a number that is not below `least`."""
+    return Requirement(lambda value: value >= least, f"at least {least}")
+
+
+def between(low: float, high: float) -> Requirement:
+    """The requirement of a number from `low`, included, to `high`, excluded."""
+    return Requirement(lambda value: low <= value < high, f"at least {low} and below {high}")
+
+
+_Item = TypeVar("_Item")
+
+Positive = Annotated[int, at_least(1)]
+Seed = Annotated[
+    int, Requirement(lambda value: 0 <= value < 2**32, f"at least 0 and at most {2**32 - 1}")
+]
+Distinct = Annotated[
+    tuple[_Item, ...],
+    Requirement(lambda values: 0 < len(values) == len(set(values)), "at least one, each once"),
+]
+
+
+class CheckedConfig:
+    """A configuration, a dataclass, whose annotations say what its values must be.
+
+    Checked are `Literal`, and `Requirement`s within `Annotated`: of fields, of the entries of
+    tuples, and of what may be None.
+
+    Raises:
+      ValueError: a value that is not what its annotation says, with the field's name.
+    """
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self), include_extras=True)
+        for field in dataclasses.fields(typing.cast(Any, self)):
+            _check(field.name, hints[field.name], getattr(self, field.name))
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyConfig(CheckedConfig):
+    """The fields that every study on a data set has."""
+
+    data: str = "digits"
+    """TFDS name of the data set."""
+    data_dir: str | None = None
+    """Directory of prepared data sets; by default TFDS_DATA_DIR, or else that of TFDS."""
+    seeds: Distinct[Seed] = (0, 1, 2)
+    """Seeds; for each a network is trained in every condition."""
+
+
+def require_layers(config: Any) -> None:
+    """Raise ValueError unless `features` and `strides` of a configuration name the same layers."""
+    if not config.features or len(config.features) != len(config.strides):
+        raise ValueError(
+            f"features and strides must have one entry for each layer, got {config.features} and "
+            f"{config.strides}."
+        )
 
 
 def to_json(value: Any, where: str = "config", *, null_if_not_finite: bool = False) -> Any:
@@ -143,27 +212,6 @@ def differences(first: Any, second: Any) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def require_distinct(config: Any, *names: str) -> None:
-    """Raise ValueError unless each of these fields names at least one value, each once."""
-    for name in names:
-        values = getattr(config, name)
-        if not values or len(set(values)) < len(values):
-            listed = ", ".join(map(str, values)) or "none"
-            raise ValueError(f"{name} must name at least one, each once, got {listed}.")
-
-
-def require_seeds(config: Any) -> None:
-    """Raise ValueError unless every `seed` and all `seeds` of a configuration are seeds."""
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            require_seeds(value)
-        elif field.name in ("seed", "seeds"):
-            for seed in value if isinstance(value, tuple) else (value,):
-                if not 0 <= seed < 2**32:
-                    raise ValueError(f"{field.name} must be 0 to {2**32 - 1}, got {seed}.")
-
-
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     if not isinstance(value, dict):
         return {prefix: value}
@@ -237,3 +285,27 @@ def perhaps_you_meant(name: str, names: Iterable[str]) -> str:
     """The words ` (perhaps you meant 'tiled')` if a name like this one exists, else none."""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f" (perhaps you meant {close[0]!r})" if close else ""
+
+
+def _check(name: str, annotation: Any, value: Any) -> None:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        _check(name, inner[0], value)
+        for requirement in inner[1:]:
+            if isinstance(requirement, Requirement) and not requirement.holds(value):
+                raise ValueError(f"{name} must be {requirement.words}, got {_shown(value)}.")
+    elif origin is typing.Literal and value not in inner:
+        listed = ", ".join(map(repr, inner))
+        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
+    elif origin in (typing.Union, types.UnionType):
+        for option in inner:
+            if value is not None and option is not types.NoneType:
+                _check(name, option, value)
+    elif origin is tuple and isinstance(value, tuple):
+        options = inner if inner[-1] is not Ellipsis else inner[:1] * len(value)
+        for option, item in zip(options, value, strict=False):
+            _check(name, option, item)
+
+
+def _shown(value: Any) -> str:
+    return f"({', '.join(map(str, value))})" if isinstance(value, tuple) else repr(value)

@@ -1,7 +1,9 @@
 """Files that appear whole or not at all, whatever happens while they are written."""
 
 import contextlib
+import hashlib
 import os
+import re
 from collections.abc import Generator
 from pathlib import Path
 
@@ -33,6 +35,14 @@ def append(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def file_name(name: str) -> str:
+    """The name itself if it is safe as one, else a safe one that no other name gets."""
+    if re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
+        return name
+    safe = re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_")[:80]
+    return f"{safe or '_'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _sync_directory(folder: Path) -> None:

@@ -1,9 +1,19 @@
 """One process at a time in a run's directory."""
 
+import contextlib
 import errno
 import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not on this system
+    fcntl = None
+
+LOCK = ".lock"
+"""The file in a run's directory by which its own processes take turns."""
 
 
 class DirectoryLock:
@@ -17,9 +27,7 @@ class DirectoryLock:
 
     def __init__(self, directory: Path) -> None:
         self._descriptor: int | None = None
-        try:
-            import fcntl
-        except ImportError:  # not on this system
+        if fcntl is None:
             _say_without(directory)
             return
         descriptor = os.open(directory, os.O_RDONLY)
@@ -52,3 +60,14 @@ def _say_without(directory: Path) -> None:
         f"The file system of {directory} has no locks: see to it that no second process uses it.",
         file=sys.stderr,
     )
+
+
+@contextlib.contextmanager
+def exclusive(directory: Path) -> Generator[None]:
+    """The processes of one run change the files of its directory one at a time."""
+    with open(directory / LOCK, "ab") as held:
+        if fcntl is not None:
+            # A file system without locks serves one process at a time, as `DirectoryLock` says.
+            with contextlib.suppress(OSError):
+                fcntl.flock(held, fcntl.LOCK_EX)
+        yield

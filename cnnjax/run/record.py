@@ -1,50 +1,55 @@
-"""The record of a run: its directory, and the files that it leaves there."""
+"""The record of a run: what it observed, measured and wrote, in its directory."""
 
+import contextlib
 import dataclasses
-import hashlib
 import json
-import re
-import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnjax.run import files, hosts
-from cnnjax.run.config import configuration_hash, differences, read_json, to_json
-from cnnjax.run.environment import environment, now
-from cnnjax.run.lock import DirectoryLock
+import numpy as np
 
-# Everything that a run may leave; config.json last, because it marks the directory as a run's.
-_CONTENTS = (
-    "done",
-    "results.json",
-    "timings.json",
-    "report.html",
-    "report.md",
-    "metrics.jsonl",
-    "figures",
-    "checkpoints",
-    "networks",
-    "parts",
-    "environment.json",
-    "config.json",
-)
+from cnnjax.run import files, hosts
+from cnnjax.run.cells import SEED, Cell, flat_values, grid
+from cnnjax.run.config import read_json, to_json
+from cnnjax.run.directory import begin, json_bytes, remove
+from cnnjax.run.environment import now
+from cnnjax.run.files import file_name
+from cnnjax.run.lock import LOCK, DirectoryLock, exclusive
+from cnnjax.run.observations import Observations, arrays_path
+from cnnjax.run.pace import Pace
+
+
+class ShareObserved(Exception):
+    """A worker has observed its share of the cells; the run itself goes on in another process."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """The cells of one of several workers: those whose number leaves `index` modulo `workers`."""
+
+    index: int
+    workers: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
     """A run's directory. All files but metrics.jsonl appear whole or not at all.
 
-    Only one process of one machine can be at work there; `release` ends that. Of the many processes
-    of one run only the first writes; the others call the same methods and are told what it found.
+    Only one process of one machine can be at work there, beside its own workers; `release` ends
+    that. Of the many hosts of one run only the first writes; the others call the same methods and
+    get what it found.
     """
 
     directory: Path
     """Where everything is written."""
     resumed: bool = False
     """Whether an unfinished run continues here."""
+    share: Share | None = None
+    """The share of the cells that this process observes; None: all that are left."""
     _lock: DirectoryLock | None = dataclasses.field(default=None, repr=False, compare=False)
+    _cells: list[Cell] = dataclasses.field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -79,14 +84,25 @@ class Record:
         directory = Path(directory)
         locks = []
         before = hosts.agree(
-            lambda: _begin(directory, config, resume, overwrite, command, source, locks)
+            lambda: begin(directory, config, resume, overwrite, command, source, locks)
         )
-        return cls(directory, before != "empty", *locks)
+        return cls(directory, before != "empty", None, *locks)
 
     @property
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return hosts.agree(lambda: (self.directory / "done").exists())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration, in JSON values."""
+        return read_json(self.directory / "config.json")
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """What `write_task` wrote: the data and the pipeline of the networks."""
+        file = self.directory / "task.json"
+        return read_json(file) if file.exists() else {}
 
     def release(self) -> None:
         """Let other processes work in the directory."""
@@ -98,6 +114,105 @@ class Record:
         """The page that shows the run."""
         return self.directory / "report.html"
 
+    # Observations
+
+    def each(self, **factors: Any) -> Iterator[Cell]:
+        """The cells of a grid that have not been observed yet, in order, the seed fastest.
+
+        Each cell is one network: train it, measure it, and `observe` it before the next. A study
+        may have several grids, one after the other.
+
+        Args:
+          **factors: for each factor its values, see `cells.grid`; one must be `seed`.
+
+        Yields:
+          Cells: mappings from factors to values.
+
+        Raises:
+          ValueError: factors that make no grid.
+          RuntimeError: a cell was not observed before the next was asked for.
+        """
+        cells = grid(factors)
+        self._cells.extend(cells)
+        observed = self._observed()
+        left = [
+            cell
+            for number, cell in enumerate(cells)
+            if cell.key not in observed
+            and (self.share is None or number % self.share.workers == self.share.index)
+        ]
+        pace = Pace(len(cells), len(left), quiet=not hosts.is_first())
+        for cell in left:
+            pace.begin(str(cell))
+            yield cell
+            if cell.key not in self._observed():
+                raise RuntimeError(
+                    f"record.observe must be called for each cell, got none for {cell}."
+                )
+            pace.end()
+
+    def observe(self, cell: Cell, **values: Any) -> None:
+        """Add one observation: numbers to observations.csv, arrays to arrays/NAME.npz.
+
+        Args:
+          cell: of `each`.
+          **values: numbers, arrays, and mappings of these, whose names are joined by dots.
+
+        Raises:
+          ValueError: a value that is neither, a number that is not finite, or a name that is a
+            factor's.
+        """
+        numbers, arrays = flat_values(values)
+        if taken := set(numbers) & set(cell):
+            raise ValueError(f"an observation must not be named as a factor, got {taken.pop()!r}.")
+        if hosts.is_first():
+            if arrays:
+                path = arrays_path(self.directory, cell)
+                path.parent.mkdir(exist_ok=True)
+                with files.replacing(path) as temporary, open(temporary, "wb") as file:
+                    np.savez_compressed(file, **arrays)
+            with exclusive(self.directory):
+                rows = self._rows()
+                rows[cell.key] = {**cell, **numbers}
+                self._write_rows(rows)
+        hosts.agree(lambda: None)  # no process goes on before the first has written
+
+    def observations(self) -> Observations:
+        """All observations of the run, in the order of its grids.
+
+        Raises:
+          ShareObserved: this process is a worker, whose work is done.
+        """
+        if self.share is not None:
+            raise ShareObserved
+        # Workers write in the order in which they finish.
+        if self._cells and hosts.is_first():
+            self._write_rows(self._rows())
+        return Observations.read(self.directory)
+
+    def _observed(self) -> set[tuple]:
+        return {
+            tuple(map(tuple, key))
+            for key in hosts.agree(lambda: [list(map(list, key)) for key in self._rows()])
+        }
+
+    def _rows(self) -> dict[tuple, dict[str, Any]]:
+        """The rows of observations.csv by their cell's key."""
+        if not (self.directory / "observations.csv").exists():
+            return {}
+        found = Observations.read(self.directory)
+        cells = (Cell({f: row[f] for f in found.factors if f in row}) for row in found.rows)
+        return {cell.key: row for cell, row in zip(cells, found.rows, strict=True)}
+
+    def _write_rows(self, rows: Mapping[tuple, Mapping[str, Any]]) -> None:
+        places = {cell.key: number for number, cell in enumerate(self._cells)}
+        ordered = sorted(rows, key=lambda key: places.get(key, len(places)))
+        factors = dict.fromkeys(name for key in ordered for name, _ in key if name != SEED)
+        table = Observations([rows[key] for key in ordered], [*factors, SEED])
+        files.write(self.directory / "observations.csv", table.to_csv().encode())
+
+    # Training
+
     def metrics(self, step: int, **values: Any) -> None:
         """Append one line to metrics.jsonl: step, wall_time (Unix seconds), and the values.
 
@@ -108,8 +223,10 @@ class Record:
         line = {"step": step, "wall_time": round(time.time(), 3), **values}
         text = json.dumps(to_json(line, "metrics", null_if_not_finite=True), allow_nan=False)
         if hosts.is_first():
-            # On disk before the checkpoint that comes after it: no line is lost, whatever happens.
-            files.append(self.directory / "metrics.jsonl", f"{text}\n".encode())
+            file = self.directory / "metrics.jsonl"
+            with exclusive(self.directory):
+                # On disk before the checkpoint that comes after it: no line is lost.
+                files.append(file, f"{text}\n".encode())
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All lines of metrics.jsonl, oldest first."""
@@ -119,19 +236,38 @@ class Record:
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
     def rewind(self, step: int, **values: Any) -> None:
-        """Forget the metrics after this step, among the lines that hold these values.
+        """Remove the metrics after this step, among the lines that hold these values.
 
         A run that resumes from the checkpoint of a step rewinds to it: what it then does again is
         recorded once.
         """
         values = to_json(values, "metrics")
-        kept = [
-            line
-            for line in self.read_metrics()
-            if line["step"] <= step
-            or any(name not in line or line[name] != value for name, value in values.items())
-        ]
-        self.write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+        if not hosts.is_first():
+            return
+        with exclusive(self.directory):
+            kept = [
+                line
+                for line in self.read_metrics()
+                if line["step"] <= step
+                or any(name not in line or line[name] != value for name, value in values.items())
+            ]
+            self.write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+
+    def checkpoints(self, *names: str) -> Path:
+        """The folder for checkpoints, or the one in it for the training with these names."""
+        return self.directory.joinpath("checkpoints", *map(file_name, names))
+
+    def write_network(self, name: str, values: Mapping[str, Any]) -> None:
+        """Say in networks/NAME.json which network checkpoints/NAME holds."""
+        path = self.directory / "networks" / f"{file_name(name)}.json"
+        if hosts.is_first():
+            files.write(path, json_bytes({"name": name, **to_json(values, name)}))
+
+    def write_task(self, values: Mapping[str, Any]) -> None:
+        """Say in task.json on which data and by which pipeline the networks are trained."""
+        self.write("task.json", json_bytes(to_json(values, "task")).decode())
+
+    # Results
 
     def results(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Write results.json, and return what it holds, in plain JSON values.
@@ -147,8 +283,9 @@ class Record:
     def timings(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Add to timings.json, measured speeds and durations, and return what it holds."""
         file, plain = self.directory / "timings.json", to_json(values, "timings")
-        held = hosts.agree(lambda: {**(read_json(file) if file.exists() else {}), **plain})
-        self._write_json("timings.json", held)
+        with exclusive(self.directory) if hosts.is_first() else contextlib.nullcontext():
+            held = hosts.agree(lambda: {**(read_json(file) if file.exists() else {}), **plain})
+            self.write("timings.json", json_bytes(held).decode())
         return held
 
     def part(self, name: str) -> dict[str, Any] | None:
@@ -165,39 +302,14 @@ class Record:
             files.write(self._part_path(name), text.encode())
 
     def _part_path(self, name: str) -> Path:
-        return self.directory / "parts" / f"{_file_name(name)}.json"
+        return self.directory / "parts" / f"{file_name(name)}.json"
 
     def write(self, name: str, text: str) -> Path:
         """Write a file such as report.html; returns its path."""
-        path = self.directory / _file_name(name)
+        path = self.directory / file_name(name)
         if hosts.is_first():
             files.write(path, text.encode())
         return path
-
-    def figure(self, name: str, figure: Any) -> Path:
-        """Save a matplotlib figure as figures/NAME.png; returns its path."""
-        path = self.figure_path(name)
-        if hosts.is_first():
-            with files.replacing(path) as temporary:
-                figure.savefig(temporary, format="png")
-        return path
-
-    def figure_path(self, name: str) -> Path:
-        """The path figures/NAME.png, its folder made."""
-        folder = self.directory / "figures"
-        if hosts.is_first():
-            folder.mkdir(exist_ok=True)
-        return folder / f"{_file_name(name)}.png"
-
-    def checkpoints(self, *names: str) -> Path:
-        """The folder for checkpoints, or the one in it for the training with these names."""
-        return self.directory.joinpath("checkpoints", *map(_file_name, names))
-
-    def write_network(self, name: str, values: Mapping[str, Any]) -> None:
-        """Say in networks/NAME.json which network checkpoints/NAME holds."""
-        path = self.directory / "networks" / f"{_file_name(name)}.json"
-        if hosts.is_first():
-            files.write(path, _json({"name": name, **to_json(values, name)}))
 
     def finish(self) -> None:
         """Mark the run as finished, and let other processes work in the directory."""
@@ -208,126 +320,9 @@ class Record:
         """Remove a run that ended before it recorded anything; returns whether it did."""
         if self.resumed or not hosts.is_first():
             return False
-        if {path.name for path in self.directory.iterdir()} - {"config.json", "environment.json"}:
+        recorded = {path.name for path in self.directory.iterdir()}
+        if recorded - {"config.json", "environment.json", "task.json", LOCK}:
             return False
-        _remove(self.directory)
+        remove(self.directory)
         self.directory.rmdir()
         return True
-
-    def _write_json(self, name: str, value: Any) -> None:
-        self.write(name, _json(value).decode())
-
-
-def run_directory(experiment: str, preset: str, hash_of_configuration: str) -> Path:
-    """Where a run goes by itself: runs/EXPERIMENT/PRESET-HASH."""
-    return Path("runs", _file_name(experiment), _file_name(f"{preset}-{hash_of_configuration}"))
-
-
-def _begin(
-    directory: Path,
-    config: Any,
-    resume: bool,
-    overwrite: bool,
-    command: Sequence[str],
-    source: Path | None,
-    locks: list[DirectoryLock],
-) -> str:
-    """Make the directory ready for a run; returns the state in which it is taken up."""
-    _check_state(directory, config, resume, overwrite)
-    directory.mkdir(parents=True, exist_ok=True)
-    locks.append(DirectoryLock(directory))
-    # Again: another process may have been at work until now.
-    state = _check_state(directory, config, resume, overwrite)
-    if state == "finished" and not overwrite:
-        return state
-    if state != "empty" and overwrite:
-        _remove(directory)
-        state = "empty"
-    _drop_torn_metrics(directory)
-    here = {**environment(command, source), "configuration": configuration_hash(config)}
-    if state == "unfinished":
-        earlier = read_json(directory / "environment.json")
-        here["earlier_starts"] = [*earlier.pop("earlier_starts", []), earlier]
-    # The configuration comes last: it marks the directory as a run's.
-    for name, value in (("environment.json", here), ("config.json", to_json(config))):
-        files.write(directory / name, _json(value))
-    return state
-
-
-def _check_state(directory: Path, config: Any, resume: bool, overwrite: bool) -> str:
-    state = _state(directory)
-    if state == "empty" or overwrite:
-        return state
-    if not resume:
-        raise FileExistsError(_already_there(directory, state))
-    _require_same(directory, config)
-    return state
-
-
-def _drop_torn_metrics(directory: Path) -> None:
-    """A process killed while it wrote leaves half a line at the end."""
-    file = directory / "metrics.jsonl"
-    if file.exists() and not (text := file.read_bytes()).endswith(b"\n"):
-        files.write(file, text[: text.rfind(b"\n") + 1])
-
-
-def _remove(directory: Path) -> None:
-    """Remove what a run leaves, and nothing else that may lie in the directory."""
-    for name in _CONTENTS:
-        path = directory / name
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
-
-
-def _state(directory: Path) -> str:
-    """`empty`, `finished` or `unfinished`; something that is no run is a FileExistsError."""
-    if not directory.exists():
-        return "empty"
-    if not directory.is_dir():
-        raise FileExistsError(f"{directory} is a file; give a directory with --workdir.")
-    names = {path.name for path in directory.iterdir()}
-    if all(name.startswith(".") and name.endswith(".tmp") for name in names - {"environment.json"}):
-        return "empty"  # or killed while its first files were written
-    if "config.json" not in names:
-        raise FileExistsError(
-            f"{directory} holds files but no run; give another directory with --workdir."
-        )
-    return "finished" if "done" in names else "unfinished"
-
-
-def _already_there(directory: Path, state: str) -> str:
-    if state == "finished":
-        return (
-            f"A finished run is in {directory}; replace it with --overwrite, or keep it and give "
-            "another directory with --workdir."
-        )
-    return (
-        f"An unfinished run is in {directory}; continue it with --resume, or replace it with "
-        "--overwrite."
-    )
-
-
-def _require_same(directory: Path, config: Any) -> None:
-    differing = differences(read_json(directory / "config.json"), config)
-    if differing:
-        fields = ", ".join(
-            f"{name} (was {before!r}, is {now!r})" for name, (before, now) in differing.items()
-        )
-        raise ValueError(
-            f"The run in {directory} cannot continue under another configuration, which differs "
-            f"in {fields}."
-        )
-
-
-def _file_name(name: str) -> str:
-    """The name itself if it is safe as one, else a safe one that no other name gets."""
-    if re.fullmatch(r"\w[\w.-]{0,99}", name, re.ASCII):
-        return name
-    safe = re.sub(r"[^\w-]+", "_", name, flags=re.ASCII).strip("_")[:80]
-    return f"{safe or '_'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

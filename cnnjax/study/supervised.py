@@ -9,8 +9,8 @@ import numpy as np
 from flax import linen
 
 from cnnjax.inspect import multiply_adds, parameter_count
-from cnnjax.report.table import summarize
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import summarize
 from cnnjax.study.classification import Classification, train_network
 from cnnjax.study.predictions import judged, predictions
 

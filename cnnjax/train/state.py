@@ -1,11 +1,13 @@
 """The state of training, and the random keys that are derived from it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen, struct
+from flax.core import DenyList
 
 INIT, AUGMENTATION, DROPOUT = range(3)
 """Purposes of randomness: each has keys of its own; a study may take numbers from 3 on."""
@@ -44,8 +46,11 @@ def create_state(
     sample_input: jax.Array,
     *,
     ema: bool = False,
+    sown: Sequence[str] = (),
 ) -> TrainState:
     """State before the first update; only shape and dtype of `sample_input` [b, ...] matter.
+
+    Collections named in `sown` are results of a call, no state.
 
     Raises:
       ValueError: the model keeps variables that training would lose.
@@ -57,7 +62,8 @@ def create_state(
         batch_stats=None,
         opt_state=None,
     )
-    variables = dict(model.init(step_key(state, INIT), sample_input))
+    results = DenyList(("intermediates", *sown))
+    variables = dict(model.init(step_key(state, INIT), sample_input, mutable=results))
     params = variables.pop("params", {})
     batch_stats = variables.pop("batch_stats", {})
     if variables:

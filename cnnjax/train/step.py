@@ -2,23 +2,30 @@
 
 import inspect
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen
+from flax.core import DenyList
 from jax import lax
 
 from cnnjax.train.config import TrainConfig
+from cnnjax.train.losses import (
+    OBSERVED,
+    SOWN_LOSSES,
+    Classification,
+    Loss,
+    cross_entropy,
+    per_example,
+)
 from cnnjax.train.optimizer import schedule
 from cnnjax.train.state import DROPOUT, TrainState, step_key
 
 AXIS = "batch"
 """Name of the axis of devices; a BatchNorm module with `axis_name='batch'` averages over it."""
-
-AUXILIARY = "auxiliary"
-"""Collection into which a model sows further logits in training, whose loss counts as well."""
 
 Batch = dict[str, jax.Array]
 
@@ -30,34 +37,37 @@ def train_step(
     model: linen.Module,
     optimizer: optax.GradientTransformation,
     config: TrainConfig,
+    loss: Loss | None = None,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
     """One update by the gradient of the mean loss over the batch of all devices.
 
     Every device holds an equal share, so that the mean of their gradients is the gradient of the
-    mean. The loss is the cross-entropy with smoothed labels, and `auxiliary_weight` times that of
-    logits that the model sows in the collection 'auxiliary'; weight decay is not part of it.
-    Dropout masks are keyed by the first position of a device's share: they differ between devices
-    and repeat exactly, but depend on the number of devices.
+    mean. What the network sows into the collection 'losses' is added to the loss; weight decay is
+    not part of it. Dropout masks are keyed by the first position of a device's share: they differ
+    between devices and repeat exactly, but depend on the number of devices.
 
     Args:
       state: the same on every device.
       batch: this device's share: 'image' floating [b, ...], 'label' int [b], and 'position' int
-        [b], the examples' places in the batch of all devices. Labels of every position,
-        [b, *space], ask for logits [b, *space, classes]; an example's loss is their mean.
+        [b], the examples' places in the batch of all devices, and what `loss` takes.
       model: called as `model.apply(variables, image, train=True)`, or without `train` where it
         takes none; gives logits [b, classes].
       optimizer: the transformation that made `state.opt_state`.
       config: what to do.
+      loss: `loss(logits, batch, sown) -> [b]`, see `losses.Loss`; by default the cross-entropy of
+        `losses.Classification`.
 
     Returns:
       The next state, and metrics of the whole batch before the update: sums 'loss', 'correct' and
       'count', and 'gradient_norm' (before clipping) and 'learning_rate'.
 
     Raises:
-      ValueError: an entry of the batch is missing or is not what it must be.
+      ValueError: an entry of the batch is missing or is not what it must be, or the network sows
+        into a collection that is neither 'losses', 'intermediates', nor read by the loss.
     """
     _check_batch(batch, ("image", "label", "position"))
     dropout = jax.random.fold_in(step_key(state, DROPOUT), batch["position"][0])
+    loss = loss or Classification.of(config)
 
     def mean_loss(params):
         variables = {"params": params, "batch_stats": state.batch_stats}
@@ -68,14 +78,13 @@ def train_step(
             config,
             train=True,
             rngs={"dropout": dropout},
-            mutable=["batch_stats", AUXILIARY],
+            mutable=DenyList(("params", OBSERVED)),
         )
-        losses = cross_entropy(logits, batch["label"], config.label_smoothing)
-        loss = losses.mean()
-        for other in jax.tree.leaves(updated.get(AUXILIARY, {})):
-            more = cross_entropy(other, batch["label"], config.label_smoothing)
-            loss += config.auxiliary_weight * more.mean()
-        return loss, (losses, logits, updated.get("batch_stats", {}))
+        sown = {name: tree for name, tree in updated.items() if name != "batch_stats"}
+        _check_sown(model, sown, loss)
+        losses = loss(logits, batch, sown)
+        added = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(sown.get(SOWN_LOSSES, {})))
+        return losses.mean() + added, (losses + added, logits, updated.get("batch_stats", {}))
 
     gradient, (losses, logits, batch_stats) = jax.grad(mean_loss, has_aux=True)(state.params)
     # Statistics that no BatchNorm module has averaged over the devices must not differ on them.
@@ -126,17 +135,6 @@ def eval_step(
     return lax.psum(_sums(losses, logits, batch["label"], batch["weight"]), AXIS)
 
 
-def cross_entropy(logits: jax.Array, label: jax.Array, smoothing: float = 0.0) -> jax.Array:
-    """Cross-entropy [b] in float32 of `logits` [b, ..., classes] and labels [b, ...], the mean over
-    what lies between.
-
-    The target is `(1 - smoothing) * one_hot(label) + smoothing / classes` (Szegedy et al., 2016).
-    """
-    target = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), smoothing)
-    losses = -jnp.sum(target * jax.nn.log_softmax(logits.astype(jnp.float32)), axis=-1)
-    return _per_example(losses)
-
-
 def moving_average(average: Any, params: Any, step: jax.Array, decay: float) -> Any:
     """Exponential moving average of parameters without the bias of its start.
 
@@ -163,7 +161,7 @@ def _apply(model, variables, image, config, *, train: bool, **options):
 
 
 def _sums(losses, logits, label, weight):
-    correct = _per_example((jnp.argmax(logits, axis=-1) == label).astype(jnp.float32))
+    correct = per_example((jnp.argmax(logits, axis=-1) == label).astype(jnp.float32))
     # Where the weight is zero not even a NaN counts.
     losses = jnp.where(weight > 0, losses, 0)
     return {
@@ -171,10 +169,6 @@ def _sums(losses, logits, label, weight):
         "correct": jnp.sum(weight * correct),
         "count": jnp.sum(weight, dtype=jnp.float32),
     }
-
-
-def _per_example(values: jax.Array) -> jax.Array:
-    return values if values.ndim == 1 else values.mean(axis=range(1, values.ndim))
 
 
 def _check_batch(batch: Batch, names: tuple[str, ...]) -> None:
@@ -187,3 +181,13 @@ def _check_batch(batch: Batch, names: tuple[str, ...]) -> None:
         raise ValueError(
             f"batch['image'] must be floating and standardised, got {batch['image'].dtype}."
         )
+
+
+def _check_sown(model: linen.Module, sown: Mapping[str, Any], loss: Loss) -> None:
+    read = (SOWN_LOSSES, *getattr(loss, "reads", ()))
+    for name in sown:
+        if name not in read:
+            raise ValueError(
+                f"{type(model).__name__} must sow in training into {', '.join(map(repr, read))} or "
+                f"{OBSERVED!r} only, got {name!r}, which nothing reads."
+            )

@@ -9,6 +9,7 @@ import jax
 from flax import linen
 
 from cnnjax.train.config import TrainConfig
+from cnnjax.train.losses import SOWN_LOSSES, Classification, Loss
 from cnnjax.train.optimizer import optimizer
 from cnnjax.train.parallel import Devices, Prepare, parallel_step, replicate
 from cnnjax.train.state import TrainState, create_state
@@ -42,6 +43,8 @@ def compile_training(
     prepare: Prepare | None = None,
     prepare_eval: Prepare | None = None,
     *,
+    step: Callable = train_step,
+    loss: Loss | None = None,
     devices: Devices | None = None,
 ) -> Training:
     """Functions that initialise, train and evaluate `model` on `devices` (default all).
@@ -52,6 +55,10 @@ def compile_training(
       prepare: makes training batches inside the compiled step, see `parallel_step`; None where
         batches come with their images.
       prepare_eval: the same for evaluation, where usually nothing is random.
+      step: `step(state, batch, *, model, optimizer, config, loss) -> (state, metrics)`: pure, of
+        one device; it names `step.AXIS` and reduces over it, as `train_step` does.
+      loss: `loss(logits, batch, sown) -> [b]`, see `losses.Loss`; by default the cross-entropy of
+        `losses.Classification`.
       devices: of all processes, in the order in which they share a batch.
 
     Raises:
@@ -60,11 +67,18 @@ def compile_training(
     devices = tuple(jax.devices() if devices is None else devices)
     if config.batch_size % len(devices):
         raise ValueError(
-            f"batch_size={config.batch_size} cannot be dealt out evenly to {len(devices)} devices."
+            f"batch_size must be a multiple of the {len(devices)} devices, got {config.batch_size}."
         )
+    loss = Classification.of(config) if loss is None else loss
     optimization = optimizer(config)
     create = jax.jit(
-        functools.partial(create_state, model, optimization, ema=config.ema_decay > 0),
+        functools.partial(
+            create_state,
+            model,
+            optimization,
+            ema=config.ema_decay > 0,
+            sown=(SOWN_LOSSES, *getattr(loss, "reads", ())),
+        ),
         # It runs once: compiling random numbers well takes XLA many times longer than drawing them.
         compiler_options={"xla_backend_optimization_level": 0},
     )
@@ -74,7 +88,13 @@ def compile_training(
             raise ValueError(f"seed={seed} must be at least 0 and below 2**32.")
         return replicate(create(seed, sample_input), devices)
 
-    update = functools.partial(train_step, model=model, optimizer=optimization, config=config)
+    update = functools.partial(
+        step,
+        model=model,
+        optimizer=optimization,
+        config=config,
+        loss=loss,
+    )
     score = functools.partial(eval_step, model=model, config=config)
     return Training(
         model=model,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cnnjax.report import figures
 from cnnjax.report.equivariance import shift_panels
-from cnnjax.report.table import Summary, Table, format_count, format_summary, table_markdown
+from cnnjax.report.table import Table, format_count, format_summary, table_markdown
+from cnnjax.run.statistics import Summary
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent

@@ -10,7 +10,7 @@ from scipy import stats
 
 from cnnjax.launch.main import main
 from cnnjax.report.compare import compare, pooled, read_runs
-from cnnjax.report.table import Summary, summarize
+from cnnjax.run.statistics import Summary, summarize
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from cnnjax.report.figures import (
     price,
     shift_maps,
 )
-from cnnjax.report.table import Summary, summarize
+from cnnjax.run.statistics import Summary, summarize
 
 SHIFTS = 12
 STAGES = ("before training", "trained on centred digits", "trained on translated digits")

@@ -10,16 +10,15 @@ import pytest
 from scipy import stats
 
 from cnnjax.report.table import (
-    Summary,
     Table,
     escape_markdown,
     format_count,
     format_number,
     format_summary,
-    summarize,
     table_html,
     table_markdown,
 )
+from cnnjax.run.statistics import Summary, summarize
 
 
 @pytest.mark.fast

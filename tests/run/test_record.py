@@ -14,7 +14,8 @@ import pytest
 
 from cnnjax.run import hosts
 from cnnjax.run import record as record_module
-from cnnjax.run.record import Record, run_directory
+from cnnjax.run.directory import run_directory
+from cnnjax.run.record import Record
 
 matplotlib.use("Agg")
 

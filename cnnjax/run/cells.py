@@ -1,0 +1,132 @@
+"""The cells of a study: every combination of its factors, one trained network each."""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+SEED = "seed"
+"""The last factor of every cell: columns after it hold numbers."""
+
+
+class Cell(Mapping[str, Any]):
+    """One network of a study: the value of each factor, the seed last.
+
+    Attributes:
+      name: its values in one line, `p4 seed 0`: names its checkpoints, its metrics and its arrays.
+    """
+
+    def __init__(self, factors: Mapping[str, Any]) -> None:
+        self._factors = dict(factors)
+        *values, seed = self._factors.values()
+        self.name = " ".join([*map(str, values), f"seed {seed}"])
+
+    def __getitem__(self, name: str) -> Any:
+        return self._factors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._factors)
+
+    def __len__(self) -> int:
+        return len(self._factors)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self._factors.items())
+
+    @property
+    def key(self) -> tuple[tuple[str, str], ...]:
+        """What identifies the cell in a file of text."""
+        return tuple((name, text_of(value)) for name, value in self._factors.items())
+
+
+def grid(factors: Mapping[str, Any]) -> list[Cell]:
+    """All combinations of the factors' values, the last factor fastest.
+
+    Args:
+      factors: for each name its values; a single number or text is a factor of one value. A value
+        that is a mapping is a condition of several factors that belong together.
+
+    Raises:
+      ValueError: no factor 'seed', a factor without values, or two cells of the same factors.
+    """
+    if SEED not in factors:
+        raise ValueError(f"factors must include {SEED!r}, got {list(factors)}.")
+    ordered = {name: values for name, values in factors.items() if name != SEED}
+    ordered[SEED] = factors[SEED]
+    choices = []
+    for name, values in ordered.items():
+        listed = (
+            values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+        )
+        if not listed:
+            raise ValueError(f"factor {name!r} must have at least one value, got none.")
+        choices.append([v if isinstance(v, Mapping) else {name: v} for v in listed])
+    cells = [
+        Cell({name: value for part in parts for name, value in part.items()})
+        for parts in itertools.product(*choices)
+    ]
+    if len({cell.key for cell in cells}) < len(cells):
+        raise ValueError(f"every cell must differ from the others, got {list(map(str, cells))}.")
+    return cells
+
+
+def flat_values(
+    values: Mapping[str, Any], where: str = ""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Numbers and arrays of an observation, nested mappings flattened: `before.conv1`.
+
+    Args:
+      values: numbers, None, arrays, and mappings of these.
+      where: the name in front of every name.
+
+    Returns:
+      Numbers (bool, int, float or None) by name, and arrays by name.
+
+    Raises:
+      ValueError: a value that is neither, or a number that is not finite.
+    """
+    numbers: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{where}{key}"
+        if isinstance(value, Mapping):
+            inner_numbers, inner_arrays = flat_values(value, f"{name}.")
+            numbers |= inner_numbers
+            arrays |= inner_arrays
+        elif value is None or isinstance(value, bool | int | float):
+            numbers[name] = value
+        elif isinstance(value, list | tuple) or hasattr(value, "shape"):
+            array = np.asarray(value)
+            if array.dtype.kind not in "biuf":
+                raise ValueError(f"observation {name!r} must be numbers, got {value!r}.")
+            if array.ndim:
+                arrays[name] = array
+            else:
+                numbers[name] = array.item()
+        else:
+            raise ValueError(f"observation {name!r} must be a number or an array, got {value!r}.")
+    for name, number in numbers.items():
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError(f"observation {name!r} must be finite, got {number}.")
+    return numbers, arrays
+
+
+def text_of(value: Any) -> str:
+    """A factor or number as a table of text holds it; `value_of` reads it again."""
+    if value is None:
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def value_of(text: str) -> Any:
+    """A bool, int or float that the text spells, or else the text."""
+    if text in ("True", "False"):
+        return text == "True"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,143 @@
+"""The directory of a run: in which state it is, and how a run begins there."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cnnjax.run import files
+from cnnjax.run.config import configuration_hash, differences, read_json, to_json
+from cnnjax.run.environment import environment
+from cnnjax.run.files import file_name
+from cnnjax.run.lock import LOCK, DirectoryLock
+
+# Everything that a run may leave; config.json last, because it marks the directory as a run's.
+CONTENTS = (
+    "done",
+    "results.json",
+    "timings.json",
+    "report.html",
+    "report.md",
+    "metrics.jsonl",
+    "figures",
+    "checkpoints",
+    "networks",
+    "observations.csv",
+    "arrays",
+    "task.json",
+    "parts",
+    LOCK,
+    "environment.json",
+    "config.json",
+)
+
+
+def run_directory(experiment: str, preset: str, hash_of_configuration: str) -> Path:
+    """Where a run goes by itself: runs/EXPERIMENT/PRESET-HASH."""
+    return Path("runs", file_name(experiment), file_name(f"{preset}-{hash_of_configuration}"))
+
+
+def begin(
+    directory: Path,
+    config: Any,
+    resume: bool,
+    overwrite: bool,
+    command: Sequence[str],
+    source: Path | None,
+    locks: list[DirectoryLock],
+) -> str:
+    """Make the directory ready for a run; returns the state in which it is taken up."""
+    _check_state(directory, config, resume, overwrite)
+    directory.mkdir(parents=True, exist_ok=True)
+    locks.append(DirectoryLock(directory))
+    # Again: another process may have been at work until now.
+    state = _check_state(directory, config, resume, overwrite)
+    if state == "finished" and not overwrite:
+        return state
+    if state != "empty" and overwrite:
+        remove(directory)
+        state = "empty"
+    _drop_torn_metrics(directory)
+    here = {**environment(command, source), "configuration": configuration_hash(config)}
+    if state == "unfinished":
+        earlier = read_json(directory / "environment.json")
+        here["earlier_starts"] = [*earlier.pop("earlier_starts", []), earlier]
+    # The configuration comes last: it marks the directory as a run's.
+    for name, value in (("environment.json", here), ("config.json", to_json(config))):
+        files.write(directory / name, json_bytes(value))
+    return state
+
+
+def _check_state(directory: Path, config: Any, resume: bool, overwrite: bool) -> str:
+    state = _state(directory)
+    if state == "empty" or overwrite:
+        return state
+    if not resume:
+        raise FileExistsError(_already_there(directory, state))
+    _require_same(directory, config)
+    return state
+
+
+def _drop_torn_metrics(directory: Path) -> None:
+    """A process killed while it wrote leaves half a line at the end."""
+    file = directory / "metrics.jsonl"
+    if file.exists() and not (text := file.read_bytes()).endswith(b"\n"):
+        files.write(file, text[: text.rfind(b"\n") + 1])
+
+
+def remove(directory: Path) -> None:
+    """Remove what a run leaves, and nothing else that may lie in the directory."""
+    for name in CONTENTS:
+        path = directory / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def json_bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _state(directory: Path) -> str:
+    """`empty`, `finished` or `unfinished`; something that is no run is a FileExistsError."""
+    if not directory.exists():
+        return "empty"
+    if not directory.is_dir():
+        raise FileExistsError(f"{directory} is a file; give a directory with --workdir.")
+    names = {path.name for path in directory.iterdir()}
+    if all(
+        name.startswith(".") and name.endswith(".tmp")
+        for name in names - {"environment.json", LOCK}
+    ):
+        return "empty"  # or killed while its first files were written
+    if "config.json" not in names:
+        raise FileExistsError(
+            f"{directory} holds files but no run; give another directory with --workdir."
+        )
+    return "finished" if "done" in names else "unfinished"
+
+
+def _already_there(directory: Path, state: str) -> str:
+    if state == "finished":
+        return (
+            f"A finished run is in {directory}; replace it with --overwrite, or keep it and give "
+            "another directory with --workdir."
+        )
+    return (
+        f"An unfinished run is in {directory}; continue it with --resume, or replace it with "
+        "--overwrite."
+    )
+
+
+def _require_same(directory: Path, config: Any) -> None:
+    differing = differences(read_json(directory / "config.json"), config)
+    if differing:
+        fields = ", ".join(
+            f"{name} (was {before!r}, is {now!r})" for name, (before, now) in differing.items()
+        )
+        raise ValueError(
+            f"The run in {directory} cannot continue under another configuration, which differs "
+            f"in {fields}."
+        )

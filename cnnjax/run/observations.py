@@ -1,0 +1,260 @@
+"""Observations: one line a trained network, its factors and every number measured of it."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cnnjax.run.cells import SEED, Cell, text_of, value_of
+from cnnjax.run.files import file_name
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.statistics import Summary, summarize
+
+with lazy_imports():  # not a dependency of cnnjax
+    import pandas
+
+
+class Observations:
+    """A table of observations, and what is computed from it.
+
+    Args:
+      rows: factors and numbers of each network, by name.
+      factors: names of the factors, 'seed' last.
+      directory: of the run, where the arrays are; None where there are none.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        factors: Sequence[str],
+        directory: Path | None = None,
+    ) -> None:
+        self.rows = [dict(row) for row in rows]
+        self.factors = tuple(factors)
+        self.directory = directory
+
+    @classmethod
+    def read(cls, directory: Path | str) -> "Observations":
+        """The observations of a run.
+
+        Raises:
+          FileNotFoundError: the run has no observations.csv.
+          ValueError: the file is no table of observations.
+        """
+        file = Path(directory) / "observations.csv"
+        try:
+            lines = list(csv.reader(io.StringIO(file.readtext_of(encoding="utf-8"))))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{file} must be text in UTF-8: {error}.") from error
+        if not lines or SEED not in lines[0] or any(len(line) != len(lines[0]) for line in lines):
+            raise ValueError(
+                f"{file} must have a column {SEED!r} and lines of equal length, as record.observe "
+                "writes them."
+            )
+        columns, *lines = lines
+        rows = [
+            {name: value_of(text) for name, text in zip(columns, line) if text} for line in lines
+        ]
+        return cls(rows, columns[: columns.index(SEED) + 1], Path(directory))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the numbers, in the order of their first appearance."""
+        return tuple(
+            dict.fromkeys(name for row in self.rows for name in row if name not in self.factors)
+        )
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, each once."""
+        return list(dict.fromkeys(row[SEED] for row in self.rows))
+
+    def where(self, **factors: Any) -> "Observations":
+        """The rows in which these factors have these values."""
+        self._require(factors)
+        wanted = {name: text_of(value) for name, value in factors.items()}
+        kept = [
+            row
+            for row in self.rows
+            if all(text_of(row.get(name)) == value for name, value in wanted.items())
+        ]
+        return Observations(kept, self.factors, self.directory)
+
+    def values(self, factor: str) -> list[Any]:
+        """The values of a factor, each once, in order."""
+        self._require([factor])
+        return list(dict.fromkeys(row[factor] for row in self.rows if factor in row))
+
+    def column(self, number: str) -> np.ndarray:
+        """A number of every row; NaN where a row has none.
+
+        Raises:
+          ValueError: no row has this number.
+        """
+        if number not in self.numbers:
+            raise ValueError(f"number must be one of {list(self.numbers)}, got {number!r}.")
+        return np.array([_nan_if_missing(row.get(number)) for row in self.rows], np.float64)
+
+    def groups(self, *by: str) -> dict[Any, "Observations"]:
+        """The rows of each combination of values of these factors, by value (a tuple if several).
+
+        Without factors: of all factors but the seed.
+        """
+        by = by or tuple(name for name in self.factors if name != SEED)
+        self._require(by)
+        found: dict[Any, list[dict[str, Any]]] = {}
+        for row in self.rows:
+            key = tuple(row.get(name) for name in by)
+            found.setdefault(key[0] if len(by) == 1 else key, []).append(row)
+        return {
+            key: Observations(rows, self.factors, self.directory) for key, rows in found.items()
+        }
+
+    def summary(self, number: str, *by: str) -> dict[Any, Summary]:
+        """Mean, standard deviation and n of a number over the seeds of each group, see `groups`."""
+        found = {key: group.column(number) for key, group in self.groups(*by).items()}
+        return {
+            key: summarize(values[~np.isnan(values)])
+            for key, values in found.items()
+            if not np.isnan(values).all()
+        }
+
+    def differences(self, number: str, factor: str, against: Any) -> dict[Any, Summary]:
+        """Paired differences of a number: each value of a factor minus that of `against`.
+
+        Pairs have the same seed and the same values of all other factors.
+
+        Args:
+          number: what is compared.
+          factor: whose values are compared.
+          against: the value that the others are compared with.
+
+        Raises:
+          ValueError: `against` is no value of the factor, or a row has no partner.
+        """
+        values = self.values(factor)
+        if against not in values:
+            raise ValueError(f"against must be one of {values}, got {against!r}.")
+
+        def numbers(value: Any) -> dict[tuple, float]:
+            rows = self.where(**{factor: value})
+            others = [name for name in self.factors if name != factor]
+            keys = (tuple(text_of(row.get(name)) for name in others) for row in rows.rows)
+            return dict(zip(keys, rows.column(number), strict=True))
+
+        base = numbers(against)
+        found = {}
+        for value in values:
+            if value == against:
+                continue
+            compared = numbers(value)
+            if compared.keys() != base.keys():
+                raise ValueError(
+                    f"{factor} {value} and {against} must have the same seeds and other factors, "
+                    f"got {sorted(compared)} and {sorted(base)}."
+                )
+            found[value] = summarize([compared[key] - base[key] for key in base])
+        return found
+
+    def array(self, name: str) -> np.ndarray:
+        """An array of every row, stacked: [rows, ...].
+
+        Raises:
+          ValueError: the observations are not those of a run's directory, or lack this array.
+        """
+        if self.directory is None:
+            raise ValueError(f"array {name!r} must be in a run's directory, got observations only.")
+        return np.stack([self._arrays(row, name) for row in self.rows])
+
+    def results(self, *by: str) -> list[dict[str, Any]]:
+        """Factors, seeds and summaries of the numbers of each group, for results.json."""
+        by = by or tuple(name for name in self.factors if name != SEED)
+        found = []
+        for key, group in self.groups(*by).items():
+            factors = dict(zip(by, key if len(by) > 1 else (key,)))
+            summaries = {number: group.summary(number, *by) for number in group.numbers}
+            found.append(
+                {
+                    **{name: value for name, value in factors.items() if value is not None},
+                    "seeds": group.seeds,
+                    **{name: next(iter(s.values())) for name, s in summaries.items() if s},
+                }
+            )
+        return found
+
+    def to_csv(self) -> str:
+        """One line a row: the factors, then every number."""
+        columns = [*self.factors, *self.numbers]
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([text_of(row.get(name)) for name in columns] for row in self.rows)
+        return buffer.getvalue()
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas.DataFrame.
+
+        Raises:
+          ModuleNotFoundError: pandas is not installed.
+        """
+        return pandas.DataFrame(self.rows, columns=[*self.factors, *self.numbers])
+
+    def to_latex(self, *by: str) -> str:
+        """Mean and half of the 95 % interval of each number, as a LaTeX tabular (booktabs)."""
+        rows = self.results(*by)
+        columns = list(dict.fromkeys(name for row in rows for name in row if name != "seeds"))
+        lines = [" & ".join(_latex(column.replace("_", " ")) for column in columns)]
+        lines += [" & ".join(_latex_cell(row.get(name)) for name in columns) for row in rows]
+        kinds = "".join("r" if column in self.numbers else "l" for column in columns)
+        head, *body = (f"{line} \\\\" for line in lines)
+        return "\n".join(
+            [
+                f"\\begin{{tabular}}{{{kinds}}}",
+                "\\toprule",
+                head,
+                "\\midrule",
+                *body,
+                "\\bottomrule",
+                "\\end{tabular}\n",
+            ]
+        )
+
+    def _arrays(self, row: Mapping[str, Any], name: str) -> np.ndarray:
+        cell = Cell({factor: row[factor] for factor in self.factors if factor in row})
+        file = arrays_path(self.directory, cell)
+        try:
+            with np.load(file) as arrays:
+                return arrays[name]
+        except (OSError, KeyError) as error:
+            raise ValueError(f"{file} must hold the array {name!r}: {error}.") from error
+
+    def _require(self, factors: Any) -> None:
+        for name in factors:
+            if name not in self.factors:
+                raise ValueError(f"factor must be one of {list(self.factors)}, got {name!r}.")
+
+
+def arrays_path(directory: Path, cell: Cell) -> Path:
+    """Where the arrays of a cell are in a run's directory: arrays/NAME.npz."""
+    return directory / "arrays" / f"{file_name(cell.name)}.npz"
+
+
+def _nan_if_missing(value: Any) -> float:
+    return np.nan if value is None else float(value)
+
+
+def _latex(text: str) -> str:
+    return "".join(f"\\{letter}" if letter in "&%$#_{}" else letter for letter in text)
+
+
+def _latex_cell(value: Any) -> str:
+    if not isinstance(value, Summary):
+        return _latex(text_of(value))
+    half = value.half_width() if value.n >= 3 else None
+    return f"${value.mean:.4g}$" if half is None else f"${value.mean:.4g} \\pm {half:.2g}$"

@@ -1,0 +1,59 @@
+"""Mean, spread and confidence interval over seeds."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean and sample standard deviation of `n` independent values (seeds).
+
+    `std` divides by n - 1, and is None when n is 1: one value says nothing about its spread.
+    """
+
+    mean: float
+    std: float | None
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"a Summary needs at least one value, but n is {self.n}.")
+        if (self.std is None) != (self.n == 1):
+            raise ValueError(
+                f"std must be None exactly when n is 1, but std is {self.std} with n {self.n}."
+            )
+
+    def half_width(self, confidence: float = 0.95) -> float | None:
+        """t * std / sqrt(n), t the (1 + confidence) / 2 quantile of Student's t (Gosset, 1908).
+
+        The quantile has n - 1 degrees of freedom; None when n is 1. Raises ValueError unless
+        0 < confidence < 1.
+        """
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence must lie between 0 and 1, but is {confidence}.")
+        if self.std is None:
+            return None
+        quantile = special.stdtrit(self.n - 1, (1 + confidence) / 2)
+        return float(quantile * self.std / math.sqrt(self.n))
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float] | None:
+        """The confidence interval (mean - half_width, mean + half_width) of the mean, or None."""
+        half_width = self.half_width(confidence)
+        if half_width is None:
+            return None
+        return self.mean - half_width, self.mean + half_width
+
+
+def summarize(values: Sequence[float] | np.ndarray) -> Summary:
+    """Summary of a vector of values; raises ValueError when it is empty or not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"summarize needs a vector of values, but got shape {array.shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"summarize needs finite values, but got {array.tolist()}.")
+    std = float(array.std(ddof=1)) if array.size > 1 else None
+    return Summary(mean=float(array.mean()), std=std, n=int(array.size))
