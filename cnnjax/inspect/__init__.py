@@ -1,5 +1,6 @@
 """What a layer or a network is: its cost, its linear map, its receptive field, its derivatives."""
 
+from cnnjax.inspect.classification import classification_metrics
 from cnnjax.inspect.cost import (
     arithmetic_intensity,
     bytes_moved,
@@ -20,6 +21,7 @@ from cnnjax.inspect.gradient_check import GradientCheck, check_gradients
 from cnnjax.inspect.linear_map import UNCONNECTED, affine_error, linear_map, sharing_pattern
 from cnnjax.inspect.machine import MachineLimits, machine_limits
 from cnnjax.inspect.receptive_field import ReceptiveField, receptive_field
+from cnnjax.inspect.segmentation import intersection_over_union
 from cnnjax.inspect.timing import interleaved_seconds
 
 __all__ = [
@@ -34,10 +36,12 @@ __all__ = [
     "arithmetic_intensity",
     "bytes_moved",
     "check_gradients",
+    "classification_metrics",
     "feature_maps",
     "fit_gabor",
     "gabor_features",
     "interleaved_seconds",
+    "intersection_over_union",
     "linear_map",
     "machine_limits",
     "multiply_adds",

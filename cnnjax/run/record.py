@@ -99,10 +99,22 @@ class Record:
         return read_json(self.directory / "config.json")
 
     @property
-    def task(self) -> dict[str, Any]:
-        """What `write_task` wrote: the data and the pipeline of the networks."""
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """What `write_task` wrote: the facts of each data set that networks were trained on."""
         file = self.directory / "task.json"
         return read_json(file) if file.exists() else {}
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """The facts of the data set, of a run that has one.
+
+        Raises:
+          ValueError: the run has none or several.
+        """
+        tasks = self.tasks
+        if len(tasks) != 1:
+            raise ValueError(f"{self.directory} must have one task, got {sorted(tasks)}.")
+        return next(iter(tasks.values()))
 
     def release(self) -> None:
         """Let other processes work in the directory."""
@@ -263,9 +275,13 @@ class Record:
         if hosts.is_first():
             files.write(path, json_bytes({"name": name, **to_json(values, name)}))
 
-    def write_task(self, values: Mapping[str, Any]) -> None:
-        """Say in task.json on which data and by which pipeline the networks are trained."""
-        self.write("task.json", json_bytes(to_json(values, "task")).decode())
+    def write_task(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Say in task.json on which data networks are trained, under the data set's name."""
+        plain = to_json(facts, "task")
+        if hosts.is_first() and self.tasks.get(name) != plain:
+            with exclusive(self.directory):
+                tasks = {**self.tasks, name: plain}
+                self.write("task.json", json_bytes(dict(sorted(tasks.items()))).decode())
 
     # Results
 

@@ -21,10 +21,10 @@ ROOMS = {
     "train": {"run", "train"},
     # Configurations name convolutions, and the names need no jax.
     "report": {"run", "report", "layers"},
-    "study": {"run", "study", *MIDDLE},
-    "lectures": {"lectures", "study", *MIDDLE},
+    "tasks": {"run", "tasks", *MIDDLE},
+    "lectures": {"lectures", "tasks", *MIDDLE},
     "testing": {"run", "testing", *MIDDLE},
-    "launch": {"run", "launch", "testing", "study", "lectures", *MIDDLE},
+    "launch": {"run", "launch", "testing", "tasks", "lectures", *MIDDLE},
 }
 FOREIGN = {"ops": {"jax", "numpy"}}
 

@@ -8,67 +8,66 @@ from cnnjax.data.augmentation import augment as augmented
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.data.datasets import load
 from cnnjax.data.streaming import stream
-from cnnjax.study.classification import Classification
-from cnnjax.study.streamed import Streamed
-from cnnjax.train.config import TrainConfig
+from cnnjax.run.config import InputError
+from cnnjax.tasks.streamed import StreamedTask
+from cnnjax.tasks.task import Task, pipeline
 
 
-def as_images(
+@pipeline
+def resized(
     data: str,
-    data_dir: str | None,
-    train: TrainConfig,
+    data_dir: str | None = None,
     *,
     size: int | None = None,
     channels: int | None = None,
     augmentation: Augmentation | None = None,
     from_disk: bool = False,
-) -> Classification:
+) -> Task:
     """A data set resized to squares, augmented in training, standardised channel by channel.
 
-    Mean and deviation of each channel are those of 1,000 training images.
+    Mean and standard deviation of each channel are those of 1,000 training images.
 
     Args:
       data: TFDS name.
-      data_dir: where prepared data sets are.
-      train: how to train.
-      size: side in pixels that images are resized to; None: as they are.
+      data_dir: directory of prepared data sets.
+      size: height and width in pixels that images are resized to; None: as they are.
       channels: 3 repeats grey images; None: as they are.
       augmentation: of training images; its fill is in values from 0 to 1.
       from_disk: read examples as they are needed; images are cut to squares of `size`.
 
     Raises:
-      ValueError: channels that the images cannot be given, or images from disk without a size.
+      InputError: channels that the images cannot be given, or images from disk without a size.
       FileNotFoundError: the data set is not there and cannot be fetched.
     """
     if from_disk and size is None:
-        raise ValueError("images from disk are made one size: give --size, 224 for ImageNet.")
+        raise InputError("size must be given for images from disk, 224 for ImageNet, got None.")
     dataset = stream(data, size or 1, data_dir) if from_disk else load(data, data_dir)
     some, _ = dataset.train.read(np.arange(min(1000, len(dataset.train))))
     own = some.shape[-1]
     if channels not in (None, own) and own != 1:
-        raise ValueError(f"images of {data} have {own} channels and cannot be given {channels}.")
+        raise InputError(f"channels must be {own}, those of {data}, got {channels}.")
 
-    def plain(images):
-        x = jnp.asarray(images).astype(jnp.float32) / 255
+    def plain(given):
+        x = jnp.asarray(given).astype(jnp.float32) / 255
         if size is not None and x.shape[1:3] != (size, size):
             x = jax.image.resize(x, (len(x), size, size, own), "linear")
         return jnp.repeat(x, channels, -1) if channels not in (None, own) else x
 
     sample = np.asarray(jax.jit(plain)(some))
-    mean, deviation = sample.mean((0, 1, 2)), np.maximum(sample.std((0, 1, 2)), 1e-6)
+    mean, std = sample.mean((0, 1, 2)), np.maximum(sample.std((0, 1, 2)), 1e-6)
 
     def standardised(x):
-        return (x - mean[None, None, None]) / deviation[None, None, None]
+        return (x - mean[None, None, None]) / std[None, None, None]
 
-    def augment(images, keys, source):
+    def augment(given, keys, source):
         del source
-        x = plain(images)
+        x = plain(given)
         return standardised(x if augmentation is None else augmented(x, keys, augmentation))
 
-    def augment_test(images, keys, source):
+    def augment_test(given, keys, source):
         del keys, source
-        return standardised(plain(images))
+        return standardised(plain(given))
 
-    place = jax.jit(lambda images: standardised(plain(images)))
-    kind = Streamed if from_disk else Classification
-    return kind(dataset, train, augment, augment_test, place)
+    place = jax.jit(lambda given: standardised(plain(given)))
+    kind = StreamedTask if from_disk else Task
+    return kind(dataset, augment, augment_test, place)

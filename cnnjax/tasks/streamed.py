@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 
 from cnnjax.data.batches import batch_indices, evaluation_batches
-from cnnjax.data.datasets import Split
-from cnnjax.data.streaming import Stream
-from cnnjax.study.classification import Classification
+from cnnjax.tasks.task import SplitName, Task
 from cnnjax.train.on_device import augment_given, augment_given_alike
 from cnnjax.train.parallel import Prepare
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Streamed(Classification):
-    """A `Classification` whose batches bring their images with them, read while the step before
+class StreamedTask(Task):
+    """A `Task` whose batches bring their images with them, read while the step before
     runs."""
 
     reader: concurrent.futures.ThreadPoolExecutor = dataclasses.field(
@@ -29,35 +27,35 @@ class Streamed(Classification):
     )
     """What it reads, by seed and step."""
 
-    def source(self, split: Split | Stream, **values: Any) -> dict[str, Any]:
+    def source(self, split: SplitName, **values: Any) -> dict[str, Any]:
         """Only the values: images come with the batches."""
-        del split
+        self.split(split)
         return {**self.defaults, **values}
 
-    def train_batch(self, seed: int, step: int) -> dict[str, np.ndarray]:
+    def train_batch(self, seed: int, step: int, batch_size: int) -> dict[str, np.ndarray]:
         """Images and labels of a training step, and their places in the batch."""
-        read = self.ahead.pop((seed, step), None) or self._read_ahead(seed, step)
+        read = self.ahead.pop((seed, step), None) or self._read_ahead(seed, step, batch_size)
         batch = read.result()
         self.ahead.clear()
-        self.ahead[seed, step + 1] = self._read_ahead(seed, step + 1)
+        self.ahead[seed, step + 1] = self._read_ahead(seed, step + 1, batch_size)
         return batch
 
-    def batches(self, split: Split | Stream, repeats: int = 1) -> Iterator[dict[str, np.ndarray]]:
+    def batches(
+        self, split: SplitName, batch_size: int, repeats: int = 1
+    ) -> Iterator[dict[str, np.ndarray]]:
         """All examples of a split `repeats` times, with their images."""
-        examples = len(split)
-        for position, weight in evaluation_batches(repeats * examples, self.train.batch_size):
-            images, labels = split.read(position % examples)
+        examples = self.split(split)
+        for position, weight in evaluation_batches(repeats * len(examples), batch_size):
+            images, labels = examples.read(position % len(examples))
             yield {"image": images, "label": labels, "position": position, "weight": weight}
 
-    def _prepare(self) -> tuple[Prepare, Prepare]:
+    def prepare(self) -> tuple[Prepare, Prepare]:
+        """What makes batches inside the compiled steps of the images that they bring."""
         return augment_given(self.augment), augment_given_alike(self.augment_test)
 
-    def _read_ahead(self, seed: int, step: int) -> concurrent.futures.Future:
-        return self.reader.submit(self._read, seed, step)
+    def _read_ahead(self, seed: int, step: int, size: int) -> concurrent.futures.Future:
+        return self.reader.submit(self._read, seed, step, size)
 
-    def _read(self, seed: int, step: int) -> dict[str, np.ndarray]:
-        size = self.train.batch_size
-        images, labels = self.dataset.train.read(
-            batch_indices(seed, step, size, len(self.dataset.train))
-        )
+    def _read(self, seed: int, step: int, size: int) -> dict[str, np.ndarray]:
+        images, labels = self.train.read(batch_indices(seed, step, size, len(self.train)))
         return {"image": images, "label": labels, "position": np.arange(size, dtype=np.int32)}

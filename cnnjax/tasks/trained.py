@@ -1,19 +1,33 @@
-"""Networks by name, by import path, or as a run left them."""
+"""Trained networks of a run, and their data, loaded again from the files that the run left."""
 
-from collections.abc import Sequence
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 from flax import linen
 
-from cnnjax.layers.choice import Convolution, resolve
-from cnnjax.models.choice import model_arguments, resolve_model
+from cnnjax.models.choice import Convolution, model_arguments, resolve_model
 from cnnjax.models.description import described_model, import_paths
 from cnnjax.run.config import from_json, read_json
+from cnnjax.tasks.canvas import on_canvas
+from cnnjax.tasks.cifar_tutorial import distorted_crops
+from cnnjax.tasks.images import resized
+from cnnjax.tasks.rotation import rotated
+from cnnjax.tasks.segmentation import textured_digits
+from cnnjax.tasks.task import Task
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.training import compile_training
+
+PIPELINES: dict[str, Callable[..., Task]] = {
+    build.__name__: build
+    for build in (on_canvas, distorted_crops, resized, rotated, textured_digits)
+}
+"""The functions that a run may name as the pipeline of its networks."""
 
 
 class Trained(NamedTuple):
@@ -35,21 +49,20 @@ def is_run(name: str) -> bool:
     """
     found = (Path(name) / "config.json").exists()
     if not found and ("/" in name or Path(name).is_dir()):
-        raise ValueError(f"There is no run in {name}: it has no config.json.")
+        raise ValueError(f"{name} must be the directory of a run, but has no config.json.")
     return found
 
 
 def make_model(
     name: str, convolution: Convolution | None = None, *, classes: int | None = None
 ) -> linen.Module:
-    """The model of this name, with what it must be told.
+    """The model of this name, with the arguments that it needs.
 
     Args:
       name: see `resolve_model`.
-      convolution: takes the place of the model's own; a model that must be told one is given the
-        standard one.
-      classes: number of classes, where the model takes one; without it the model's own, or 10 if
-        it must be told.
+      convolution: takes the place of the model's own; a model that needs one gets the standard one.
+      classes: number of classes, where the model takes one; by default the model's own, or 10 where
+        it has none.
 
     Raises:
       ValueError: there is no such model, or it cannot be made with these.
@@ -59,12 +72,12 @@ def make_model(
     if takes.get("classes") or (classes is not None and "classes" in takes):
         given["classes"] = classes or 10
     if takes.get("conv") or convolution is not None:
-        given["conv"] = resolve(convolution or Convolution("standard"))
+        given["conv"] = (convolution or Convolution("standard")).layer()
     return resolve_model(name, **given)
 
 
 def input_shape(directory: Path, network: str | None = None) -> tuple[int, int, int]:
-    """Height, width and channels of what a network of a run saw.
+    """Height, width and channels of the input of a network of a run.
 
     Args:
       directory: of the run.
@@ -75,6 +88,37 @@ def input_shape(directory: Path, network: str | None = None) -> tuple[int, int, 
     """
     height, width, channels = read_json(_file(directory, network))["input_shape"]
     return height, width, channels
+
+
+def load_task(directory: Path, network: str | None = None, data_dir: str | None = None) -> Task:
+    """The task that a network of a run was trained on, built again from its description.
+
+    Args:
+      directory: of the run.
+      network: its name, of a run of several networks.
+      data_dir: directory of prepared data sets, if not where the run found them.
+
+    Raises:
+      ValueError: the run does not say which pipeline, or one that is not there any more.
+      FileNotFoundError: the data set is not there and cannot be fetched.
+    """
+    file = _file(directory, network)
+    description = read_json(file).get("task")
+    if description is None:
+        raise ValueError(
+            f"{file} must name a pipeline of cnnjax.tasks, got none: the study makes its own data."
+        )
+    name, arguments = description["pipeline"], dict(description["arguments"])
+    if name not in PIPELINES:
+        raise ValueError(f"pipeline in {file} must be one of {list(PIPELINES)}, got {name!r}.")
+    if data_dir is not None and "data" in arguments:
+        arguments["data_dir"] = data_dir
+    hints = typing.get_type_hints(inspect.unwrap(PIPELINES[name]))
+    given = {
+        key: from_json(hints.get(key, Any), value, f"{file}: {key}")
+        for key, value in arguments.items()
+    }
+    return PIPELINES[name](**given)
 
 
 def load_trained(
@@ -105,18 +149,17 @@ def _file(directory: Path, network: str | None) -> Path:
         read_json(path)["name"]: path for path in sorted((directory / "networks").glob("*.json"))
     }
     if not files:
-        raise ValueError(f"{directory} has trained no network: it has no networks/.")
+        raise ValueError(f"{directory} must hold trained networks, but has no networks/.")
     if network not in files if network else len(files) > 1:
         names = ", ".join(map(repr, files))
-        given = "" if network is None else f", not {network!r}"
-        raise ValueError(f"{directory} holds the networks {names}{given}: choose one by --network.")
+        raise ValueError(f"--network of {directory} must be one of {names}, got {network!r}.")
     return files[network or next(iter(files))]
 
 
 def _model(directory: Path, file: Path, trust: Sequence[str]) -> linen.Module:
     """Code is imported because the caller names it, never because a file does."""
     description = read_json(file)["description"]
-    # One that holds more than plain JSON is found again where the run was told to find it.
+    # A model that JSON cannot describe is found again where the command line named it.
     name = read_json(directory / "config.json").get("model", "")
     if description is None and not name:
         raise ValueError(f"{file} does not say which model was trained.")
@@ -130,12 +173,14 @@ def _model(directory: Path, file: Path, trust: Sequence[str]) -> linen.Module:
     return described_model(description) if description else resolve_model(name)
 
 
-def _restored(model: linen.Module, told: dict[str, Any], folder: Path, x: jax.Array) -> Any:
+def _restored(model: linen.Module, config: Mapping[str, Any], folder: Path, x: jax.Array) -> Any:
     """The newest state of training in a folder."""
     if not folder.is_dir():
-        raise ValueError(f"There is no checkpoint in {folder}.")
-    training = compile_training(model, from_json(TrainConfig, told.get("train"), "train"))
+        raise ValueError(f"{folder} must hold a checkpoint, but does not exist.")
+    train = from_json(TrainConfig, config.get("train"), "train")
+    # Only the shape of the state is needed, whatever number of devices is here.
+    training = compile_training(model, dataclasses.replace(train, batch_size=jax.device_count()))
     with Checkpoints(folder) as checkpoints:
         if not checkpoints.steps():
-            raise ValueError(f"There is no checkpoint in {folder}.")
+            raise ValueError(f"{folder} must hold a checkpoint, got none.")
         return checkpoints.restore(training.init(0, x))

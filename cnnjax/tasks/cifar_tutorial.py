@@ -4,25 +4,24 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.data.datasets import load
-from cnnjax.study.classification import Classification
-from cnnjax.train.config import TrainConfig
+from cnnjax.tasks.task import Task, pipeline
 
 SIDE, CROP = 32, 24
-"""Sides in pixels of the images and of what the network sees of them."""
+"""Height and width in pixels of the images and of what the network sees of them."""
 
 
-def as_distorted(data: str, data_dir: str | None, train: TrainConfig) -> Classification:
+@pipeline
+def distorted_crops(data: str, data_dir: str | None = None) -> Task:
     """Random crops of 24 x 24, mirrored, brightness and contrast changed; in evaluation the middle.
 
     Brightness: a number from -63 to 63 added. Contrast: distances from each channel's mean times a
-    factor from 0.2 to 1.8. At last `(x - mean) / max(deviation, 1 / sqrt(number of values))` of the
+    factor from 0.2 to 1.8. At last `(x - mean) / max(std, 1 / sqrt(number of values))` of the
     image itself.
     Source: TensorFlow, Advanced convolutional neural networks (`cifar10_input.py`), 2015.
 
     Args:
       data: TFDS name; images are resized to 32 x 32.
-      data_dir: where prepared data sets are.
-      train: how to train.
+      data_dir: directory of prepared data sets.
 
     Raises:
       FileNotFoundError: the data set is not there and cannot be fetched.
@@ -46,7 +45,7 @@ def as_distorted(data: str, data_dir: str | None, train: TrainConfig) -> Classif
         return jax.vmap(standardised)(sized(images)[:, middle, middle])
 
     place = jax.jit(lambda images: augment_test(images, None, None))
-    return Classification(dataset, train, augment, augment_test, place)
+    return Task(dataset, augment, augment_test, place)
 
 
 def distorted(image: jax.Array, key: jax.Array) -> jax.Array:
@@ -61,6 +60,6 @@ def distorted(image: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def standardised(image: jax.Array) -> jax.Array:
-    """The image with mean 0 and deviation 1, unless it is nearly uniform."""
+    """The image with mean 0 and standard deviation 1, unless it is nearly uniform."""
     least = image.size**-0.5
     return (image - image.mean()) / jnp.maximum(image.std(), least)

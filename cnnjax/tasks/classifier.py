@@ -1,0 +1,95 @@
+"""A classifier trained for every seed, and everything that a report shows of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen
+
+from cnnjax.data.batches import evaluation_batches
+from cnnjax.inspect import classification_metrics
+from cnnjax.run.record import Record
+from cnnjax.tasks.network import Network
+from cnnjax.tasks.task import Task
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.state import TrainState
+
+
+def train_classifiers(
+    task: Task, model: linen.Module, train: TrainConfig, seeds: Sequence[int], record: Record
+) -> None:
+    """Train a classifier for each seed, and observe its predictions of all test images.
+
+    Observed are accuracy, loss and top5 (where there are more than five classes), the arrays
+    `confusion` `[true, predicted]` and `errors` `[errors, 3]` (example, label, predicted class), and
+    `confidence` `[errors]`, of the most confident errors.
+
+    Raises:
+      InputError: the network makes no logits of the images.
+    """
+    task.check_logits(model)
+    network = task.network(model, train)
+
+    def scores(state: TrainState) -> dict[str, float]:
+        found = network.evaluate(state)
+        return {name: found[name] for name in ("loss", "accuracy")}
+
+    for cell in record.each(seed=seeds):
+        state = network.train(record, cell, evaluate=scores)
+        found = classification_metrics(*predictions(network, state))
+        errors = found.pop("errors")
+        record.observe(
+            cell,
+            **found,
+            parameters=network.parameters,
+            multiply_adds=network.multiply_adds,
+            errors=np.array(
+                [[each[key] for key in ("example", "label", "predicted")] for each in errors], int
+            ).reshape(-1, 3),
+            confidence=np.array([each["confidence"] for each in errors], float),
+        )
+
+
+def predictions(
+    network: Network, state: TrainState, batch_size: int = 256
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the class probabilities `[examples, classes]` of all test images, and labels.
+
+    With averaged parameters where the state has them.
+    """
+    variables = jax.device_get(state.variables)
+    test = network.task.test
+    found, labels = [], []
+    for indices, weights in evaluation_batches(len(test), batch_size):
+        images, classes = test.read(indices)
+        real = weights > 0
+        placed = network.task.place(images)
+        found.append(network.compute(_log_probabilities, variables, placed)[real])
+        labels.append(classes[real])
+    return np.concatenate(found), np.concatenate(labels)
+
+
+def learning_curves(
+    metrics: Sequence[Mapping[str, Any]], quantities: Sequence[str] = ("loss", "accuracy")
+) -> dict[str, dict[str, dict[str, list]]]:
+    """Steps and values of each quantity, and of its evaluations, from the lines of metrics.jsonl.
+
+    Returns:
+      `{network: {"loss": {"steps": [...], "values": [...]}, "eval_loss": ...}}`.
+    """
+    names = [f"{prefix}{quantity}" for quantity in quantities for prefix in ("", "eval_")]
+    curves: dict[str, dict[str, dict[str, list]]] = {}
+    for line in metrics:
+        network = curves.setdefault(line["network"], {})
+        for name in names:
+            if name in line:
+                curve = network.setdefault(name, {"steps": [], "values": []})
+                curve["steps"].append(line["step"])
+                curve["values"].append(line[name])
+    return curves
+
+
+def _log_probabilities(model: linen.Module, variables: Any, images: jax.Array) -> jax.Array:
+    return jax.nn.log_softmax(jnp.asarray(model.apply(variables, images)))

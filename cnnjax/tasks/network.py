@@ -1,0 +1,147 @@
+"""A network for a task: trained, evaluated and measured."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from flax import linen
+
+from cnnjax.inspect import multiply_adds, parameter_count
+from cnnjax.models.description import describe_model
+from cnnjax.run.cells import SEED, Cell
+from cnnjax.run.record import Record
+from cnnjax.train.checkpoint import Checkpoints
+from cnnjax.train.evaluation import evaluate
+from cnnjax.train.loop import fit
+from cnnjax.train.state import TrainState
+from cnnjax.train.training import Training
+
+if TYPE_CHECKING:  # a task makes its networks
+    from cnnjax.tasks.task import SplitName, Task
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+    """A model and its compiled training, on a task; from `Task.network`."""
+
+    task: "Task"
+    """Its data."""
+    model: linen.Module
+    """The network itself."""
+    training: Training
+    """Its compiled functions."""
+    _jitted: dict[Callable, Callable] = dataclasses.field(default_factory=dict, repr=False)
+
+    def initial(self, seed: int) -> TrainState:
+        """The state before training."""
+        return self.training.init(seed, np.zeros((1, *self.task.shape), np.float32))
+
+    def train(
+        self,
+        record: Record,
+        cell: Cell,
+        *,
+        evaluate: Callable[[TrainState], dict[str, float]] | None = None,
+        **values: Any,
+    ) -> TrainState:
+        """Train the network of a cell, or continue from its newest checkpoint; the final state.
+
+        Checkpoints go to checkpoints/NAME, networks/NAME.json says of what, and the lines of
+        metrics.jsonl hold the network's name, which is the cell's.
+
+        Args:
+          record: of the run.
+          cell: its seed is that of initialisation, order of examples, and augmentation.
+          evaluate: numbers of a state every `eval_every` steps and after the last.
+          **values: of the source, see `Task.source`.
+
+        Raises:
+          Diverged: the loss or the gradient is not finite.
+        """
+
+        def write(step: int, numbers: dict[str, float]) -> None:
+            record.metrics(step, network=cell.name, **numbers)
+
+        record.write_task(self.task.dataset.name, self.task.facts())
+        record.write_network(
+            cell.name,
+            {
+                "factors": {name: str(value) for name, value in cell.items()},
+                "input_shape": self.task.shape,
+                "description": describe_model(self.model),
+                "task": self.task.description,
+            },
+        )
+        config = self.training.config
+        folder = record.checkpoints(cell.name)
+        with Checkpoints(folder, keep_every=config.keep_every) as checkpoints:
+            state = checkpoints.restore(self.initial(cell[SEED]))
+            record.rewind(int(state.step), network=cell.name)
+            found = fit(
+                self.training,
+                state,
+                functools.partial(self.task.train_batch, batch_size=config.batch_size),
+                self.task.source("train", **values),
+                evaluate=evaluate,
+                write=write,
+                checkpoints=checkpoints,
+            )
+        if found.images_per_second is not None:
+            record.timings({cell.name: {"images_per_second": found.images_per_second}})
+        return found.state
+
+    def evaluate(
+        self, state: TrainState, split: "SplitName" = "test", *, repeats: int = 1, **values: Any
+    ) -> dict[str, float]:
+        """Loss and accuracy on the examples of a split.
+
+        Averaged parameters are taken where the state has them.
+
+        Args:
+          state: of the network.
+          split: 'train', 'validation' or 'test'.
+          repeats: how often each example counts, each time with randomness of its own.
+          **values: of the source, see `Task.source`.
+        """
+        batches = self.task.batches(split, self.training.config.batch_size, repeats)
+        return evaluate(self.training, state, batches, self.task.source(split, **values))
+
+    def accuracy(
+        self, state: TrainState, split: "SplitName" = "test", *, repeats: int = 1, **values: Any
+    ) -> float:
+        """Accuracy on the examples of a split, see `evaluate`."""
+        return self.evaluate(state, split, repeats=repeats, **values)["accuracy"]
+
+    def compute(self, function: Callable, variables: Any, *args: Any) -> Any:
+        """`function(model, variables, *args)`, compiled once for this network, on the host.
+
+        Args:
+          function: pure, defined at the head of a module: the same object at every call.
+          variables: of the network, `state.variables`.
+          *args: arrays.
+        """
+        if function not in self._jitted:
+            self._jitted[function] = jax.jit(functools.partial(function, self.model))
+        return jax.device_get(self._jitted[function](variables, *args))
+
+    def logits(self, variables: Any, images: Any) -> np.ndarray:
+        """Logits of images as the network sees them, see `Task.place`."""
+        return self.compute(_apply, variables, images)
+
+    @functools.cached_property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return parameter_count(self.initial(0).params)
+
+    @functools.cached_property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of one image."""
+        image = jax.ShapeDtypeStruct((1, *self.task.shape), np.float32)
+        return multiply_adds(self.model.apply, self.initial(0).variables, image)
+
+
+def _apply(model: linen.Module, variables: Any, images: Any) -> Any:
+    return model.apply(variables, images)
