@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import jax
 from flax import linen
 
-from cnnjax.layers.choice import Convolution, resolve
-from cnnjax.models.choice import model_arguments, resolve_model
+from cnnjax.models.choice import Convolution, model_arguments, resolve_model
 from cnnjax.models.description import described_model, import_paths
 from cnnjax.run.config import from_json, read_json
 from cnnjax.train.checkpoint import Checkpoints
@@ -59,7 +58,7 @@ def make_model(
     if takes.get("classes") or (classes is not None and "classes" in takes):
         given["classes"] = classes or 10
     if takes.get("conv") or convolution is not None:
-        given["conv"] = resolve(convolution or Convolution("standard"))
+        given["conv"] = (convolution or Convolution("standard")).layer()
     return resolve_model(name, **given)
 
 
