@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 
 OVERWRITE = True
 

@@ -21,7 +21,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 
 OVERWRITE = True
 

@@ -16,7 +16,7 @@ Expected: a standard layer of 3 taps has 3 different entries in its map, a tiled
 import dataclasses
 from typing import Any
 
-from cnnjax.layers.choice import Convolution, resolve
+from cnnjax.models.choice import Convolution
 
 OVERWRITE = True
 
@@ -72,7 +72,7 @@ def run(config: Config, record: Any) -> None:
     from cnnjax.study.refused import taking_images
     from cnnjax.testing import PROPERTIES, Subject
 
-    constructor = resolve(config.conv)
+    constructor = config.conv.layer()
     shape = (2, config.size, config.size, config.channels)
     image = jax.random.normal(jax.random.key(config.seed), shape)
     with taking_images(str(config.conv), shape[1:]):

@@ -24,7 +24,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from cnnjax.layers.choice import Convolution, resolve
+from cnnjax.models.choice import Convolution
 from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 
@@ -177,7 +177,7 @@ def _family(config: Config, task: Any, images: Any, convolution: Convolution) ->
 
     model = ConvNet(
         classes=task.dataset.num_classes,
-        conv=resolve(convolution),
+        conv=convolution.layer(),
         features=config.features,
         strides=config.strides,
         kernel_size=config.kernel_size,

@@ -16,7 +16,7 @@ import dataclasses
 from typing import Any
 
 from cnnjax.data.augmentation_config import Augmentation
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 from cnnjax.run.config import require_distinct
 from cnnjax.train.config import TrainConfig
 

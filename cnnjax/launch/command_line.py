@@ -11,7 +11,7 @@ import tyro
 from cnnjax.launch.options import NAMES, Options
 from cnnjax.launch.refusals import cli
 from cnnjax.launch.study import Study
-from cnnjax.layers.choice import Convolution, convolution_options, read_options
+from cnnjax.models.choice import Convolution, convolution_options, read_options
 from cnnjax.run import config as configuration
 from cnnjax.run.config import perhaps_you_meant
 

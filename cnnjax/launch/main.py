@@ -12,7 +12,7 @@ from cnnjax.launch.command_line import parse
 from cnnjax.launch.exits import DONE, FAILED, INTERRUPTED, one_sentence, say
 from cnnjax.launch.refusals import cli
 from cnnjax.launch.study import EXPERIMENTS, import_study, overview
-from cnnjax.layers.choice import read_options, resolve
+from cnnjax.models.choice import read_options
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = EXPERIMENTS) -> int:
@@ -101,7 +101,7 @@ def check(arguments: list[str]) -> int:
         from cnnjax.run import process
 
         process.configure()
-        layer = resolve(convolution)
+        layer = convolution.layer()
         from cnnjax.testing import check_variant
 
         report = check_variant(layer)

@@ -20,7 +20,7 @@ from cnnjax.launch.exits import (
     sentence,
 )
 from cnnjax.launch.study import Study
-from cnnjax.layers.choice import convolutions, resolve
+from cnnjax.models.choice import convolutions
 from cnnjax.run import hosts, process
 from cnnjax.run.config import InputError, configuration_hash, read_json, require_seeds
 from cnnjax.run.directory import run_directory
@@ -100,7 +100,7 @@ def _prepare_process(asked: Asked) -> None:
         print(hosts.initialize(options.coordinator, options.processes, options.process), flush=True)
     require_seeds(asked.config)
     for convolution in convolutions(asked.config):
-        resolve(convolution)
+        convolution.layer()
 
 
 def _open(study: Study, asked: Asked, arguments: list[str]) -> Record:

@@ -12,7 +12,7 @@ from cnnjax.launch.command_line import Asked, parse
 from cnnjax.launch.options import Options
 from cnnjax.launch.study import Study
 from cnnjax.launch.words import config_words
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 from cnnjax.run.config import configuration_hash, from_json, perhaps_you_meant, to_json
 from cnnjax.run.directory import run_directory
 

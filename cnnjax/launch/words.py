@@ -4,7 +4,7 @@ import ast
 import dataclasses
 from typing import Any
 
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 
 
 def config_words(config: Any, start: Any, prefix: str = "") -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from flax import linen
 
-from cnnjax.layers.choice import Convolution, resolve
-from cnnjax.layers.import_path import by_path
+from cnnjax.models.choice import Convolution, by_path
+from cnnjax.run.config import from_json, to_json
 
 
 def describe_model(model: linen.Module) -> dict[str, Any] | None:
@@ -71,21 +71,20 @@ def _path(found: type) -> str:
 
 def _described(value: Any) -> Any:
     """A field in JSON; a convolution as a mapping of name and arguments."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
     if isinstance(value, list | tuple):
         return [_described(item) for item in value]
-    if isinstance(value, functools.partial) and not value.args:
-        chosen = Convolution(_described(value.func)["name"], value.keywords)
-        return dataclasses.asdict(chosen)
     if isinstance(value, type) and issubclass(value, linen.Module):
-        return {"name": _path(value), "arguments": {}}
+        value = functools.partial(value)
+    if isinstance(value, functools.partial) and isinstance(value.func, type) and not value.args:
+        return to_json(Convolution(_path(value.func), value.keywords))
+    if value is None or isinstance(value, bool | int | float | str):
+        return to_json(value)
     raise ValueError(f"{value!r} cannot be written down.")
 
 
 def _value(described: Any) -> Any:
-    if isinstance(described, dict):
-        return resolve(Convolution(described["name"], described["arguments"]))
+    if isinstance(described, Mapping):
+        return from_json(Convolution, described, "convolution").layer()
     if isinstance(described, list):
         return tuple(map(_value, described))
     return described

@@ -7,7 +7,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -128,8 +128,9 @@ def from_json(annotation: Any, value: Any, where: str = "config", default: Any =
     """The value of the annotated type that `to_json` turned into this JSON value.
 
     Types: dataclasses, `tuple`, `list`, `dict` with `str` keys, unions, `Literal`, None, bool, int,
-    float, str, `Path`, `Any`. An int stands for a float, never the reverse. Fields of a dataclass
-    that are left out come from `default` (an instance), or else from the class.
+    float, str, `Path`, `Any`; a `Sequence` or `Iterable` is a tuple. An int stands for a float,
+    never the reverse. Fields of a dataclass that are left out come from `default` (an instance), or
+    else from the class.
 
     Raises:
       ValueError: a value of another type, or a field that the dataclass does not have or that is
@@ -147,6 +148,8 @@ def from_json(annotation: Any, value: Any, where: str = "config", default: Any =
             return value
         raise ValueError(f"{where} is {value!r}, and must be one of {', '.join(map(repr, inner))}.")
     kind = origin or annotation
+    if kind in (Sequence, Iterable):
+        kind, inner = tuple, (*(inner or (Any,)), ...)
     if kind in (tuple, list) and isinstance(value, list | tuple):
         return _sequence_from_json(kind, inner, value, where)
     if kind in (dict, Mapping) and isinstance(value, Mapping):
@@ -159,12 +162,12 @@ def from_json(annotation: Any, value: Any, where: str = "config", default: Any =
     if kind is Path and isinstance(value, str):
         return Path(value)
     if (
-        kind is Any
+        kind in (Any, object)
         or (kind in (bool, str) and isinstance(value, kind))
         or (kind in (None, types.NoneType) and value is None)
     ):
         return value
-    raise ValueError(f"{where} is {value!r}, and must be of type {_type_name(annotation)}.")
+    raise ValueError(f"{where} is {value!r}, and must be of type {type_name(annotation)}.")
 
 
 def load(file: str | Path, config_class: type, default: Any = None) -> Any:
@@ -260,7 +263,7 @@ def _first_that_fits(options: tuple, value: Any, where: str) -> Any:
     others = [option for option in options if option is not types.NoneType]
     if len(others) == 1:  # Optional[...]: what is wrong with the value says more than the union
         raise errors[options.index(others[0])]
-    names = " | ".join(map(_type_name, options))
+    names = " | ".join(map(type_name, options))
     raise ValueError(f"{where} is {value!r}, and must be of type {names}.")
 
 
@@ -277,8 +280,10 @@ def _sequence_from_json(kind: type, inner: tuple, values: Any, where: str) -> An
     )
 
 
-def _type_name(annotation: Any) -> str:
-    return annotation.__name__ if type(annotation) is type else str(annotation)
+def type_name(annotation: Any) -> str:
+    """An annotation as it is written: `int | tuple[int, ...]`."""
+    name = annotation.__name__ if type(annotation) is type else str(annotation)
+    return name.replace("typing.", "").replace("collections.abc.", "")
 
 
 def perhaps_you_meant(name: str, names: Iterable[str]) -> str:

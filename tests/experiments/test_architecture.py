@@ -22,7 +22,7 @@ from cnnjax.layers import (
     PolynomialActivation,
     TiledConv,
 )
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 from cnnjax.report.architecture import text
 from cnnjax.run.config import InputError
 from cnnjax.run.record import Record

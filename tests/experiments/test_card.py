@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from cnnjax import ops
 from cnnjax.layers import ConvolutionLayer
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 from cnnjax.report.card import connection_diagram, weight_colors, write_report
 from cnnjax.run.record import Record
 from experiments import card

@@ -13,7 +13,7 @@ STUDY = '''"""Is it refused?"""
 import dataclasses
 from typing import Literal
 
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 from cnnjax.train.config import TrainConfig
 
 
@@ -144,7 +144,7 @@ TABLE = [
     ("study --conv", "--conv needs a name"),
     ("study --conv tilde", "There is no convolution 'tilde' (perhaps you meant 'tiled')"),
     ("study --conv tiled --conv.til 2", "'tiled' has no argument 'til' (perhaps you meant 'tile')"),
-    ("study --conv tiled --conv.tile x", "takes int | Sequence[int], not 'x'"),
+    ("study --conv tiled --conv.tile x", "must be int | Sequence[int], got 'x'"),
     ("study --conv.tile 2", "--conv.tile comes before any --conv"),
     ("study --one tiled --one standard", "--one takes one convolution, not 2"),
     ("study --conv no_such_module:A", "There is no module 'no_such_module' for the convolution"),

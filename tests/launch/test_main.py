@@ -25,7 +25,7 @@ More words, which only help shows.
 import dataclasses
 from typing import Literal
 
-from cnnjax.layers.choice import Convolution, resolve
+from cnnjax.models.choice import Convolution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ def run(config, record):
         raise KeyboardInterrupt
     if config.data == "half":
         raise ValueError("a mistake in the experiment")
-    layers = [resolve(convolution)(features=1) for convolution in config.conv]
+    layers = [convolution.layer()(features=1) for convolution in config.conv]
     record.results(
         {
             "layers": [type(layer).__name__ for layer in layers],
@@ -406,7 +406,7 @@ def test_missing_and_existing_files_in_a_run_are_one_sentence(door):
             "door --conv tiled --conv.til 2",
             "The convolution 'tiled' has no argument 'til' (perhaps",
         ),
-        ("door --conv tiled --conv.tile x", "The argument 'tile' of the convolution 'tiled' takes"),
+        ("door --conv tiled --conv.tile x", "`tile` of the convolution 'tiled' must be"),
         ("door --conv.tile 2", "--conv.tile comes before any --conv: name the convolution first"),
         ("door --conv no_such_module:A", "There is no module 'no_such_module' for the convolution"),
     ],

@@ -18,7 +18,7 @@ from cnnjax.launch.main import main
 from cnnjax.launch.study import import_study
 from cnnjax.launch.sweep import overridden, points
 from cnnjax.launch.words import config_words
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 
 ROOT = Path(__file__).resolve().parents[2]
 DOOR = f"""\
@@ -36,7 +36,7 @@ import sys
 import time
 from pathlib import Path
 
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 from cnnjax.train.config import TrainConfig
 
 

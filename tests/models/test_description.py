@@ -9,8 +9,7 @@ from flax import linen
 
 from cnnjax import models
 from cnnjax.layers import LocalConv, TiledConv
-from cnnjax.layers.choice import Convolution, resolve
-from cnnjax.models.choice import model_arguments
+from cnnjax.models.choice import Convolution, model_arguments
 from cnnjax.models.description import describe_model, described_model, import_paths
 
 
@@ -35,13 +34,13 @@ def test_every_model_is_made_again(name):
 
 @pytest.mark.fast
 def test_arguments_survive_and_defaults_are_left_out():
-    conv = resolve(Convolution("tiled", {"tile": (2, 3)}))
+    conv = Convolution("tiled", {"tile": (2, 3)}).layer()
     model = models.PlainNet(7, conv=conv, features=(4, 5), normalize=False)
     assert describe_model(model) == {
         "model": "cnnjax.models.plain:PlainNet",
         "arguments": {
             "classes": 7,
-            "conv": {"name": "cnnjax.layers.banked:TiledConv", "arguments": {"tile": (2, 3)}},
+            "conv": {"name": "cnnjax.layers.banked:TiledConv", "arguments": {"tile": [2, 3]}},
             "features": [4, 5],
             "normalize": False,
         },
@@ -52,7 +51,8 @@ def test_arguments_survive_and_defaults_are_left_out():
         params = jax.eval_shape(each.init, jax.random.key(0), x)["params"]
         assert params["conv1"]["kernel"].shape[:2] == (2, 3)
     assert made.features == (4, 5)
-    assert made.conv.func is TiledConv
+    assert made == model
+    assert made.conv is Convolution("cnnjax.layers:TiledConv", {"tile": (2, 3)}).layer()
     assert import_paths(describe_model(model))[1] == "cnnjax.layers.banked:TiledConv"
 
 

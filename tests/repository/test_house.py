@@ -20,9 +20,9 @@ ROOMS = {
     "data": {"run", "data", "ops"},
     "train": {"run", "train"},
     # Configurations name convolutions, and the names need no jax.
-    "report": {"run", "report", "layers"},
-    "tasks": {"run", "tasks", *MIDDLE},
-    "lectures": {"lectures", "tasks", *MIDDLE},
+    "report": {"run", "report", "models"},
+    "study": {"run", "study", *MIDDLE},
+    "lectures": {"lectures", "study", *MIDDLE},
     "testing": {"run", "testing", *MIDDLE},
     "launch": {"run", "launch", "testing", "tasks", "lectures", *MIDDLE},
 }
@@ -49,7 +49,7 @@ def wrong_imports(room: str, names: set[str]) -> set[str]:
         name for name in ours if not (name.startswith("cnnjax.") and name.split(".")[1] in allowed)
     }
     if room == "report":
-        wrong |= {n for n in ours if ".layers." in n and not n.startswith("cnnjax.layers.choice")}
+        wrong |= {n for n in ours if ".models." in n and not n.startswith("cnnjax.models.choice")}
     if room in FOREIGN:
         import sys
 

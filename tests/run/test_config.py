@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.layers.choice import Convolution
+from cnnjax.models.choice import Convolution
 from cnnjax.run import config as configuration
 
 
@@ -165,6 +166,19 @@ def test_fields_left_out_come_from_the_default_or_the_class():
 def test_an_int_stands_for_a_float():
     loaded = configuration.from_json(Train, {"learning_rate": 1})
     assert type(loaded.learning_rate) is float
+
+
+@pytest.mark.fast
+def test_any_sequence_is_a_tuple():
+    assert configuration.from_json(Sequence[int], [1, 2]) == (1, 2)
+    assert configuration.from_json(Iterable, [1, "x"]) == (1, "x")
+    assert configuration.from_json(int | Sequence[int | tuple[int, int]], [1, [0, 2]]) == (
+        1,
+        (0, 2),
+    )
+    for value in ("12", 3, [1, "x"], {"a": 1}):
+        with pytest.raises(ValueError, match="config"):
+            configuration.from_json(Sequence[int], value)
 
 
 def test_files_that_cannot_be_loaded_are_named(tmp_path):
