@@ -48,11 +48,12 @@ PRESETS = {"smoke": Config(model="LeNet5")}
 
 def run(config: Config, record: Any) -> None:
     """Trace the network, and print and draw its layers."""
-    from cnnjax.report.architecture import text, write_report
-    from cnnjax.run.config import InputError
     from cnnjax.study.architecture import cost_of, layers_of
     from cnnjax.study.refused import taking_images
     from cnnjax.study.trained import make_model
+
+    from cnnjax.report.architecture import text, write_report
+    from cnnjax.run.config import InputError
 
     try:
         model = make_model(config.model, config.conv[0] if config.conv else None)

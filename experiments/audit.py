@@ -136,6 +136,7 @@ def _network(config: Config, x: Any) -> tuple[Any, Any, str]:
     """The network, its variables, and in words where these come from."""
     from cnnjax.study.refused import taking_images
     from cnnjax.study.trained import is_run, load_trained, make_model
+
     from cnnjax.symmetry.audit import generic, initialise
 
     chosen = None if config.conv == Convolution("standard") else config.conv

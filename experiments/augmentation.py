@@ -102,8 +102,9 @@ def augmentation_of(kind: Kind, fill: float = GROUND) -> Augmentation:
 
 def run(config: Config, record: Any) -> None:
     """Train and measure every network, and write results and report."""
-    from cnnjax.report.augmentation import write_report
     from cnnjax.study.cue import ANGLES, Beyond
+
+    from cnnjax.report.augmentation import write_report
 
     fills = {
         "zeros": Beyond("constant", 0.0),
@@ -140,9 +141,10 @@ def run(config: Config, record: Any) -> None:
 
 def _cue(config: Config, ground: Any, name: str, beyond: Any, record: Any) -> Any:
     """How often a network tells the angle of turned grounds, over seeds."""
+    from cnnjax.study.cue import turned_grounds
+
     from cnnjax.models import PlainNet
     from cnnjax.run.statistics import summarize
-    from cnnjax.study.cue import turned_grounds
 
     task = turned_grounds(
         ground, beyond, config.train, train_images=config.cue_images, test_images=500
@@ -154,10 +156,10 @@ def _cue(config: Config, ground: Any, name: str, beyond: Any, record: Any) -> An
 def _digits(config: Config, kind: Kind, name: str, fill: float, record: Any) -> dict[str, Any]:
     """Accuracy on digits as they are, and moved, over seeds."""
     import numpy as np
+    from cnnjax.study.grounded import on_ground
 
     from cnnjax.models import PlainNet
     from cnnjax.run.statistics import summarize
-    from cnnjax.study.grounded import on_ground
 
     task = on_ground(config.train, augmentation_of(kind, fill), config.train_digits, GROUND)
     model = PlainNet(task.dataset.num_classes, features=(16, 32, 64))
@@ -197,9 +199,9 @@ def _samples(config: Config) -> list[dict[str, Any]]:
     import jax
     import jax.numpy as jnp
     import numpy as np
+    from cnnjax.study.grounded import on_ground
 
     from cnnjax.data.augmentation import augment
-    from cnnjax.study.grounded import on_ground
 
     task = on_ground(config.train, Augmentation(), config.train_digits, GROUND)
     images = jnp.repeat(task.place(task.dataset.train.images[:1]), 4, 0)

@@ -146,10 +146,10 @@ def _model(config: Config, border: Border) -> Any:
 def _task(config: Config, seed: int) -> tuple[Any, dict[str, Any]]:
     """The training images of a seed, and the images to evaluate on."""
     import jax.numpy as jnp
+    from cnnjax.study import Classification
 
     from cnnjax.data.datasets import Dataset
     from cnnjax.data.red_green import red_green
-    from cnnjax.study import Classification
 
     # Three streams a seed, which no other seed shares.
     train, validation, test = (3 * seed + stream for stream in range(3))

@@ -66,10 +66,10 @@ def run(config: Config, record: Any) -> None:
     """Measure the layer, and write results and card."""
     import jax
     import jax.numpy as jnp
+    from cnnjax.study.refused import taking_images
 
     from cnnjax.report.card import write_report
     from cnnjax.run.config import InputError
-    from cnnjax.study.refused import taking_images
     from cnnjax.testing import PROPERTIES, Subject
 
     constructor = config.conv.layer()

@@ -86,9 +86,10 @@ PRESETS = {
 
 def run(config: Config, record: Any) -> None:
     """Train the network for each seed, and write results and report."""
+    from cnnjax.study import as_distorted, train_and_judge
+
     from cnnjax.models import CifarTutorial
     from cnnjax.report.train import write_report
-    from cnnjax.study import as_distorted, train_and_judge
 
     task = as_distorted(config.data, config.data_dir, config.train)
     model = CifarTutorial(task.dataset.num_classes, locally_connected=config.locally_connected)

@@ -127,8 +127,9 @@ def sweep() -> Iterator[dict[str, Any]]:
 
 def run(config: Config, record: Any) -> None:
     """Train and measure every network of the configuration, and write results and report."""
-    from cnnjax.report.equivariance import write_report
     from cnnjax.study import on_canvas
+
+    from cnnjax.report.equivariance import write_report
 
     task = on_canvas(config.data, config.data_dir, config.train, canvas=config.canvas)
     images = task.place(task.dataset.test.images[: config.error_images])
@@ -202,6 +203,7 @@ def _network(
 ) -> dict[str, Any]:
     """Train one network and measure it, unless an interrupted run did so already."""
     from cnnjax.study import train_network
+
     from cnnjax.symmetry import errors_over_shifts
 
     name = _name(family.description["label"], train_data, seed)

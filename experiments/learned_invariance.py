@@ -96,13 +96,13 @@ TRAINED_ON = {"upright": 0.0, "turned": 1.0}
 def run(config: Config, record: Any) -> None:
     """Train and turn every network, and write results and report."""
     import numpy as np
+    from cnnjax.study import on_turntable
 
     from cnnjax.inspect import parameter_count
     from cnnjax.models.detector_net import DetectorNet
     from cnnjax.report.learned_invariance import write_report
     from cnnjax.run.config import InputError
     from cnnjax.run.statistics import summarize
-    from cnnjax.study import on_turntable
 
     task = on_turntable(config.data, config.data_dir, config.train)
     if not 0 <= config.shown_class < task.dataset.num_classes:
@@ -212,6 +212,7 @@ def _measured(
     import math
 
     from cnnjax.study import train_network
+
     from cnnjax.symmetry import firing_invariance, winning_shares
 
     name = f"{network} seed {seed}"

@@ -81,10 +81,11 @@ PRESETS = {
 
 def run(config: Config, record: Any) -> None:
     """Train every network, measure its layers before and after, and write results and report."""
+    from cnnjax.study import on_canvas
+
     from cnnjax.inspect import parameter_count
     from cnnjax.report.lie_derivative import write_report
     from cnnjax.run.statistics import summarize
-    from cnnjax.study import on_canvas
 
     task = on_canvas(config.data, config.data_dir, config.train)
     rows: list[dict[str, Any]] = []
@@ -204,7 +205,6 @@ def _measured(
 ) -> dict[str, Any]:
     """Derivatives before and after training, unless an interrupted run measured them already."""
     import jax
-
     from cnnjax.study import train_network
 
     name = f"{network} seed {seed}"

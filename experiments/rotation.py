@@ -91,12 +91,13 @@ def run(config: Config, record: Any) -> None:
     """Train and measure every network, and write results and report."""
     import math
 
+    from cnnjax.study import on_turntable
+
     from cnnjax.data.datasets import Split
     from cnnjax.inspect import parameter_count
     from cnnjax.models.rotation_net import RotationNet
     from cnnjax.report.rotation import write_report
     from cnnjax.run.statistics import summarize
-    from cnnjax.study import on_turntable
 
     task = on_turntable(config.data, config.data_dir, config.train, canvas=28)
     test = task.dataset.test
@@ -147,8 +148,8 @@ def _measured(
     """Accuracy, and what a quarter turn does to the logits, unless measured before."""
     import jax
     import jax.numpy as jnp
-
     from cnnjax.study import train_network
+
     from cnnjax.symmetry import rotate_quarter
 
     name = f"{group} seed {seed}"

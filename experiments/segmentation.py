@@ -77,11 +77,12 @@ PRESETS = {
 
 def run(config: Config, record: Any) -> None:
     """Train and measure every network, and write results and report."""
+    from cnnjax.study.segmentation import on_texture
+
     from cnnjax.inspect import parameter_count
     from cnnjax.models import RecurrentSegmentation
     from cnnjax.report.segmentation import write_report
     from cnnjax.run.statistics import summarize
-    from cnnjax.study.segmentation import on_texture
 
     task = on_texture(
         config.train,
@@ -134,7 +135,6 @@ def _measured(
     """Accuracy and overlap after every iteration, unless an interrupted run measured them."""
     import jax
     import numpy as np
-
     from cnnjax.study import train_network
     from cnnjax.study.segmentation import intersection_over_union
 

@@ -80,9 +80,10 @@ PRESETS = {
 
 def run(config: Config, record: Any) -> None:
     """Train and measure every network, and write results and report."""
+    from cnnjax.study import on_canvas
+
     from cnnjax.report.shift_invariance import write_report
     from cnnjax.run.statistics import summarize
-    from cnnjax.study import on_canvas
 
     task = on_canvas(config.data, config.data_dir, config.train)
     rows = []

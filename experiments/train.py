@@ -72,10 +72,11 @@ PRESETS = {
 
 def run(config: Config, record: Any) -> None:
     """Train the network for each seed, and write results and report."""
-    from cnnjax.report.train import write_report
-    from cnnjax.run.config import InputError
     from cnnjax.study import as_images, train_and_judge
     from cnnjax.study.trained import make_model
+
+    from cnnjax.report.train import write_report
+    from cnnjax.run.config import InputError
 
     augmentation = None if config.augmentation == Augmentation() else config.augmentation
     try:

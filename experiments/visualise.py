@@ -64,9 +64,10 @@ PRESETS = {"smoke": Config(layers=2, units=2, images=2, searched_images=100, ste
 
 def run(config: Config, record: Any) -> None:
     """Look into the network, and write results and report."""
+    from cnnjax.study.seeing import see
+
     from cnnjax.report.visualise import write_report
     from cnnjax.run.config import InputError
-    from cnnjax.study.seeing import see
 
     try:
         model, variables, weights, task = _network(config)
@@ -97,10 +98,10 @@ def _network(config: Config) -> tuple[Any, Any, str, Any]:
     """The network, its variables, in words where these come from, and its data."""
     import jax
     import numpy as np
-
     from cnnjax.study import as_images
     from cnnjax.study.of_run import data_of_run
     from cnnjax.study.trained import input_shape, is_run, load_trained, make_model
+
     from cnnjax.train.config import TrainConfig
 
     if is_run(config.model):

@@ -22,9 +22,9 @@ def train_classifiers(
 ) -> None:
     """Train a classifier for each seed, and observe its predictions of all test images.
 
-    Observed are accuracy, loss and top5 (where there are more than five classes), the arrays
-    `confusion` `[true, predicted]` and `errors` `[errors, 3]` (example, label, predicted class), and
-    `confidence` `[errors]`, of the most confident errors.
+    Observed are accuracy, loss, top5 (where there are more than five classes), the confusion matrix
+    [true, predicted], and of the most confident errors their `errors` [n, 3] (example, label,
+    predicted class) and their `confidence` [n].
 
     Raises:
       InputError: the network makes no logits of the images.

@@ -84,8 +84,7 @@ class Task:
         """The same pipeline, compiled once, on other examples: `train`, `validation`, `test`."""
         validation = splits.pop("validation", self.validation)
         dataset = dataclasses.replace(self.dataset, **splits)
-        changed = dataclasses.replace(self, dataset=dataset, validation=validation)
-        return changed
+        return dataclasses.replace(self, dataset=dataset, validation=validation)
 
     def facts(self) -> dict[str, Any]:
         """What a page says of the data: its name, size and classes."""

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from cnnjax.study import as_images
 from PIL import Image
 
 import launch
 from cnnjax.data.datasets import load
 from cnnjax.data.streaming import stream
-from cnnjax.study import as_images
 from cnnjax.train.config import TrainConfig
 
 

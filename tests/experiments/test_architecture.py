@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
+from cnnjax.study.architecture import cost_of, layers_of
 
 from cnnjax import models, ops
 from cnnjax.layers import (
@@ -26,7 +27,6 @@ from cnnjax.models.choice import Convolution
 from cnnjax.report.architecture import text
 from cnnjax.run.config import InputError
 from cnnjax.run.record import Record
-from cnnjax.study.architecture import cost_of, layers_of
 from experiments import architecture
 
 

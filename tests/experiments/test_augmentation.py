@@ -5,11 +5,11 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cnnjax.study.cue import ANGLES, Beyond, turned_grounds
+from cnnjax.study.grounded import on_ground
 
 import launch
 from cnnjax.data.augmentation_config import Augmentation
-from cnnjax.study.cue import ANGLES, Beyond, turned_grounds
-from cnnjax.study.grounded import on_ground
 from cnnjax.train.config import TrainConfig
 
 

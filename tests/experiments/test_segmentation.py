@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cnnjax.study.segmentation import intersection_over_union
 
 import launch
 from cnnjax.data.textured_digits import textured_digits
 from cnnjax.models import RecurrentSegmentation
-from cnnjax.study.segmentation import intersection_over_union
 from cnnjax.symmetry import translation_lattice
 
 

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-import launch
 from cnnjax.study.distorted import CROP, SIDE, distorted, standardised
 from cnnjax.study.predictions import judged
+
+import launch
 
 
 def test_accuracy_confusion_and_the_surest_mistakes_by_hand():

@@ -40,11 +40,11 @@ def run(config: Config, record: Any) -> None:
 
     import jax
     import numpy as np
+    from cnnjax.study import Classification, train_network
     from flax import linen
 
     from cnnjax.data.datasets import Dataset, Split
     from cnnjax.report.page import Paragraph, write_page
-    from cnnjax.study import Classification, train_network
 
     class Network(linen.Module):
         @linen.compact
