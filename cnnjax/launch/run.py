@@ -22,7 +22,7 @@ from cnnjax.launch.exits import (
 from cnnjax.launch.study import Study
 from cnnjax.models.choice import convolutions
 from cnnjax.run import hosts, process
-from cnnjax.run.config import InputError, configuration_hash, read_json, require_seeds
+from cnnjax.run.config import InputError, configuration_hash, read_json
 from cnnjax.run.directory import run_directory
 from cnnjax.run.record import Record
 from cnnjax.train import stops
@@ -98,7 +98,6 @@ def _prepare_process(asked: Asked) -> None:
     process.configure(options.devices, deterministic=options.deterministic)
     if options.distributed:
         print(hosts.initialize(options.coordinator, options.processes, options.process), flush=True)
-    require_seeds(asked.config)
     for convolution in convolutions(asked.config):
         convolution.layer()
 
