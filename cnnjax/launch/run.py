@@ -122,8 +122,7 @@ def _open(experiment: Experiment, invocation: Invocation, arguments: list[str]) 
         directory,
         invocation.config,
         resume=options.resume,
-        overwrite=options.overwrite
-        or (not options.resume and _earlier_look(experiment, directory)),
+        overwrite=options.overwrite or (not options.resume and _replaces(experiment, directory)),
         command=["python", "launch.py", *arguments],
         source=experiment.folder,
     )
@@ -141,8 +140,8 @@ def _require_devices(devices: int | None) -> None:
         )
 
 
-def _earlier_look(experiment: Experiment, directory: Path) -> bool:
-    """Whether the directory holds a run of this experiment, whose runs are looks."""
+def _replaces(experiment: Experiment, directory: Path) -> bool:
+    """Whether the directory holds a run of this experiment, whose runs replace one another."""
     file = directory / "environment.json"
     if not experiment.replaces_earlier_run or not file.is_file():
         return False

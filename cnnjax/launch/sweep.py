@@ -63,8 +63,8 @@ def points(
     if invocation.options.sweep:
         if not hasattr(experiment.module, "sweep"):
             raise ValueError(
-                f"The experiment {experiment.name!r} has no sweep: define a function sweep() in its "
-                'file that yields overrides, such as {"train.learning_rate": 1e-3}.'
+                f"The experiment {experiment.name!r} has no sweep: define a function sweep() in "
+                'its file that yields overrides, such as {"train.learning_rate": 1e-3}.'
             )
         overrides = list(experiment.module.sweep())
         if not overrides:
