@@ -21,7 +21,7 @@ from cnnjax.inspect.gradient_check import GradientCheck, check_gradients
 from cnnjax.inspect.linear_map import UNCONNECTED, affine_error, linear_map, sharing_pattern
 from cnnjax.inspect.machine import MachineLimits, machine_limits
 from cnnjax.inspect.receptive_field import ReceptiveField, receptive_field
-from cnnjax.inspect.segmentation import intersection_over_union
+from cnnjax.inspect.segmentation import intersection_over_union, segmentation_metrics
 from cnnjax.inspect.timing import interleaved_seconds
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "preferred_inputs",
     "receptive_field",
     "saliency",
+    "segmentation_metrics",
     "sharing_pattern",
     "smooth_saliency",
     "top_patches",
