@@ -296,9 +296,9 @@ def low_rank_local_conv(
     wide = kernels.reshape(*kernels.shape[:-1], groups, features // groups)
     wide = jnp.moveaxis(wide, 0, -2).reshape(*kernels.shape[1:-1], rank * features)
     z = convolve(*with_border(x, window), wide, precision)
-    # All positions on one axis: on CPU, jax 0.10 reads beyond its tables in sums of products over
-    # arrays of 7 axes, and dies or returns NaN. That is so for the gradients' sums as well.
-    z = z.reshape(len(x), -1, groups, rank, features // groups)
+    # All positions on one axis: of sums of products over arrays of 7 axes, on CPU, jax 0.10 may die
+    # or return NaN (its YNNPACK holds 8 axes and needs 2 of its own). So may the gradients'.
+    z = z.reshape(len(z), math.prod(window.out_space), groups, rank, features // groups)
     z = (z * weights.reshape(-1, 1, rank, 1)[None]).sum(axis=-2)
     return z.reshape(*leading, *window.out_space, features)
 
