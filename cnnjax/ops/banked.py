@@ -296,8 +296,10 @@ def low_rank_local_conv(
     wide = kernels.reshape(*kernels.shape[:-1], groups, features // groups)
     wide = jnp.moveaxis(wide, 0, -2).reshape(*kernels.shape[1:-1], rank * features)
     z = convolve(*with_border(x, window), wide, precision)
-    z = z.reshape(*z.shape[:-1], groups, rank, features // groups)
-    z = (z * weights[None, ..., None, :, None]).sum(axis=-2)
+    # All positions on one axis: of sums of products over arrays of 7 axes, on CPU, jax 0.10 may die
+    # or return NaN (its YNNPACK holds 8 axes and needs 2 of its own). So may the gradients'.
+    z = z.reshape(len(z), math.prod(window.out_space), groups, rank, features // groups)
+    z = (z * weights.reshape(-1, 1, rank, 1)[None]).sum(axis=-2)
     return z.reshape(*leading, *window.out_space, features)
 
 
