@@ -19,7 +19,7 @@ from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.evaluation import evaluate
 from cnnjax.train.loop import Fit, fit
-from cnnjax.train.on_device import Augment, gather, gather_alike
+from cnnjax.train.on_device import Augment, gather
 from cnnjax.train.parallel import Prepare
 from cnnjax.train.state import TrainState
 from cnnjax.train.training import Training, compile_training
@@ -93,7 +93,7 @@ class Classification:
 
     def _prepare(self) -> tuple[Prepare, Prepare]:
         """What makes batches inside the compiled steps, in training and in evaluation."""
-        return gather(self.augment), gather_alike(self.augment_test)
+        return gather(self.augment), gather(self.augment_test, deterministic=True)
 
     def initial(self, training: Training, seed: int) -> TrainState:
         """State of a network before training."""

@@ -11,7 +11,7 @@ from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.data.datasets import Split
 from cnnjax.data.streaming import Stream
 from cnnjax.study.classification import Classification
-from cnnjax.train.on_device import augment_given, augment_given_alike
+from cnnjax.train.on_device import augment_batch
 from cnnjax.train.parallel import Prepare
 
 
@@ -50,7 +50,7 @@ class Streamed(Classification):
             yield {"image": images, "label": labels, "position": position, "weight": weight}
 
     def _prepare(self) -> tuple[Prepare, Prepare]:
-        return augment_given(self.augment), augment_given_alike(self.augment_test)
+        return augment_batch(self.augment), augment_batch(self.augment_test, deterministic=True)
 
     def _read_ahead(self, seed: int, step: int) -> concurrent.futures.Future:
         return self.reader.submit(self._read, seed, step)
