@@ -36,7 +36,6 @@ from cnnjax.symmetry.firing import (
 from cnnjax.symmetry.groups import Group, cyclic, dihedral, translations
 from cnnjax.symmetry.invariance import (
     accuracy_curve,
-    area_under_curve,
     classes_over_shifts,
     one_pixel_flip_rate,
     shift_consistency,
@@ -61,12 +60,12 @@ from cnnjax.symmetry.lie_derivative import (
 from cnnjax.symmetry.photometric import brightness, contrast
 from cnnjax.symmetry.resampling import affine, rotate, scale, shear, translate
 from cnnjax.symmetry.selectivity import (
-    effective_winners,
+    effective_number,
     preferred_angle,
     vector_strength,
-    winning_shares,
+    argmax_shares,
 )
-from cnnjax.symmetry.transformations import flip, fourier_shift, rotate_quarter, shift
+from cnnjax.symmetry.transformations import flip, fourier_shift, rotate90, shift
 from cnnjax.symmetry.weights import (
     effective_spatial_rank,
     shared_part,
@@ -83,7 +82,6 @@ __all__ = [
     "LinearMap",
     "accuracy_curve",
     "affine",
-    "area_under_curve",
     "assert_equivariant",
     "brightness",
     "circular_errors",
@@ -93,7 +91,7 @@ __all__ = [
     "cyclic",
     "dihedral",
     "effective_spatial_rank",
-    "effective_winners",
+    "effective_number",
     "equivariance_deviation",
     "equivariance_error",
     "equivariance_errors",
@@ -119,7 +117,7 @@ __all__ = [
     "preferred_angle",
     "relative_error",
     "rotate",
-    "rotate_quarter",
+    "rotate90",
     "rotation",
     "scale",
     "scaling",
@@ -138,7 +136,7 @@ __all__ = [
     "variance_ratio",
     "vector_strength",
     "weight_signal_to_noise",
-    "winning_shares",
+    "argmax_shares",
     "worst_case_accuracy",
     "zero_fill_errors",
 ]
