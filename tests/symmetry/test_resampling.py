@@ -10,7 +10,7 @@ from cnnjax.symmetry import (
     contrast,
     fourier_shift,
     rotate,
-    rotate_quarter,
+    rotate90,
     scale,
     shear,
     shift,
@@ -82,7 +82,7 @@ def test_whole_moves_are_shifts_with_a_fill(interpolation):
 def test_quarter_turns_are_exact_to_rounding(interpolation, size, turns):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, size, size, 3)), jnp.float32)
     actual = rotate(x, turns * np.pi / 2, interpolation=interpolation)
-    np.testing.assert_allclose(actual, rotate_quarter(x, turns), atol=1e-5)
+    np.testing.assert_allclose(actual, rotate90(x, turns), atol=1e-5)
 
 
 def test_fourier_rotation_loses_nothing_there_and_back_and_bilinear_does():
