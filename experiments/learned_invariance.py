@@ -212,7 +212,7 @@ def _measured(
     import math
 
     from cnnjax.study import train_network
-    from cnnjax.symmetry import firing_invariance, argmax_shares
+    from cnnjax.symmetry import argmax_shares, firing_invariance
 
     name = f"{network} seed {seed}"
     measured = record.part(name)

@@ -60,10 +60,10 @@ from cnnjax.symmetry.lie_derivative import (
 from cnnjax.symmetry.photometric import brightness, contrast
 from cnnjax.symmetry.resampling import affine, rotate, scale, shear, translate
 from cnnjax.symmetry.selectivity import (
+    argmax_shares,
     effective_number,
     preferred_angle,
     vector_strength,
-    argmax_shares,
 )
 from cnnjax.symmetry.transformations import flip, fourier_shift, rotate90, shift
 from cnnjax.symmetry.weights import (
@@ -82,6 +82,7 @@ __all__ = [
     "LinearMap",
     "accuracy_curve",
     "affine",
+    "argmax_shares",
     "assert_equivariant",
     "brightness",
     "circular_errors",
@@ -90,8 +91,8 @@ __all__ = [
     "contrast",
     "cyclic",
     "dihedral",
-    "effective_spatial_rank",
     "effective_number",
+    "effective_spatial_rank",
     "equivariance_deviation",
     "equivariance_error",
     "equivariance_errors",
@@ -136,7 +137,6 @@ __all__ = [
     "variance_ratio",
     "vector_strength",
     "weight_signal_to_noise",
-    "argmax_shares",
     "worst_case_accuracy",
     "zero_fill_errors",
 ]

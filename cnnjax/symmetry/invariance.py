@@ -30,8 +30,8 @@ def classes_over_shifts(
     padding), `shifts = s` covers all there are.
 
     Args:
-      classify: `classify(images, *arguments)` gives logits `[images, classes]`; must be traceable by
-        jax. Compiled once as long as it is the same object.
+      classify: `classify(images, *arguments)` gives logits `[images, classes]`; traceable by jax,
+        and compiled once as long as it is the same object.
       images: `[images, *space, channels]`.
       shifts: number of shifts on each spatial axis, in pixels from 0; an int for all axes.
       *arguments: passed to classify after the images, such as its parameters.
@@ -64,10 +64,10 @@ def _classes_at(classify, images, each, *arguments):
 def shift_consistency(classes: np.ndarray) -> float:
     """Probability that two random shifts of an image are given the same class, mean over images.
 
-        mean over images i of  sum over classes c of (share of the shifts m with classes[m, i] = c)^2
+        mean over images i of  sum over classes c of (share of shifts m with classes[m, i] = c)^2
 
-    The two shifts are drawn independently and uniformly from the grid, so that this is the mean over
-    all ordered pairs, computed without sampling. 1: one class at every shift; 1 / classes at least.
+    The two shifts are independent and uniform over the grid: this is the mean over all ordered
+    pairs, a shift with itself included, computed without sampling. 1: one class at every shift; 1 / classes at least.
     Source: Zhang, Making convolutional networks shift-invariant again, 2019, section 4.1; Chaman &
     Dokmanic, Truly shift-invariant convolutional neural networks, 2021 (both sample pairs of
     shifts).

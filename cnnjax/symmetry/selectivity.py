@@ -1,4 +1,4 @@
-"""Specialisation of competing detectors: which one responds most at which amount of a transformation."""
+"""Specialisation of competing detectors: which one responds most to which transformation."""
 
 import jax
 import jax.numpy as jnp

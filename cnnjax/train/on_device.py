@@ -1,5 +1,5 @@
-"""Batches assembled inside the compiled step: from a data set that every device holds whole, or from
-images that come with the batch."""
+"""Batches assembled inside the compiled step: from a data set that every device holds whole, or
+from images that come with the batch."""
 
 from collections.abc import Callable
 from typing import Any

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.symmetry import effective_number, preferred_angle, vector_strength, argmax_shares
+from cnnjax.symmetry import argmax_shares, effective_number, preferred_angle, vector_strength
 
 ANGLES = 2 * np.pi * np.arange(8) / 8
 
