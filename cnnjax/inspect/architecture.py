@@ -1,6 +1,7 @@
-"""What a network is, layer by layer, without computing anything: traced, not run."""
+"""Layers of a network: shapes, parameters, cost and receptive fields; traced, not computed."""
 
 import dataclasses
+import inspect
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -10,19 +11,19 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.ad_checkpoint import checkpoint_name
 
-from cnnjax.inspect import Tap, multiply_adds, parameter_count, views_of_marks
-from cnnjax.layers import ConvolutionLayer, ConvTranspose, FullyConnected
-from cnnjax.ops.geometry import span
+from cnnjax.inspect.cost import multiply_adds, parameter_count
+from cnnjax.inspect.field_arithmetic import ALL, AxisWindow, receptive_fields_of_named
 
 _MARK = "cnnjax layer "
+_WINDOW = ("kernel_size", "strides", "padding", "kernel_dilation")
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A module that holds no other, at one call."""
+    """One call of a module that contains no other module."""
 
     name: str
-    """Names of the modules it is in, and its own."""
+    """Path of the module, as 'Block_0/Conv_1'."""
     kind: str
     """Name of its class."""
     input_shape: tuple[int, ...]
@@ -30,26 +31,31 @@ class Layer:
     output_shape: tuple[int, ...]
     """`[*space, channels]`, or `[units]`."""
     parameters: int
-    """Its own; of a module that is called twice they count once."""
+    """Number of its parameters; 0 at a second call, which shares those of the first."""
     multiply_adds: int
     """For one image."""
     receptive_field: tuple[int, ...] | None
-    """Pixels that one output position sees, along each axis of the image, border included; None:
-    all, or not known by arithmetic."""
-    jump: tuple[int, ...] | None
-    """Pixels from one output position to the next."""
+    """Pixels that one output position depends on, along each axis of the image, padding included;
+    None: all of them, or not known by arithmetic."""
+    effective_stride: tuple[int, ...] | None
+    """Pixels from one output position to the next; None as for `receptive_field`."""
 
 
 def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
-    """The layers of a network in the order of their calls, at evaluation.
+    """Layers of a network in the order of their calls, at evaluation.
 
-    Receptive fields by arithmetic, see `inspect.views_of_marks`: a window adds (span - 1) times the
-    jump below it, a stride multiplies the jump, and where paths meet what either sees is seen,
-    also through functions between the modules. Modules that hand their input on, such as dropout,
-    are left out.
+        field <- field + (span - 1) stride,    stride <- stride s
+
+    for a window that spans `(kernel_size - 1) dilation + 1` positions and moves by s; where paths
+    meet, the field covers both. Windows are found by following every operation of the traced
+    network. A module may also state its own, whatever computes it: a method `window(x)` that gives
+    an object with `kernel_size`, `strides`, `padding` and `kernel_dilation`, one entry a spatial
+    axis, padding as (low, high) pairs (all convolutions of `cnnjax.layers` have it). It counts
+    unless the output has another size than such a window gives, or the operations show a dependence
+    on all positions. Modules that return their input, such as dropout at evaluation, are left out.
 
     Args:
-      model: called with a batch of images; gives one array.
+      model: called with a batch of images; returns one array.
       image_shape: `[*space, channels]`.
     """
     image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
@@ -77,8 +83,10 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
 
     with nn.intercept_methods(watch):
         jaxpr = jax.make_jaxpr(model.apply)(variables, image).jaxpr
-    windows = {mark: _window(module, args[0]) for mark, (module, _, args, *_) in calls.items()}
-    views = views_of_marks(jaxpr, len(image_shape) - 1, windows)
+    windows = {
+        mark: _window(module, args[0], shape) for mark, (module, _, args, _, shape) in calls.items()
+    }
+    fields = receptive_fields_of_named(jaxpr, len(image_shape) - 1, windows)
     layers, counted = [], set()
     for mark, (module, path, args, kwargs, shape) in calls.items():
         own = _at(variables, path)
@@ -90,9 +98,9 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
             own,
             *arrays,
         )
-        # What has no space any more has seen everything.
-        seen = views.get(mark) if len(shape) > 1 else None
-        known = () if seen is None or isinstance(seen, str) else seen
+        # Units without space depend on the whole image.
+        field = fields.get(mark) if len(shape) > 1 else None
+        known = () if field is None or isinstance(field, str) else field
         layers.append(
             Layer(
                 name="/".join(path),
@@ -101,8 +109,8 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
                 output_shape=tuple(shape),
                 parameters=0 if path in counted else parameter_count(own.get("params", {})),
                 multiply_adds=cost,
-                receptive_field=tuple(view.field for view in known) or None,
-                jump=tuple(view.jump for view in known) or None,
+                receptive_field=tuple(axis.size for axis in known) or None,
+                effective_stride=tuple(axis.stride for axis in known) or None,
             )
         )
         counted.add(path)
@@ -110,10 +118,10 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
 
 
 def cost_of(model: nn.Module, image_shape: Sequence[int]) -> tuple[int, int]:
-    """Parameters, and multiply-adds for one image, of the whole network.
+    """Number of parameters, and of multiply-adds for one image, of the whole network.
 
-    More than those of its layers together where a module that holds others has parameters of its
-    own, or multiplies between their calls.
+    More than the sum over its layers where a module that contains others has parameters of its own,
+    or multiplies between their calls.
     """
     image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image)
@@ -122,7 +130,7 @@ def cost_of(model: nn.Module, image_shape: Sequence[int]) -> tuple[int, int]:
 
 
 def _at(variables: Any, path: tuple[str, ...]) -> dict[str, Any]:
-    """The variables of the module at a path, in every collection that has any."""
+    """Variables of the module at a path, in every collection that has any."""
     found = {}
     for collection, tree in variables.items():
         for name in path:
@@ -132,13 +140,21 @@ def _at(variables: Any, path: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _window(module: nn.Module, x: jax.Array) -> list[Tap] | str | None:
-    """The window of a convolution of ours, however it is computed; None for other modules."""
-    if not isinstance(module, ConvolutionLayer):
+def _window(
+    module: nn.Module, x: jax.Array, output_shape: Sequence[int]
+) -> list[AxisWindow] | str | None:
+    """The window that a module states, unless its output is not of the size that it gives."""
+    stated = getattr(module, "window", None)
+    window = stated(x) if inspect.ismethod(stated) else None
+    if not all(hasattr(window, name) for name in _WINDOW):
         return None
-    window = module.window(x)
-    if isinstance(module, (FullyConnected, ConvTranspose)) or max(window.input_dilation) > 1:
-        return "all"
-    spans = map(span, window.kernel_size, window.kernel_dilation)
-    each = zip(window.padding, spans, window.strides, strict=True)
-    return [Tap(low, reach, stride) for (low, _), reach, stride in each]
+    if max(getattr(window, "input_dilation", (1,))) > 1:
+        return ALL
+    found = []
+    each = zip(window.padding, window.kernel_size, window.kernel_dilation, window.strides)
+    for axis, ((low, high), size, dilation, stride) in enumerate(each):
+        span = (size - 1) * dilation + 1
+        if output_shape[axis] != (x.shape[1 + axis] + low + high - span) // stride + 1:
+            return None
+        found.append(AxisWindow(low, span, stride))
+    return found
