@@ -145,7 +145,7 @@ def _window(
 ) -> list[AxisWindow] | str | None:
     """The window that a module states, unless its output is not of the size that it gives."""
     stated = getattr(module, "window", None)
-    window = stated(x) if inspect.ismethod(stated) else None
+    window: Any = stated(x) if inspect.ismethod(stated) else None
     if not all(hasattr(window, name) for name in _WINDOW):
         return None
     if max(getattr(window, "input_dilation", (1,))) > 1:

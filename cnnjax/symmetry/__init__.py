@@ -1,5 +1,6 @@
 """Transformations of images, and measures of how any function answers to them."""
 
+from cnnjax.ops.photometric import brightness, contrast
 from cnnjax.symmetry.alignment import (
     LinearMap,
     explained_variance,
@@ -57,7 +58,6 @@ from cnnjax.symmetry.lie_derivative import (
     translation,
     unchanged,
 )
-from cnnjax.symmetry.photometric import brightness, contrast
 from cnnjax.symmetry.resampling import affine, rotate, scale, shear, translate
 from cnnjax.symmetry.selectivity import (
     argmax_shares,

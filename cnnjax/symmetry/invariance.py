@@ -67,7 +67,8 @@ def shift_consistency(classes: np.ndarray) -> float:
         mean over images i of  sum over classes c of (share of shifts m with classes[m, i] = c)^2
 
     The two shifts are independent and uniform over the grid: this is the mean over all ordered
-    pairs, a shift with itself included, computed without sampling. 1: one class at every shift; 1 / classes at least.
+    pairs, a shift with itself included, computed without sampling. 1: one class at every shift;
+    1 / classes at least.
     Source: Zhang, Making convolutional networks shift-invariant again, 2019, section 4.1; Chaman &
     Dokmanic, Truly shift-invariant convolutional neural networks, 2021 (both sample pairs of
     shifts).

@@ -121,12 +121,6 @@ def test_the_derivative_by_the_parameter_is_the_slope(transform):
         np.testing.assert_allclose(derivative, slope, atol=1e-3 * np.abs(slope).max())
 
 
-def test_contrast_pulls_to_the_mean_of_each_image():
-    x = jnp.array([[[[1.0], [3.0]]], [[[10.0], [30.0]]]])
-    np.testing.assert_allclose(contrast(x, 0.5), [[[[1.5], [2.5]]], [[[15.0], [25.0]]]])
-    np.testing.assert_allclose(brightness(x, -1.0)[0, 0, 0, 0], 0.0)
-
-
 def test_fourier_shear_of_one_line_is_a_fourier_shift():
     """The line two above the centre moves left by twice the amount."""
     x = jnp.asarray(np.random.default_rng(0).normal(size=(5, 8, 1)), jnp.float32)
