@@ -48,9 +48,7 @@ PRESETS = {"smoke": Config(model="LeNet5")}
 
 def run(config: Config, record: Any) -> None:
     """Trace the network, and print and draw its layers."""
-    from cnnjax.inspect import cost_of, layers_of
-    from cnnjax.report.architecture import text, write_report
-    from cnnjax.run.config import InputError
+    from cnnjax.study.architecture import cost_of, layers_of
     from cnnjax.study.refused import taking_images
     from cnnjax.study.trained import make_model
 

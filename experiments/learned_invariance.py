@@ -212,7 +212,8 @@ def _measured(
     import math
 
     from cnnjax.study import train_network
-    from cnnjax.symmetry import argmax_shares, firing_invariance
+
+    from cnnjax.symmetry import firing_invariance, winning_shares
 
     name = f"{network} seed {seed}"
     measured = record.part(name)
@@ -236,7 +237,7 @@ def _measured(
         measured["detectors_firing"] = float(
             firing_invariance(detectors.reshape(*detectors.shape[:2], -1), config.firing_rate)
         )
-        own = {label: argmax_shares(detectors[:, labels == label, label]) for label in set(labels)}
+        own = {label: winning_shares(detectors[:, labels == label, label]) for label in set(labels)}
         measured |= _specialisation(list(own.values()))
         measured["shown"] = {
             "shares": own[config.shown_class],
@@ -250,7 +251,7 @@ def _specialisation(shares: Any) -> dict[str, float]:
     """Of each class' own detectors as its images turn, the mean over classes."""
     import numpy as np
 
-    from cnnjax.symmetry import effective_number, vector_strength
+    from cnnjax.symmetry import effective_winners, vector_strength
 
     turns = 2 * np.pi * np.arange(len(shares[0])) / len(shares[0])
 
@@ -259,7 +260,7 @@ def _specialisation(shares: Any) -> dict[str, float]:
         return round(float(np.mean(each)), 6)
 
     return {
-        "winners": float(np.mean([effective_number(each) for each in shares])),
+        "winners": float(np.mean([effective_winners(each) for each in shares])),
         "direction": strength(1),
         "axis": strength(2),
     }

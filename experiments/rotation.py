@@ -149,7 +149,8 @@ def _measured(
     import jax
     import jax.numpy as jnp
     from cnnjax.study import train_network
-    from cnnjax.symmetry import rotate90
+
+    from cnnjax.symmetry import rotate_quarter
 
     name = f"{group} seed {seed}"
     measured = record.part(name)
@@ -160,7 +161,7 @@ def _measured(
         images = task.place(task.dataset.test.images[:64])
         measured = {
             "accuracy": task.evaluate(training, state)["accuracy"],
-            "difference": float(jnp.abs(logits(rotate90(images)) - logits(images)).max()),
+            "difference": float(jnp.abs(logits(rotate_quarter(images)) - logits(images)).max()),
         }
         record.write_part(name, measured)
     return measured

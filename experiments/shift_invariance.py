@@ -123,16 +123,11 @@ def _compiled(config: Config, task: Any, downsampling: Downsampling) -> tuple[An
     import jax
     import jax.numpy as jnp
     import numpy as np
+    from cnnjax.models.downsampling_net import DownsamplingNet
 
-    from cnnjax.models import ChainNet
     from cnnjax.symmetry import shift
 
-    model = ChainNet(
-        task.dataset.num_classes,
-        downsampling=downsampling,
-        features=config.features,
-        readout="max",
-    )
+    model = DownsamplingNet(task.dataset.num_classes, downsampling, config.features)
     images = task.place(task.dataset.test.images[: config.shifted_images])
     shifts = jnp.asarray(list(np.ndindex(*(2 ** len(config.features),) * 2)))
 

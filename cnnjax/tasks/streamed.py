@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnjax.data.batches import batch_indices, evaluation_batches
-from cnnjax.data.datasets import Split
-from cnnjax.data.streaming import Stream
-from cnnjax.study.classification import Classification
+from cnnjax.tasks.task import SplitName, Task
 from cnnjax.train.on_device import augment_batch
 from cnnjax.train.parallel import Prepare
 
@@ -51,7 +49,8 @@ class StreamedTask(Task):
             images, labels = examples.read(position % len(examples))
             yield {"image": images, "label": labels, "position": position, "weight": weight}
 
-    def _prepare(self) -> tuple[Prepare, Prepare]:
+    def prepare(self) -> tuple[Prepare, Prepare]:
+        """What makes batches inside the compiled steps of the images that they bring."""
         return augment_batch(self.augment), augment_batch(self.augment_test, deterministic=True)
 
     def _read_ahead(self, seed: int, step: int, size: int) -> concurrent.futures.Future:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import flax.linen as nn
 import pytest
+from cnnjax.launch.study import EXPERIMENTS, experiment_files, question
 
 import launch
 from cnnjax.launch import main as door_module
-from cnnjax.launch.study import EXPERIMENTS, experiment_files, question
 from cnnjax.run import process
 
 ROOT = Path(launch.__file__).parent

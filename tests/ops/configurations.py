@@ -151,7 +151,10 @@ def _banked(random):
     else:
         bank_axes = {"conv": (), "local_conv": positions}[name]
     shape = (*bank_axes, *layer.window, inside, out)
-    if math.prod(shape) > 1e6 or math.prod(positions) * math.prod(layer.window) * inside * out > 4e6:
+    if (
+        math.prod(shape) > 1e6
+        or math.prod(positions) * math.prod(layer.window) * inside * out > 4e6
+    ):
         return None
     where = np.indices(positions).reshape(len(positions), -1)
     rule = np.zeros(math.prod(positions), int)
@@ -364,7 +367,11 @@ def _over_group(random):
     if layer is None:
         return None
     first = layer.axes[0]
-    same = {"window": first.window, "stride": first.stride, "kernel_dilation": first.kernel_dilation}
+    same = {
+        "window": first.window,
+        "stride": first.stride,
+        "kernel_dilation": first.kernel_dilation,
+    }
     axes = [dataclasses.replace(axis, **same) for axis in layer.axes]
     for axis in axes:
         span = oracle.effective_window(axis)
@@ -473,7 +480,10 @@ def _polyphase(random):
     if random.random() < 0.5:
 
         def reference(x, weights, g):
-            x, g = x.reshape(batch, where.size, channels), g.reshape(batch, where.shape[1], channels)
+            x, g = (
+                x.reshape(batch, where.size, channels),
+                g.reshape(batch, where.shape[1], channels),
+            )
             weights, parts = weights.reshape(batch, len(where)), x[:, where]
             dx = np.zeros(x.shape)
             dx[:, where] = weights[..., None, None] * g[:, None]
@@ -518,9 +528,7 @@ def _resampled(random):
     options = {"out_space": out}
     operands = [_normal(random, *leading, *space, channels)]
     call = partial(ops.ideal_resample, **options)
-    return Configuration(
-        "ideal_resample", options, operands, (), call, reference, linear=False
-    )
+    return Configuration("ideal_resample", options, operands, (), call, reference, linear=False)
 
 
 MAKERS = (
