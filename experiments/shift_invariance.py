@@ -123,8 +123,8 @@ def _compiled(config: Config, task: Any, downsampling: Downsampling) -> tuple[An
     import jax
     import jax.numpy as jnp
     import numpy as np
-    from cnnjax.models.downsampling_net import DownsamplingNet
 
+    from cnnjax.models.downsampling_net import DownsamplingNet
     from cnnjax.symmetry import shift
 
     model = DownsamplingNet(task.dataset.num_classes, downsampling, config.features)

@@ -16,7 +16,7 @@ from cnnjax.run.record import Record
 
 Results = Mapping[str, Any]
 
-_COLUMNS = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field", "stride")
+_COLUMNS = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field", "jump")
 _COLOURS = {
     "convolution": style.BLUE,
     "pooling": style.VERMILLION,
@@ -172,9 +172,8 @@ def _blocks(results: Results) -> list[Block]:
         Table(
             _COLUMNS,
             _rows(results),
-            "Output: space and channels, or units. Receptive field, and effective stride from one "
-            "output position to the next, in pixels; all: the whole image, or not known by "
-            "arithmetic.",
+            "Output: space and channels, or units. Receptive field and jump, from one output "
+            "position to the next, in pixels; all: the whole image, or not known by arithmetic.",
             align=("left",) * 3 + ("right",) * 4,
         ),
     ]
@@ -189,7 +188,7 @@ def _rows(results: Results) -> list[tuple[str, ...]]:
             f"{layer['parameters']:,}" if layer["parameters"] else MISSING,
             f"{layer['multiply_adds']:,}" if layer["multiply_adds"] else MISSING,
             _pixels(layer["receptive_field"], "all"),
-            _pixels(layer["effective_stride"], MISSING),
+            _pixels(layer["jump"], MISSING),
         )
         for layer in results["layers"]
     ]

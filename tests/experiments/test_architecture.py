@@ -5,11 +5,10 @@ import json
 
 import flax.linen as nn
 import pytest
-from cnnjax.layers.choice import Convolution
-from cnnjax.study.architecture import cost_of, layers_of
 
 from cnnjax.inspect import cost_of, layers_of
 from cnnjax.layers import TiledConv
+from cnnjax.layers.choice import Convolution
 from cnnjax.report.architecture import text
 from cnnjax.run.config import InputError
 from cnnjax.run.record import Record
