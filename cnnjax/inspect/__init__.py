@@ -1,5 +1,6 @@
 """What a layer or a network is: its cost, its linear map, its receptive field, its derivatives."""
 
+from cnnjax.inspect.architecture import Layer, cost_of, layers_of
 from cnnjax.inspect.classification import classification_metrics
 from cnnjax.inspect.cost import (
     arithmetic_intensity,
@@ -15,7 +16,6 @@ from cnnjax.inspect.features import (
     smooth_saliency,
     top_patches,
 )
-from cnnjax.inspect.field_arithmetic import Tap, View, views_of_marks
 from cnnjax.inspect.gabor_fit import GaborFit, fit_gabor, gabor_features
 from cnnjax.inspect.gradient_check import GradientCheck, check_gradients
 from cnnjax.inspect.linear_map import UNCONNECTED, affine_error, linear_map, sharing_pattern
@@ -28,20 +28,21 @@ __all__ = [
     "UNCONNECTED",
     "GaborFit",
     "GradientCheck",
+    "Layer",
     "MachineLimits",
     "ReceptiveField",
-    "Tap",
-    "View",
     "affine_error",
     "arithmetic_intensity",
     "bytes_moved",
     "check_gradients",
     "classification_metrics",
+    "cost_of",
     "feature_maps",
     "fit_gabor",
     "gabor_features",
     "interleaved_seconds",
     "intersection_over_union",
+    "layers_of",
     "linear_map",
     "machine_limits",
     "multiply_adds",
@@ -54,5 +55,4 @@ __all__ = [
     "sharing_pattern",
     "smooth_saliency",
     "top_patches",
-    "views_of_marks",
 ]

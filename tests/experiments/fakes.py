@@ -98,9 +98,7 @@ def watch(monkeypatch) -> Watch:
         self.task.source(split, **values)
         accuracy = 0.1 + 0.001 * (len(calls.evaluated) + 1)
         calls.evaluated.append(
-            Evaluated(
-                self, int(state.seed), int(state.step) > 0, split, repeats, values, accuracy
-            )
+            Evaluated(self, int(state.seed), int(state.step) > 0, split, repeats, values, accuracy)
         )
         return {"accuracy": accuracy, "loss": 1 + accuracy, "count": 1.0}
 
