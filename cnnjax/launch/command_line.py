@@ -151,7 +151,7 @@ def _parse_fields(
     unnamed = tyro.conf.arg(name="")  # --seeds, not --config.seeds
     return tyro.cli(
         tuple[Annotated[Options, unnamed], Annotated[experiment.config_class, unnamed]],
-        prog=f"launch.py {experiment.name} [PRESET]",
+        prog=f"launch.py {experiment.name}",
         description=experiment.explanation(),
         args=arguments,
         default=(Options(), tyro.MISSING_NONPROP if start is None else start),

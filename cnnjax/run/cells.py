@@ -1,11 +1,17 @@
 """The cells of a study: every combination of its factors, one trained network each."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    import numpy as np
+
 
 SEED = "seed"
 """The last factor of every cell: columns after it hold numbers."""

@@ -1,20 +1,21 @@
 """Observations: one line a trained network, its factors and every number measured of it."""
 
+from __future__ import annotations
+
 import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cnnjax.run.cells import SEED, Cell, text_of, value_of
 from cnnjax.run.files import file_name
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.statistics import Summary, summarize
 
-with lazy_imports():  # not a dependency of cnnjax
-    import pandas
+with lazy_imports():
+    import numpy as np
+    import pandas  # not a dependency of cnnjax
 
 
 class Observations:
@@ -37,7 +38,7 @@ class Observations:
         self.directory = directory
 
     @classmethod
-    def read(cls, directory: Path | str) -> "Observations":
+    def read(cls, directory: Path | str) -> Observations:
         """The observations of a run.
 
         Raises:
@@ -75,7 +76,7 @@ class Observations:
         """The seeds, each once."""
         return list(dict.fromkeys(row[SEED] for row in self.rows))
 
-    def where(self, **factors: Any) -> "Observations":
+    def where(self, **factors: Any) -> Observations:
         """The rows in which these factors have these values."""
         self._require(factors)
         wanted = {name: text_of(value) for name, value in factors.items()}
@@ -101,7 +102,7 @@ class Observations:
             raise ValueError(f"number must be one of {list(self.numbers)}, got {number!r}.")
         return np.array([_nan_if_missing(row.get(number)) for row in self.rows], np.float64)
 
-    def groups(self, *by: str) -> dict[Any, "Observations"]:
+    def groups(self, *by: str) -> dict[Any, Observations]:
         """The rows of each combination of values of these factors, by value (a tuple if several).
 
         Without factors: of all factors but the seed.

@@ -3,7 +3,10 @@
 import datetime
 import time
 
-import rich.console
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    import rich.console
 
 
 class Pace:

@@ -1,5 +1,7 @@
 """The record of a run: what it observed, measured and wrote, in its directory."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import json
@@ -8,18 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cnnjax.run import files, hosts
 from cnnjax.run.cells import SEED, Cell, flat_values, grid
 from cnnjax.run.config import read_json, to_json
 from cnnjax.run.directory import begin, json_bytes, remove
 from cnnjax.run.environment import now
 from cnnjax.run.files import file_name
+from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.lock import LOCK, DirectoryLock, exclusive
 from cnnjax.run.observations import Observations, arrays_path
 from cnnjax.run.pace import Pace
 from cnnjax.run.share import Share, ShareObserved
+
+with lazy_imports():
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Record:
         overwrite: bool = False,
         command: Sequence[str] = (),
         source: Path | None = None,
-    ) -> "Record":
+    ) -> Record:
         """Begin a run in the directory, or continue one; writes config.json and environment.json.
 
         With `resume` a finished run is returned untouched: look at `finished`.

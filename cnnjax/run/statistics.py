@@ -1,11 +1,16 @@
 """Mean, spread and confidence interval over seeds."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy import special
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    import numpy as np
+    from scipy import special
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ def left_by(directory):
         {name: value for name, value in json.loads(line).items() if name != "wall_time"}
         for line in (directory / "metrics.jsonl").read_text("utf-8").splitlines()
     ]
-    files = {name: (directory / name).read_bytes() for name in ("results.json", "config.json")}
+    names = ("observations.csv", "results.json", "config.json")
+    files = {name: (directory / name).read_bytes() for name in names}
     return {"metrics": metrics, **files}
 
 

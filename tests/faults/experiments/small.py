@@ -1,22 +1,36 @@
 """Does a run that was killed end like one that was not?
 
 A small network with batch normalisation, dropout and a moving average learns noise, augmented
-at random; two seeds, one after the other. The results hold digests of everything that training
+at random; two seeds, one after the other. The observations hold digests of everything that training
 changes.
 """
 
-import dataclasses
-from typing import Any
+from __future__ import annotations
 
+import dataclasses
+import hashlib
+
+from cnnjax.run.config import CheckedConfig, Distinct, Seed
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
+
+with lazy_imports():
+    import jax
+    import numpy as np
+    from flax import linen
+
+    from cnnjax import report, tasks
+    from cnnjax.data import datasets
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """How long to train, and how often to look and to save."""
+class Config(CheckedConfig):
+    """How long to train, and how often to evaluate and to save."""
 
-    seeds: tuple[int, ...] = (0, 1)
-    """One network is trained for each."""
+    seeds: Distinct[Seed] = (0, 1)
+    """Seeds; one network is trained for each."""
     dropout_rate: float = 0.3
     """Share of the activations that is dropped; the masks depend on the number of devices."""
     train: TrainConfig = TrainConfig(
@@ -34,64 +48,62 @@ class Config:
 PRESETS = {"smoke": Config(seeds=(0,))}
 
 
-def run(config: Config, record: Any) -> None:
-    """Train, and write digests of the states."""
-    import hashlib
+def run(config: Config, record: Record) -> None:
+    """Train, and observe digests of the states."""
+    task = noise()
+    network = task.network(small_network(config.dropout_rate), config.train)
+    for cell in record.each(seed=config.seeds):
+        state = network.train(record, cell, evaluate=network.evaluate)
+        record.observe(
+            cell,
+            **{
+                field.name: digest(getattr(state, field.name))
+                for field in dataclasses.fields(state)
+            },
+            params=np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.params)]),
+        )
+    page(record.observations(), record)
 
-    import jax
-    import numpy as np
-    from cnnjax.study import Classification, train_network
-    from flax import linen
 
-    from cnnjax.data.datasets import Dataset, Split
-    from cnnjax.report.page import Paragraph, write_page
+def page(found: Observations, record: Record) -> None:
+    """Write the digests."""
+    record.results({"rows": found.results()})
+    report.write_page(record, __doc__, [found.to_csv()])
 
-    class Network(linen.Module):
+
+def digest(tree) -> int:
+    """48 bits of the SHA-256 of all arrays of a tree."""
+    content = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree))
+    return int.from_bytes(hashlib.sha256(content).digest()[:6])
+
+
+def noise() -> tasks.Task:
+    """Random images with random labels, augmented by noise."""
+
+    def place(images):
+        return images / 255.0
+
+    def augment(images, keys, source):
+        more = jax.vmap(lambda key: jax.random.normal(key, images.shape[1:]))(keys)
+        return place(images) + 0.1 * more
+
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (40, 6, 6, 1)).astype(np.uint8)
+    split = datasets.Split(images, random.integers(0, 3, 40).astype(np.int32))
+    dataset = datasets.Dataset("noise", "1.0.0", split, split, 3, ("a", "b", "c"), "")
+    return tasks.Task(dataset, augment, augment, place)
+
+
+def small_network(dropout_rate: float) -> linen.Module:
+    """A convolution, batch normalisation, dropout and a readout."""
+
+    class Small(linen.Module):
         @linen.compact
         def __call__(self, x, train=False):
             # Batch normalisation takes a bias away: its gradient is nothing but rounding.
             x = linen.Conv(4, (3, 3), use_bias=False)(x)
             x = linen.BatchNorm(use_running_average=not train, axis_name="batch")(x)
-            x = linen.Dropout(config.dropout_rate, deterministic=not train)(linen.relu(x))
+            x = linen.Dropout(dropout_rate, deterministic=not train)(linen.relu(x))
             return linen.Dense(3)(x.mean((1, 2)))
 
-    def augment(images, keys, source):
-        noise = jax.vmap(lambda key: jax.random.normal(key, images.shape[1:]))(keys)
-        return place(images) + 0.1 * noise
-
-    def place(images):
-        return images / 255.0
-
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (40, 6, 6, 1)).astype(np.uint8)
-    split = Split(images, random.integers(0, 3, 40).astype(np.int32))
-    dataset = Dataset("noise", "1.0.0", split, split, 3, ("a", "b", "c"), "")
-    task = Classification(dataset, config.train, augment, augment, place)
-    training = task.compile(Network())
-    digests = {}
-    for seed in config.seeds:
-        name = f"seed {seed}"
-        digest = record.part(name)
-        if digest is None:
-            print(f"{name} begins", flush=True)
-            state = train_network(
-                task,
-                training,
-                seed,
-                name,
-                record,
-                look=lambda state: task.evaluate(training, state),
-            ).state
-            digest = {
-                field.name: hashlib.sha256(
-                    b"".join(
-                        np.asarray(leaf).tobytes()
-                        for leaf in jax.tree.leaves(getattr(state, field.name))
-                    )
-                ).hexdigest()
-                for field in dataclasses.fields(state)
-            }
-            record.write_part(name, digest)
-        digests[name] = digest
-    results = record.results({"digests": digests})
-    write_page("Small", [Paragraph(str(results))], record.directory)
+    return Small()
