@@ -33,6 +33,7 @@ from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 
 with lazy_imports():
+    import jax
     import numpy as np
 
     from cnnjax import models, report, symmetry, tasks
@@ -163,13 +164,13 @@ def run(config: Config, record: Record) -> None:
 def layer_lattices(network: tasks.Network, state: Any, images: Any) -> dict[str, Any]:
     """Lattices of a network: predicted from the image, and predicted and measured of each layer."""
     lattices = network.model.predicted_lattices(images.shape[1:-1])
-    outputs = network.compute(_outputs, state.variables, images)
+    variables = {"params": state.params}
+    outputs = jax.eval_shape(network.function("outputs"), images, variables)
     inputs = [images.shape, *(output.shape for output in outputs.values())]
     alone = {}
     for index, shape in enumerate(inputs[: len(lattices) - 1]):
         noise = np.random.default_rng(index).normal(size=(2, *shape[1:])).astype(np.float32)
-        layer = network.function("layer", index)
-        errors = symmetry.errors_over_shifts(layer, noise, {"params": state.params})
+        errors = symmetry.errors_over_shifts(network.function("layer", index), noise, variables)
         alone[f"conv{index + 1}"] = symmetry.lattice_of_errors(errors)
     return {
         "predicted": {name: each["network"] or () for name, each in lattices.items()},
@@ -178,62 +179,58 @@ def layer_lattices(network: tasks.Network, state: Any, images: Any) -> dict[str,
     }
 
 
-def _outputs(model: models.ConvNet, variables: Any, images: Any) -> Any:
-    return model.apply(variables, images, method="outputs")
-
-
 def layer_result(found: Observations, name: str) -> dict[str, Any]:
     """Lattices and errors of one layer of one convolution, over seeds and kinds of training."""
+
+    def lattice(kind: str) -> tuple[int, ...] | None:
+        if name == "network" and kind != "predicted":
+            return None
+        return tuple(found.where(training="none").array(f"{kind}.{name}")[0].tolist()) or None
+
     errors = {kind: found.where(training=kind).array(f"errors.{name}") for kind in TRAINING}
-    untrained = found.where(training="none")
-    predicted = tuple(untrained.array(f"predicted.{name}")[0].tolist()) or None
     measured = symmetry.lattice_of_errors(np.concatenate(list(errors.values())).max(0))
-    exact = symmetry.on_lattice(errors["none"].shape[1:], predicted or measured)
-    off = {kind: None if exact.all() else each[:, ~exact].mean() for kind, each in errors.items()}
-    result = {
+    exact = symmetry.on_lattice(errors["none"].shape[1:], lattice("predicted") or measured)
+    return {
         "name": name,
-        "predicted_lattice": predicted,
-        "measured_lattice": measured,
-        "error_on_lattice": max(each[:, exact].max() for each in errors.values()),
-        "error_off_lattice": off,
-        "errors_right": {kind: _rounded(each[:, 0]) for kind, each in errors.items()},
-        "error_maps": {kind: _rounded(each.mean(0)) for kind, each in errors.items()},
+        "alone_predicted": lattice("alone_predicted"),
+        "alone_measured": lattice("alone_measured"),
+        "predicted": lattice("predicted"),
+        "measured": measured,
+        "error_on": max(each[:, exact].max() for each in errors.values()),
+        "error_off": {
+            kind: None if exact.all() else each[:, ~exact].mean() for kind, each in errors.items()
+        },
+        "errors_right": {TRAINING[kind]: _rounded(each[:, 0]) for kind, each in errors.items()},
+        "error_maps": {TRAINING[kind]: _rounded(each.mean(0)) for kind, each in errors.items()},
     }
-    if name != "network":
-        for key in ("alone_predicted", "alone_measured"):
-            result[key] = tuple(untrained.array(f"{key}.{name}")[0].tolist()) or None
-    return result
 
 
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
-    layers = [name.removeprefix("error.") for name in found.numbers if name.startswith("error.")]
-    groups = found.groups("conv")
-    rows = [
-        {"conv": conv, "layers": [layer_result(group, name) for name in layers]}
-        for conv, group in groups.items()
-    ]
-    record.results(
-        {
-            **record.task,
-            "seeds": found.seeds,
-            "observations": found.results(),
-            "convolutions": rows,
-        }
-    )
-    flat = [(row["conv"], layer) for row in rows for layer in row["layers"]]
-    claimed = [layer for _, layer in flat if layer["predicted_lattice"] is not None]
-    agree = sum(layer["predicted_lattice"] == layer["measured_lattice"] for layer in claimed)
-    worst = max(layer["error_on_lattice"] for layer in claimed)
-    trained = [found.where(training=kind) for kind in ("centred", "translated")]
+    names = [name.removeprefix("error.") for name in found.numbers if name.startswith("error.")]
+    layers = {
+        conv: [layer_result(group, name) for name in names]
+        for conv, group in found.groups("conv").items()
+    }
+    record.results({**record.task, "rows": found.results(), "layers": layers})
+    claimed = [layer for row in layers.values() for layer in row if layer["predicted"]]
+    agree = sum(layer["predicted"] == layer["measured"] for layer in claimed)
+    worst = max((layer["error_on"] for layer in claimed), default=None)
+    trained = {kind: found.where(training=kind) for kind in ("centred", "translated")}
     accuracies = {
         conv: {
-            f"{TRAINING[kind]}, {test} test images": summaries[conv]
-            for kind in ("centred", "translated")
+            f"trained {kind}, tested {test}": group.summary(f"accuracy_{test}", "conv")[conv]
+            for kind, group in trained.items()
             for test in ("centred", "translated")
-            for summaries in [found.where(training=kind).summary(f"accuracy_{test}", "conv")]
         }
-        for conv in groups
+        for conv in layers
+    }
+    costs = {
+        conv: {
+            "parameters": group.column("parameters")[0],
+            "multiply-adds per image": group.column("multiply_adds")[0],
+        }
+        for conv, group in found.groups("conv").items()
     }
     report.write_page(
         record,
@@ -245,24 +242,22 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Symmetry"),
             report.Figure(
                 "error_against_shift",
-                report.error_against_shift(shift_panels(rows, 0)),
+                report.error_against_shift(shift_panels(layers, 0)),
                 "Equivariance error of the first layer against horizontal shift. Triangles: the "
                 "predicted lattice; dots on the zero line: shifts without error. Mean over seeds, "
                 "band from smallest to largest.",
             ),
-            lattice_table(flat),
+            lattice_table(layers),
             report.Figure(
                 "shift_maps",
-                report.shift_maps(
-                    {row["conv"]: _by_training(row["layers"][-2]["error_maps"]) for row in rows}
-                ),
-                f"Error of everything up to {layers[-2]} over all two-dimensional shifts: the "
+                report.shift_maps({conv: row[-2]["error_maps"] for conv, row in layers.items()}),
+                f"Error of everything up to {names[-2]} over all two-dimensional shifts: the "
                 "strides below and the tiles multiply. Mean over seeds.",
             ),
             report.Heading("Training"),
             report.Figure(
                 "logits_against_shift",
-                report.error_against_shift(shift_panels(rows, -1)),
+                report.error_against_shift(shift_panels(layers, -1)),
                 "Error of the logits, which is a lack of invariance, against horizontal shift.",
             ),
             report.Figure(
@@ -274,91 +269,59 @@ def page(found: Observations, record: Record) -> None:
                 ),
                 f"Accuracy on {record.task['test_examples']:,} test images.",
             ),
-            *(
-                report.summary_table(
-                    group,
-                    {
-                        "accuracy, centred (%)": ("accuracy_centred", 100),
-                        "accuracy, translated (%)": ("accuracy_translated", 100),
-                        "mean error of the logits": "error.network",
-                    },
-                    "conv",
-                    caption=f"{TRAINING[kind].capitalize()}. {report.over_seeds(len(found.seeds))}",
-                )
-                for kind, group in zip(("centred", "translated"), trained)
+            report.summary_table(
+                found,
+                {
+                    "accuracy, centred (%)": ("accuracy_centred", 100),
+                    "accuracy, translated (%)": ("accuracy_translated", 100),
+                    "mean error of the logits": "error.network",
+                },
+                "conv",
+                "training",
+                names=TRAINING,
             ),
             report.Heading("Cost"),
-            report.Figure(
-                "cost",
-                report.bars(
-                    {
-                        conv: {
-                            "parameters": group.column("parameters")[0],
-                            "multiply-adds per image": group.column("multiply_adds")[0],
-                        }
-                        for conv, group in groups.items()
-                    }
-                ),
-                "Parameters, and multiply-adds of one image.",
-            ),
+            report.Figure("cost", report.bars(costs), "Parameters and multiply-adds."),
         ],
     )
 
 
-def shift_panels(rows: list[dict[str, Any]], layer: int) -> list[Any]:
+def shift_panels(layers: dict[str, list[dict[str, Any]]], layer: int) -> list[Any]:
     """Errors of one layer over horizontal shifts, a panel for each convolution."""
     return [
         report.ShiftPanel(
-            row["conv"],
-            _by_training(row["layers"][layer]["errors_right"]),
-            (row["layers"][layer]["predicted_lattice"] or row["layers"][layer]["measured_lattice"])[
-                1
-            ],
+            conv,
+            row[layer]["errors_right"],
+            (row[layer]["predicted"] or row[layer]["measured"])[1],
         )
-        for row in rows
+        for conv, row in layers.items()
     ]
 
 
-def lattice_table(layers: list[tuple[str, dict[str, Any]]]) -> report.Table:
+def lattice_table(layers: dict[str, list[dict[str, Any]]]) -> report.Table:
     """Predicted and measured lattices of every layer, and the errors on and off them."""
+    steps = ("alone_predicted", "alone_measured", "predicted", "measured")
     return report.Table(
-        [
-            "convolution",
-            "layer",
-            "alone: predicted",
-            "measured",
-            "from the image: predicted",
-            "measured",
-            "largest error on it",
-            "mean off it, before",
-            "after, translated",
-        ],
+        ["convolution", "layer", "alone: predicted", "measured", "from the image: predicted"]
+        + ["measured", "largest error on it", "mean off it, before", "after, translated"],
         [
             [
                 conv,
                 layer["name"],
-                _steps(layer.get("alone_predicted")),
-                _steps(layer.get("alone_measured")),
-                _steps(layer["predicted_lattice"]),
-                _steps(layer["measured_lattice"]),
-                report.format_number(layer["error_on_lattice"], 2),
-                report.format_number(layer["error_off_lattice"]["none"], 2),
-                report.format_number(layer["error_off_lattice"]["translated"], 2),
+                *("–" if layer[key] is None else " x ".join(map(str, layer[key])) for key in steps),
+                report.format_number(layer["error_on"], 2),
+                *(
+                    report.format_number(layer["error_off"][kind], 2)
+                    for kind in ("none", "translated")
+                ),
             ]
-            for conv, layer in layers
+            for conv, row in layers.items()
+            for layer in row
         ],
         caption="Lattices of exact translations as smallest steps, vertical x horizontal: of each "
         "layer alone, in positions of its own input, and of the network up to it, in pixels. "
         "Where the step is the whole axis, only the zero shift is exact.",
     )
-
-
-def _by_training(values: dict[str, Any]) -> dict[str, Any]:
-    return {TRAINING[kind]: np.asarray(value) for kind, value in values.items()}
-
-
-def _steps(lattice: tuple[int, ...] | None) -> str:
-    return "–" if lattice is None else " x ".join(map(str, lattice))
 
 
 def _rounded(errors: Any) -> Any:

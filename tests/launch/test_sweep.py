@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cnnjax.launch.study import import_study
+from cnnjax.launch.experiments import import_experiment
 
 from cnnjax.launch import workers
 from cnnjax.launch.command_line import parse
@@ -100,7 +100,7 @@ def study(tmp_path, monkeypatch):
         body = "".join(f"    yield {override}\n" for override in overrides)
         file = tmp_path / "experiments" / "through.py"
         file.write_text(STUDY + (body or "    return iter(())\n"))
-        return import_study("through", file.parent)
+        return import_experiment("through", file.parent)
 
     return make
 
@@ -296,7 +296,7 @@ def test_finished_are_skipped_failed_are_listed_and_killed_are_resumed(study, ca
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_sweep_lets_its_runs_save(study, number, code):
     study('{"ending": "late"}', '{"size": 4}')
-    made = import_study("through", Path("experiments").absolute())
+    made = import_experiment("through", Path("experiments").absolute())
     late, next_one = points(made, parse(made, ["--sweep"]))
     sweep = subprocess.Popen(
         [sys.executable, "launch.py", "through", "--sweep"],

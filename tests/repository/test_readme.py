@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from cnnjax.launch.study import EXPERIMENTS, import_study
+from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 
 import launch
 from cnnjax.launch.command_line import parse
@@ -51,7 +51,7 @@ def test_the_set_up_is_two_commands():
 )
 def test_commands_parse(command):
     name, *words = arguments_of(command)
-    study = import_study(name, EXPERIMENTS)
+    study = import_experiment(name, EXPERIMENTS)
     if "--help" not in words:
         assert isinstance(parse(study, words).config, study.config_class)
 
@@ -197,7 +197,7 @@ def test_what_a_sweep_or_a_cluster_would_run(command, with_sweep, capsys):
     lines = capsys.readouterr().out.splitlines()
     rates = ["0.004", "0.008", "0.016"] if "--sweep" in command else [None]
     assert len(lines) == 2 * len(rates)
-    study = import_study("equivariance", with_sweep)
+    study = import_experiment("equivariance", with_sweep)
     for directory, shown, rate in zip(lines[::2], lines[1::2], rates, strict=True):
         assert re.fullmatch(r"# new: runs/equivariance/\w+-[0-9a-f]{8}", directory)
         name, *words = arguments_of(shown)
@@ -256,4 +256,4 @@ def test_the_job_script_queues_again_what_has_saved(tmp_path, code, queued):
     assert (asked.read_text() if asked.exists() else None) == ("requeue 17\n" if queued else None)
     (command,) = [line for line in script.splitlines() if line.startswith("srun ")]
     name, *words = arguments_of(command.removeprefix("srun "))
-    assert parse(import_study(name, EXPERIMENTS), words).options.distributed
+    assert parse(import_experiment(name, EXPERIMENTS), words).options.distributed
