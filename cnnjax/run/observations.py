@@ -46,7 +46,7 @@ class Observations:
         """
         file = Path(directory) / "observations.csv"
         try:
-            lines = list(csv.reader(io.StringIO(file.readtext_of(encoding="utf-8"))))
+            lines = list(csv.reader(io.StringIO(file.read_text(encoding="utf-8"))))
         except UnicodeDecodeError as error:
             raise ValueError(f"{file} must be text in UTF-8: {error}.") from error
         if not lines or SEED not in lines[0] or any(len(line) != len(lines[0]) for line in lines):
