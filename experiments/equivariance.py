@@ -1,9 +1,9 @@
-"""Which translations does each convolution commute with, what does training on translated data teach those that do not, and what does it cost?
+"""Which translations does each convolution commute with, what does training on translated images teach those that do not, and what does it cost?
 
-The same network, three layers deep with circular padding, is built from each convolution of the
-family, from full sharing (standard) over partial sharing (tiled, low-rank) to none (local), with a
-dense network as control. Each is trained once on centred and once on randomly translated images,
-for the same number of steps. Before and after, the equivariance error
+One circular network of three layers is built from each convolution, from full weight sharing
+(standard) through partial sharing (tiled, low-rank) to none (local), with a dense network as
+control, and trained on centred or on randomly translated images. Before and after training, the
+equivariance error
 
     ||f(S_m x) - S_m f(x)|| / ||f(x)||
 
@@ -16,17 +16,26 @@ of every layer and of the logits is measured at every circular shift S_m of test
 
 Expected: each layer's measured lattice is the predicted one (standard: its stride; tiled: stride
 times tile; low-rank, local, dense: the zero shift only), with errors of at most 1e-5 on it and
-about sqrt(2) off it for tiled and local layers before training. Training on translated images makes the
-logits of the others less sensitive to shifts, but never exactly invariant.
+about sqrt(2) off it for tiled and local layers before training.
 """
+
+from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 from cnnjax.models.choice import Convolution
-from cnnjax.run.config import require_distinct
+from cnnjax.run.config import Distinct, Positive, Seed, StudyConfig, require_layers
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
+
+with lazy_imports():
+    import numpy as np
+
+    from cnnjax import models, report, symmetry, tasks
 
 FAMILY = (
     Convolution("standard"),
@@ -37,55 +46,48 @@ FAMILY = (
     Convolution("local"),
     Convolution("dense"),
 )
+TRAINING = {
+    "none": "before training",
+    "centred": "trained on centred images",
+    "translated": "trained on translated images",
+}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(StudyConfig):
     """What to compare, on what, for how long."""
 
-    conv: tuple[Convolution, ...] = FAMILY
+    conv: Distinct[Convolution] = FAMILY
     """Convolutions to compare, by name or import path: --conv tiled --conv.tile 2 --conv local."""
-    data: str = "digits"
-    """TFDS name of the data set."""
-    data_dir: str | None = None
-    """Where prepared data sets are; without it TFDS_DATA_DIR, or else the folder of TFDS."""
-    seeds: tuple[int, ...] = (0, 1)
-    """One network is trained for each seed, convolution and kind of training data."""
-    canvas: int | None = None
-    """Side of the canvas in pixels; without it the first multiple of 8 that is at least 24 and 4
-    more than the image, which is doubled in size if it is smaller than 16 pixels."""
-    features: tuple[int, ...] = (4, 8, 32)
-    """Channels of each layer."""
-    strides: tuple[int, ...] = (1, 2, 2)
+    seeds: Distinct[Seed] = (0, 1)
+    """Seeds; for each a network is trained in every condition."""
+    canvas: Positive | None = None
+    """Height and width of the canvas in pixels; by default the first multiple of 8 that is at least
+    24 and 4 more than the image, which is doubled in size if it is smaller than 16 pixels."""
+    features: tuple[Positive, ...] = (4, 8, 32)
+    """Output channels of each layer."""
+    strides: tuple[Positive, ...] = (1, 2, 2)
     """Strides of each layer."""
-    kernel_size: int = 5
-    """Taps of every window on each axis."""
-    error_images: int = 8
+    kernel_size: Positive = 5
+    """Height and width of every kernel."""
+    error_images: Positive = 8
     """Test images on which the equivariance error is measured."""
-    translations: int = 4
+    translations: Positive = 4
     """Random positions at which each test image is classified for the translated accuracy."""
     train: TrainConfig = TrainConfig(
         steps=150, batch_size=64, learning_rate=0.006, warmup_steps=20, log_every=50
     )
     """How to train, the same for all."""
 
-    def __post_init__(self):
-        require_distinct(self, "conv", "seeds")
-        for name in ("kernel_size", "error_images", "translations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        layers = len(self.features)
-        if not layers or layers != len(self.strides) or min(*self.features, *self.strides) < 1:
-            raise ValueError(
-                f"features {self.features} and strides {self.strides} must name the same layers, "
-                f"by numbers of at least 1."
-            )
-        for convolution in self.conv:
-            taken = {"features", "kernel_size", "strides", "padding"} & set(convolution.arguments)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_layers(self)
+        for conv in self.conv:
+            taken = {"features", "kernel_size", "strides", "padding"} & set(conv.arguments)
             if taken:
                 raise ValueError(
-                    f"{taken.pop()!r} of {convolution} is the network's to choose: it must be the "
-                    f"same for all convolutions."
+                    f"arguments of conv must not include {taken.pop()!r}, which is the same for all "
+                    f"convolutions, got {conv}."
                 )
 
 
@@ -116,8 +118,6 @@ PRESETS = {
     ),
 }
 
-TRAIN_DATA = ("centred", "translated")
-
 
 def sweep() -> Iterator[dict[str, Any]]:
     """Configurations that differ in the learning rate, for --sweep."""
@@ -125,234 +125,242 @@ def sweep() -> Iterator[dict[str, Any]]:
         yield {"train.learning_rate": learning_rate}
 
 
-def run(config: Config, record: Any) -> None:
-    """Train and measure every network of the configuration, and write results and report."""
-    from cnnjax.study import on_canvas
-
-    from cnnjax.report.equivariance import write_report
-
-    task = on_canvas(config.data, config.data_dir, config.train, canvas=config.canvas)
-    images = task.place(task.dataset.test.images[: config.error_images])
-    rows = []
-    for convolution in config.conv:
-        family = _family(config, task, images, convolution)
-        for train_data in TRAIN_DATA:
-            networks = [
-                {
-                    "before": _before(task, family, images, seed, record),
-                    **_network(config, task, family, images, seed, train_data, record),
-                }
-                for seed in config.seeds
-            ]
-            rows.append(_row(family.description, train_data, config.seeds, networks))
-    results = {
-        "data": config.data,
-        "canvas": task.shape[0],
-        "train_examples": len(task.dataset.train.images),
-        "test_examples": len(task.dataset.test.images),
-        "translations": config.translations,
-        "error_images": len(images),
-        "classes": task.dataset.num_classes,
-        "steps": config.train.steps,
-        "batch_size": config.train.batch_size,
-        "seeds": config.seeds,
-        "rows": rows,
-    }
-    speeds = [_speed(record, row) for row in rows]
-    timings = record.timings({"rows": [{"images_per_second": speed} for speed in speeds]})
-    write_report(record.results(results), timings, record)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Family:
-    """The networks made of one convolution: what is compiled once for all of them."""
-
-    training: Any
-    outputs: Any
-    """From images and parameters to what each layer computes; one object, so compiled once."""
-    description: dict[str, Any]
-
-
-def _family(config: Config, task: Any, images: Any, convolution: Convolution) -> Family:
-    from cnnjax.models import ConvNet
-
-    model = ConvNet(
-        classes=task.dataset.num_classes,
-        conv=convolution.layer(),
-        features=config.features,
-        strides=config.strides,
-        kernel_size=config.kernel_size,
-    )
-    training = task.compile(model)
-    params = task.initial(training, config.seeds[0]).params
-
-    def outputs(images, params):
-        return model.apply({"params": params}, images, method="outputs")
-
-    return Family(training, outputs, _description(model, params, images, convolution))
-
-
-def _network(
-    config: Config,
-    task: Any,
-    family: Family,
-    images: Any,
-    seed: int,
-    train_data: str,
-    record: Any,
-) -> dict[str, Any]:
-    """Train one network and measure it, unless an interrupted run did so already."""
-    from cnnjax.study import train_network
-
-    from cnnjax.symmetry import errors_over_shifts
-
-    name = _name(family.description["label"], train_data, seed)
-    measured = record.part(name)
-    if measured is None:
-        print(f"\n{name}", flush=True)
-        positions = {"centred": 1, "translated": task.shape[0]}
-        repeats = {"centred": 1, "translated": config.translations}
-        done = train_network(
-            task, family.training, seed, name, record, translation=positions[train_data]
+def run(config: Config, record: Record) -> None:
+    """Train and measure every network."""
+    task = tasks.on_canvas(config.data, config.data_dir, canvas=config.canvas)
+    images = task.place(task.test.images[: config.error_images])
+    side = task.shape[0]
+    for cell in record.each(conv=config.conv, training=tuple(TRAINING), seed=config.seeds):
+        model = models.ConvNet(
+            task.classes, cell["conv"].layer(), config.features, config.strides, config.kernel_size
         )
-        accuracy = {
-            kind: task.evaluate(
-                family.training, done.state, repeats=repeats[kind], translation=positions[kind]
-            )["accuracy"]
-            for kind in TRAIN_DATA
-        }
-        if done.images_per_second is not None:
-            record.timings({name: {"images_per_second": done.images_per_second}})
-        params = done.state.variables["params"]
-        measured = {
-            "accuracy": accuracy,
-            "after": errors_over_shifts(family.outputs, images, params),
-        }
-        record.write_part(name, measured)
-    return measured
+        network = task.network(model, config.train)
+        lattices = {}
+        if cell["training"] == "none":
+            state = network.initial(cell["seed"])
+            lattices = layer_lattices(network, state, images)
+        else:
+            positions = {"centred": 1, "translated": side}[cell["training"]]
+            state = network.train(record, cell, translation=positions)
+        variables = {"params": state.variables["params"]}
+        errors = symmetry.errors_over_shifts(network.function("outputs"), images, variables)
+        record.observe(
+            cell,
+            accuracy_centred=network.accuracy(state),
+            accuracy_translated=network.accuracy(
+                state, repeats=config.translations, translation=side
+            ),
+            parameters=network.parameters,
+            multiply_adds=network.multiply_adds,
+            # Over all shifts but the zero shift.
+            error={name: error.ravel()[1:].mean() for name, error in errors.items()},
+            errors=errors,
+            **lattices,
+        )
+    page(record.observations(), record)
 
 
-def _before(task: Any, family: Family, images: Any, seed: int, record: Any) -> dict[str, Any]:
-    """Errors of the untrained network of a seed, the same for both kinds of training data."""
-    from cnnjax.symmetry import errors_over_shifts
-
-    name = f"{family.description['label']} untrained seed {seed}"
-    measured = record.part(name)
-    if measured is None:
-        params = task.initial(family.training, seed).params
-        measured = errors_over_shifts(family.outputs, images, params)
-        record.write_part(name, measured)
-    return measured
-
-
-def _description(model: Any, params: Any, images: Any, convolution: Convolution) -> dict[str, Any]:
-    """What a network is before any training: its size, its cost, its predicted symmetry."""
-    import jax
-    import numpy as np
-
-    from cnnjax.inspect import multiply_adds, parameter_count
-    from cnnjax.symmetry import errors_over_shifts, lattice_of_errors
-
-    lattices = model.predicted_lattices(images.shape[1:-1])
-    shapes = jax.eval_shape(lambda: model.apply({"params": params}, images, method="outputs"))
-    inputs = [images.shape, *(shape.shape for shape in shapes.values())]
+def layer_lattices(network: tasks.Network, state: Any, images: Any) -> dict[str, Any]:
+    """Lattices of a network: predicted from the image, and predicted and measured of each layer."""
+    lattices = network.model.predicted_lattices(images.shape[1:-1])
+    outputs = network.compute(_outputs, state.variables, images)
+    inputs = [images.shape, *(output.shape for output in outputs.values())]
     alone = {}
-    for index, (name, shape) in enumerate(zip(lattices, inputs, strict=False)):
-        if name == "network":
-            continue
-
-        def layer(x, params, index=index):
-            return model.apply({"params": params}, x, index, method="layer")
-
+    for index, shape in enumerate(inputs[: len(lattices) - 1]):
         noise = np.random.default_rng(index).normal(size=(2, *shape[1:])).astype(np.float32)
-        alone[name] = {
-            "predicted_lattice": lattices[name]["alone"],
-            "measured_lattice": lattice_of_errors(errors_over_shifts(layer, noise, params)),
+        layer = network.function("layer", index)
+        errors = symmetry.errors_over_shifts(layer, noise, {"params": state.params})
+        alone[f"conv{index + 1}"] = symmetry.lattice_of_errors(errors)
+    return {
+        "predicted": {name: each["network"] or () for name, each in lattices.items()},
+        "alone_predicted": {name: each["alone"] or () for name, each in lattices.items()},
+        "alone_measured": alone,
+    }
+
+
+def _outputs(model: models.ConvNet, variables: Any, images: Any) -> Any:
+    return model.apply(variables, images, method="outputs")
+
+
+def layer_result(found: Observations, name: str) -> dict[str, Any]:
+    """Lattices and errors of one layer of one convolution, over seeds and kinds of training."""
+    errors = {kind: found.where(training=kind).array(f"errors.{name}") for kind in TRAINING}
+    untrained = found.where(training="none")
+    predicted = tuple(untrained.array(f"predicted.{name}")[0].tolist()) or None
+    measured = symmetry.lattice_of_errors(np.concatenate(list(errors.values())).max(0))
+    exact = symmetry.on_lattice(errors["none"].shape[1:], predicted or measured)
+    off = {kind: None if exact.all() else each[:, ~exact].mean() for kind, each in errors.items()}
+    result = {
+        "name": name,
+        "predicted_lattice": predicted,
+        "measured_lattice": measured,
+        "error_on_lattice": max(each[:, exact].max() for each in errors.values()),
+        "error_off_lattice": off,
+        "errors_right": {kind: _rounded(each[:, 0]) for kind, each in errors.items()},
+        "error_maps": {kind: _rounded(each.mean(0)) for kind, each in errors.items()},
+    }
+    if name != "network":
+        for key in ("alone_predicted", "alone_measured"):
+            result[key] = tuple(untrained.array(f"{key}.{name}")[0].tolist()) or None
+    return result
+
+
+def page(found: Observations, record: Record) -> None:
+    """Write results.json and the page."""
+    layers = [name.removeprefix("error.") for name in found.numbers if name.startswith("error.")]
+    groups = found.groups("conv")
+    rows = [
+        {"conv": conv, "layers": [layer_result(group, name) for name in layers]}
+        for conv, group in groups.items()
+    ]
+    record.results(
+        {
+            **record.task,
+            "seeds": found.seeds,
+            "observations": found.results(),
+            "convolutions": rows,
         }
-    one = jax.ShapeDtypeStruct((1, *images.shape[1:]), images.dtype)
-    return {
-        "conv": convolution.name,
-        "arguments": convolution.arguments,
-        "tile": getattr(model.conv(**model.layer_arguments()[0], parent=None), "tile", None),
-        "label": str(convolution),
-        "params": parameter_count(params),
-        "multiply_adds": multiply_adds(lambda x: model.apply({"params": params}, x), one),
-        "predicted": {name: lattice["network"] for name, lattice in lattices.items()},
-        "alone": alone,
+    )
+    flat = [(row["conv"], layer) for row in rows for layer in row["layers"]]
+    claimed = [layer for _, layer in flat if layer["predicted_lattice"] is not None]
+    agree = sum(layer["predicted_lattice"] == layer["measured_lattice"] for layer in claimed)
+    worst = max(layer["error_on_lattice"] for layer in claimed)
+    trained = [found.where(training=kind) for kind in ("centred", "translated")]
+    accuracies = {
+        conv: {
+            f"{TRAINING[kind]}, {test} test images": summaries[conv]
+            for kind in ("centred", "translated")
+            for test in ("centred", "translated")
+            for summaries in [found.where(training=kind).summary(f"accuracy_{test}", "conv")]
+        }
+        for conv in groups
     }
-
-
-def _row(
-    description: dict[str, Any], train_data: str, seeds: tuple[int, ...], networks: list[dict]
-) -> dict[str, Any]:
-    """Numbers over seeds of one convolution and one kind of training data."""
-    import numpy as np
-
-    from cnnjax.run.statistics import summarize
-    from cnnjax.symmetry import lattice_of_errors, on_lattice
-
-    layers = []
-    for name, predicted in description["predicted"].items():
-        before, after = (
-            np.array([network[stage][name] for network in networks], np.float64)
-            for stage in ("before", "after")
-        )
-        space = before.shape[1:]
-        measured = lattice_of_errors(np.maximum(before, after).max(0))
-        exact = on_lattice(space, predicted or measured)
-        moved = np.ones(space, bool)
-        moved[0, 0] = False
-        layers.append(
-            {
-                "name": name,
-                "predicted_lattice": predicted,
-                "measured_lattice": measured,
-                "error_on_lattice": max(before[:, exact].max(), after[:, exact].max()),
-                "error_off_lattice": None if exact.all() else before[:, ~exact].mean(),
-                "error_off_lattice_after_training": (
-                    None if exact.all() else after[:, ~exact].mean()
+    report.write_page(
+        record,
+        __doc__,
+        [
+            f"{agree} of {len(claimed)} measured lattices are the predicted ones; the largest error "
+            f"on a predicted lattice is {report.format_number(worst, 2)}.",
+            report.setting(record, found),
+            report.Heading("Symmetry"),
+            report.Figure(
+                "error_against_shift",
+                report.error_against_shift(shift_panels(rows, 0)),
+                "Equivariance error of the first layer against horizontal shift. Triangles: the "
+                "predicted lattice; dots on the zero line: shifts without error. Mean over seeds, "
+                "band from smallest to largest.",
+            ),
+            lattice_table(flat),
+            report.Figure(
+                "shift_maps",
+                report.shift_maps(
+                    {row["conv"]: _by_training(row["layers"][-2]["error_maps"]) for row in rows}
                 ),
-                "error_before_training": before[:, moved].mean(),
-                "error_after_training": after[:, moved].mean(),
-                "error_before_training_by_seed": before[:, moved].mean(1),
-                "error_after_training_by_seed": after[:, moved].mean(1),
-                "alone": description["alone"].get(name),
-                "horizontal_before_training": _rounded(before[:, 0]),
-                "horizontal_after_training": _rounded(after[:, 0]),
-                "map_before_training": _rounded(before.mean(0)),
-                "map_after_training": _rounded(after.mean(0)),
-            }
+                f"Error of everything up to {layers[-2]} over all two-dimensional shifts: the "
+                "strides below and the tiles multiply. Mean over seeds.",
+            ),
+            report.Heading("Training"),
+            report.Figure(
+                "logits_against_shift",
+                report.error_against_shift(shift_panels(rows, -1)),
+                "Error of the logits, which is a lack of invariance, against horizontal shift.",
+            ),
+            report.Figure(
+                "accuracy",
+                report.dots(
+                    accuracies,
+                    "test accuracy (%)",
+                    reference=("chance", 100 / record.task["classes"]),
+                ),
+                f"Accuracy on {record.task['test_examples']:,} test images.",
+            ),
+            *(
+                report.summary_table(
+                    group,
+                    {
+                        "accuracy, centred (%)": ("accuracy_centred", 100),
+                        "accuracy, translated (%)": ("accuracy_translated", 100),
+                        "mean error of the logits": "error.network",
+                    },
+                    "conv",
+                    caption=f"{TRAINING[kind].capitalize()}. {report.over_seeds(len(found.seeds))}",
+                )
+                for kind, group in zip(("centred", "translated"), trained)
+            ),
+            report.Heading("Cost"),
+            report.Figure(
+                "cost",
+                report.bars(
+                    {
+                        conv: {
+                            "parameters": group.column("parameters")[0],
+                            "multiply-adds per image": group.column("multiply_adds")[0],
+                        }
+                        for conv, group in groups.items()
+                    }
+                ),
+                "Parameters, and multiply-adds of one image.",
+            ),
+        ],
+    )
+
+
+def shift_panels(rows: list[dict[str, Any]], layer: int) -> list[Any]:
+    """Errors of one layer over horizontal shifts, a panel for each convolution."""
+    return [
+        report.ShiftPanel(
+            row["conv"],
+            _by_training(row["layers"][layer]["errors_right"]),
+            (row["layers"][layer]["predicted_lattice"] or row["layers"][layer]["measured_lattice"])[
+                1
+            ],
         )
-    shown = ("conv", "arguments", "tile", "label", "params", "multiply_adds")
-    return {
-        **{key: description[key] for key in shown},
-        "train_data": train_data,
-        "seeds": seeds,
-        **{
-            f"accuracy_{kind}": summarize([network["accuracy"][kind] for network in networks])
-            for kind in TRAIN_DATA
-        },
-        "layers": layers,
-    }
+        for row in rows
+    ]
 
 
-def _name(label: str, train_data: str, seed: int) -> str:
-    """Of one network: of its checkpoints, its lines of metrics and its parts of the results."""
-    return f"{label} {train_data} seed {seed}"
+def lattice_table(layers: list[tuple[str, dict[str, Any]]]) -> report.Table:
+    """Predicted and measured lattices of every layer, and the errors on and off them."""
+    return report.Table(
+        [
+            "convolution",
+            "layer",
+            "alone: predicted",
+            "measured",
+            "from the image: predicted",
+            "measured",
+            "largest error on it",
+            "mean off it, before",
+            "after, translated",
+        ],
+        [
+            [
+                conv,
+                layer["name"],
+                _steps(layer.get("alone_predicted")),
+                _steps(layer.get("alone_measured")),
+                _steps(layer["predicted_lattice"]),
+                _steps(layer["measured_lattice"]),
+                report.format_number(layer["error_on_lattice"], 2),
+                report.format_number(layer["error_off_lattice"]["none"], 2),
+                report.format_number(layer["error_off_lattice"]["translated"], 2),
+            ]
+            for conv, layer in layers
+        ],
+        caption="Lattices of exact translations as smallest steps, vertical x horizontal: of each "
+        "layer alone, in positions of its own input, and of the network up to it, in pixels. "
+        "Where the step is the whole axis, only the zero shift is exact.",
+    )
 
 
-def _speed(record: Any, row: dict[str, Any]) -> Any:
-    """Training images/s over the seeds of a row, of those that were trained without a break."""
-    from cnnjax.run.statistics import summarize
+def _by_training(values: dict[str, Any]) -> dict[str, Any]:
+    return {TRAINING[kind]: np.asarray(value) for kind, value in values.items()}
 
-    timings = record.timings({})
-    names = [_name(row["label"], row["train_data"], seed) for seed in row["seeds"]]
-    speeds = [timings[name]["images_per_second"] for name in names if name in timings]
-    return summarize(speeds) if speeds else None
+
+def _steps(lattice: tuple[int, ...] | None) -> str:
+    return "–" if lattice is None else " x ".join(map(str, lattice))
 
 
 def _rounded(errors: Any) -> Any:
-    """To four significant digits, which keep what is small apart from what is zero."""
-    import numpy as np
-
+    """Four significant digits, which keep what is small apart from what is zero."""
     return np.vectorize(lambda error: float(f"{error:.4g}"), otypes=[float])(errors)

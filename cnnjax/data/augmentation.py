@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.ops import affine_sources, interpolate
+from cnnjax.ops.photometric import brightness, contrast
 
 
 def augment(images: jax.Array, keys: jax.Array, augmentation: Augmentation) -> jax.Array:
@@ -46,7 +47,7 @@ def _augment(x: jax.Array, key: jax.Array, a: Augmentation) -> jax.Array:
     if a.brightness or a.contrast > 1:
         factor = _factor(keys["contrast"], a.contrast)
         added = _either_way(keys["brightness"], a.brightness)
-        x = x.mean() + factor * (x - x.mean()) + added
+        x = brightness(contrast(x, factor), added)
     if a.spot:
         x = x + _spot(x.shape[:2], keys["spot"], a.spot)
     if a.noise:

@@ -7,55 +7,58 @@ from typing import Any, NamedTuple
 from jax.extend import core
 
 
-class View(NamedTuple):
-    """What the first position along an axis sees of the image, and how far the next one is."""
+class AxisField(NamedTuple):
+    """Receptive field of the first position along an axis, and the distance to the next one's."""
 
     start: int
-    """First pixel; below 0 in the border."""
-    field: int
-    """Pixels, with those between taps that lie apart."""
-    jump: int
-    """Pixels from one position to the next."""
+    """First pixel; negative in the padding."""
+    size: int
+    """Pixels, with those between kernel offsets that are not adjacent (dilation)."""
+    stride: int
+    """Effective stride: pixels from one position to the next."""
 
 
-class Tap(NamedTuple):
+class AxisWindow(NamedTuple):
     """A window along an axis."""
 
     low: int
     """Positions of padding before the first."""
     span: int
-    """Positions from the first tap to the last, both included."""
+    """Positions from the first kernel offset to the last, both included."""
     stride: int
     """Positions from one window to the next."""
 
 
-Views = tuple[View, ...] | str | None
-"""One view a spatial axis; 'all' where everything is seen or arithmetic cannot tell; None where
-nothing of the image is."""
+ALL, UNKNOWN = "all", "unknown"
+
+Fields = tuple[AxisField, ...] | str | None
+"""One field for each spatial axis; ALL, the whole image, or no whole effective stride; UNKNOWN to
+this arithmetic; None where nothing depends on the image."""
 
 
-def views_of_marks(
-    jaxpr: core.Jaxpr, axes: int, windows: Mapping[str, Sequence[Tap] | str | None]
-) -> dict[str, Views]:
-    """What every named array of a traced function sees of its last argument, the image.
+def receptive_fields_of_named(
+    jaxpr: core.Jaxpr, axes: int, windows: Mapping[str, Sequence[AxisWindow] | str | None]
+) -> dict[str, Fields]:
+    """Receptive field of every named array of a traced function in its last argument, the image.
 
-    Convolutions, poolings, slices, borders and what works on each position alone are followed; of
-    all else is said that it sees everything. Where paths meet, everything that one of them sees is
-    seen. Borders that repeat the image count as zeros do.
+    Convolutions, poolings, slices, padding and functions of each position alone are followed. Where
+    paths meet, the field covers that of every path. Padding that repeats the image counts as zero
+    padding does.
 
     Args:
       jaxpr: of a function whose last argument is an image `[batch, *space, channels]`, some arrays
         of which were named by `jax.ad_checkpoint.checkpoint_name`.
       axes: number of spatial axes.
-      windows: names of arrays that a known window, or 'all', has made of the array of the same name
-        with ' input' after it; None for what is to be followed.
+      windows: for names of arrays that are computed from the array of the same name with ' input'
+        after it, the windows, one a spatial axis, or ALL. They count where following the
+        computation does not give ALL; None: follow the computation.
     """
-    found: dict[str, Views] = {}
+    found: dict[str, Fields] = {}
 
-    def walk(jaxpr: core.Jaxpr, inputs: list[Views]) -> list[Views]:
-        known: dict[Any, Views] = dict(zip(jaxpr.invars, inputs, strict=True))
+    def walk(jaxpr: core.Jaxpr, inputs: list[Fields]) -> list[Fields]:
+        known: dict[Any, Fields] = dict(zip(jaxpr.invars, inputs, strict=True))
 
-        def view(variable: Any) -> Views:
+        def view(variable: Any) -> Fields:
             return None if isinstance(variable, core.Literal) else known.get(variable)
 
         for equation in jaxpr.eqns:
@@ -71,14 +74,14 @@ def views_of_marks(
                 name = equation.params.get("name") if equation.primitive.name == "name" else None
                 if name is not None:
                     window = windows.get(name)
-                    if window is not None:
+                    if window is not None and made[0] != ALL:
                         made = [_through(found[f"{name} input"], window)]
                     found[name] = made[0]
             known.update(zip(equation.outvars, made, strict=True))
         return [view(variable) for variable in jaxpr.outvars]
 
-    unseen: list[Views] = [None] * (len(jaxpr.invars) - 1)
-    walk(jaxpr, [*unseen, (View(0, 1, 1),) * axes])
+    unseen: list[Fields] = [None] * (len(jaxpr.invars) - 1)
+    walk(jaxpr, [*unseen, (AxisField(0, 1, 1),) * axes])
     return found
 
 
@@ -97,8 +100,8 @@ def _shape(variable: Any) -> tuple[int, ...]:
     return variable.aval.shape
 
 
-def _made(equation: core.JaxprEqn, seen: list[Views], axes: int) -> Views:
-    """What the result of an equation sees, its arguments seeing this."""
+def _made(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
+    """Field of the result of an equation, from those of its arguments."""
     name = equation.primitive.name
     if name == "concatenate" and 1 <= equation.params["dimension"] <= axes:
         return _joined(equation, seen, axes)
@@ -111,149 +114,158 @@ def _made(equation: core.JaxprEqn, seen: list[Views], axes: int) -> Views:
         if view is not None
     ]
     if min(map(len, of_image)) <= axes:
-        return "all"
+        return UNKNOWN
     if name == "concatenate":
         return together
     if name in _RULES:
-        # Of the kernel, the other factor, the indices, nothing must come from the image.
+        # The kernel, the other factor, the indices must not depend on the image.
         alone = all(view is None for view in seen[1:])
-        return _RULES[name](equation, together, axes) if alone else "all"
+        return _RULES[name](equation, together, axes) if alone else UNKNOWN
     params = equation.params
     over = params.get("axes", params.get("axis"))
     if name not in _MIXING and over is not None:
         each = over if isinstance(over, Sequence) else (over,)
-        return "all" if {*range(1, axes + 1)} & {*each} else together
+        return ALL if {*range(1, axes + 1)} & {*each} else together
     shape = _shape(equation.outvars[0])
     kept = all(before[: axes + 1] == shape[: axes + 1] for before in of_image)
-    return together if kept and name not in _MIXING else "all"
+    return together if kept and name not in _MIXING else UNKNOWN
 
 
-# Where positions change places or are mixed, though the shape stays.
+# Positions are permuted or mixed, though the shape stays the same.
 _MIXING = {"fft", "sort", "scatter", "scatter-add", "rev", "scan", "while", "cond",
            "dynamic_slice", "dynamic_update_slice", "triangular_solve", "cholesky"}  # fmt: skip
 
 
-def _met(views: Sequence[Views]) -> Views:
-    """Everything that any of several sees."""
-    told: list[Any] = [view for view in views if view is not None]
-    if not told or "all" in told:
-        return "all" if told else None
+def _met(fields: Sequence[Fields]) -> Fields:
+    """The smallest field that covers all of these."""
+    known: list[Any] = [field for field in fields if field is not None]
+    for whole in (ALL, UNKNOWN):
+        if whole in known:
+            return whole
+    if not known:
+        return None
     merged = []
-    for each in zip(*told, strict=True):
-        start = min(view.start for view in each)
-        end = max(view.start + view.field for view in each)
-        merged.append(View(start, end - start, max(view.jump for view in each)))
+    for each in zip(*known, strict=True):
+        start = min(field.start for field in each)
+        end = max(field.start + field.size for field in each)
+        merged.append(AxisField(start, end - start, max(field.stride for field in each)))
     return tuple(merged)
 
 
-def _through(views: Views, window: Sequence[Tap] | str) -> Views:
-    """What is seen through a window, from above."""
-    if views is None or isinstance(views, str) or isinstance(window, str):
-        return None if views is None else "all"
-    if len(window) != len(views):
-        return "all"
+def _through(fields: Fields, window: Sequence[AxisWindow] | str) -> Fields:
+    """Fields of a window over positions with these fields."""
+    if fields is None or isinstance(fields, str):
+        return fields
+    if isinstance(window, str):
+        return window
+    if len(window) != len(fields):
+        return UNKNOWN
     return tuple(
-        View(
-            view.start - tap.low * view.jump,
-            view.field + (tap.span - 1) * view.jump,
-            view.jump * tap.stride,
+        AxisField(
+            field.start - over.low * field.stride,
+            field.size + (over.span - 1) * field.stride,
+            field.stride * over.stride,
         )
-        for view, tap in zip(views, window, strict=True)
+        for field, over in zip(fields, window, strict=True)
     )
 
 
-def _joined(equation: core.JaxprEqn, seen: list[Views], axes: int) -> Views:
-    """Of arrays put behind one another along space: the longest counts, the others are border."""
+def _joined(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
+    """Arrays concatenated along a spatial axis: the longest counts, the others are padding."""
     axis = equation.params["dimension"]
     sizes = [_shape(variable)[axis] for variable in equation.invars]
     longest = max(range(len(sizes)), key=sizes.__getitem__)
     before = sum(sizes[:longest])
     return _through(
-        seen[longest], [Tap(before if at == axis - 1 else 0, 1, 1) for at in range(axes)]
+        seen[longest], [AxisWindow(before if at == axis - 1 else 0, 1, 1) for at in range(axes)]
     )
 
 
-def _convolution(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
+def _convolution(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     params, kernel = equation.params, _shape(equation.invars[1])
     lhs, rhs, out = params["dimension_numbers"]
     channels_last = (0, axes + 1, *range(1, axes + 1))
     dilated = math.prod(params["lhs_dilation"]) > 1
-    if tuple(lhs) != channels_last or tuple(out) != channels_last or dilated:
-        return "all"
+    if tuple(lhs) != channels_last or tuple(out) != channels_last:
+        return UNKNOWN
+    if dilated:
+        return ALL
     spans = [
         (kernel[at] - 1) * dilation + 1
         for at, dilation in zip(rhs[2:], params["rhs_dilation"], strict=True)
     ]
-    return _through(views, _taps(params["padding"], spans, params["window_strides"]))
+    return _through(fields, _windows(params["padding"], spans, params["window_strides"]))
 
 
-def _reduced_window(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
+def _reduced_window(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     params = equation.params
     dilations = params.get("window_dilation") or (1,) * (axes + 2)
     spans = [
-        (taps - 1) * dilation + 1
-        for taps, dilation in zip(params["window_dimensions"], dilations, strict=True)
+        (size - 1) * dilation + 1
+        for size, dilation in zip(params["window_dimensions"], dilations, strict=True)
     ]
     base = math.prod(params.get("base_dilation") or (1,))
     if len(spans) != axes + 2 or spans[0] * spans[-1] * base > 1:
-        return "all"
+        return UNKNOWN
     inside = slice(1, -1)
     return _through(
-        views,
-        _taps(params["padding"][inside], spans[inside], params["window_strides"][inside]),
+        fields,
+        _windows(params["padding"][inside], spans[inside], params["window_strides"][inside]),
     )
 
 
-def _sliced(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
+def _sliced(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     params = equation.params
     inside = slice(1, axes + 1)
     strides = (params["strides"] or (1,) * (axes + 1))[inside]
     starts = params["start_indices"][inside]
-    return _through(views, [Tap(-start, 1, step) for start, step in zip(starts, strides)])
+    return _through(fields, [AxisWindow(-start, 1, step) for start, step in zip(starts, strides)])
 
 
-def _padded(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
+def _padded(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     sides = equation.params["padding_config"][1 : axes + 1]
     if any(inner for _, _, inner in sides):
-        return "all"
-    return _through(views, [Tap(low, 1, 1) for low, _, _ in sides])
+        return UNKNOWN
+    return _through(fields, [AxisWindow(low, 1, 1) for low, _, _ in sides])
 
 
-def _reshaped(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
+def _reshaped(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     before, after = _shape(equation.invars[0]), _shape(equation.outvars[0])
-    return views if before[: axes + 1] == after[: axes + 1] else "all"
+    return fields if before[: axes + 1] == after[: axes + 1] else UNKNOWN
 
 
-def _moved(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
+def _moved(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     params = equation.params
     order = params.get("permutation", params.get("broadcast_dimensions"))
-    return views if tuple(order[: axes + 1]) == tuple(range(axes + 1)) else "all"
+    return fields if tuple(order[: axes + 1]) == tuple(range(axes + 1)) else UNKNOWN
 
 
-def _squeezed(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
-    return views if min(equation.params["dimensions"], default=axes + 1) > axes else "all"
+def _squeezed(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
+    return fields if min(equation.params["dimensions"], default=axes + 1) > axes else UNKNOWN
 
 
-def _gathered(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
-    """Channels may be chosen by number, positions not."""
+def _gathered(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
+    """Channels may be selected by index, positions not."""
     before, after = _shape(equation.invars[0]), _shape(equation.outvars[0])
     whole = slice(0, axes + 1)
     kept = before[whole] == after[whole] == tuple(equation.params["slice_sizes"][whole])
-    return views if kept else "all"
+    return fields if kept else UNKNOWN
 
 
-def _multiplied(equation: core.JaxprEqn, views: Views, axes: int) -> Views:
+def _multiplied(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     (contracted, _), (batch, _) = equation.params["dimension_numbers"]
     space = set(range(1, axes + 1))
-    return "all" if batch or space & set(contracted) else views
+    if batch:
+        return UNKNOWN
+    return ALL if space & set(contracted) else fields
 
 
-def _taps(padding: Sequence, spans: Sequence[int], strides: Sequence[int]) -> list[Tap]:
+def _windows(padding: Sequence, spans: Sequence[int], strides: Sequence[int]) -> list[AxisWindow]:
     each = zip(padding, spans, strides, strict=True)
-    return [Tap(low, span, stride) for (low, _), span, stride in each]
+    return [AxisWindow(low, span, stride) for (low, _), span, stride in each]
 
 
-_RULES: dict[str, Callable[[core.JaxprEqn, Views, int], Views]] = {
+_RULES: dict[str, Callable[[core.JaxprEqn, Fields, int], Fields]] = {
     "conv_general_dilated": _convolution,
     "reduce_window": _reduced_window,
     "reduce_window_max": _reduced_window,

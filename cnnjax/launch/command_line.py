@@ -8,17 +8,16 @@ from typing import Annotated, Any
 
 import tyro
 
+from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.options import NAMES, Options
-from cnnjax.launch.refusals import cli
-from cnnjax.launch.study import Study
 from cnnjax.models.choice import Convolution, convolution_options, read_options
 from cnnjax.run import config as configuration
 from cnnjax.run.config import perhaps_you_meant
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
-    """What a command line asks for."""
+class Invocation:
+    """What a command line says."""
 
     config: Any
     """The configuration."""
@@ -32,7 +31,7 @@ class Asked:
     """The configuration of `base`."""
 
 
-def parse(study: Study, arguments: list[str]) -> Asked:
+def parse(experiment: Experiment, arguments: list[str]) -> Invocation:
     """What the arguments after an experiment's name ask for.
 
     The first word is a preset, or else the value of the field that stands without its name.
@@ -43,8 +42,8 @@ def parse(study: Study, arguments: list[str]) -> Asked:
       FileNotFoundError: there is no such configuration file.
       SystemExit: code 0, help was printed.
     """
-    _require_no_clash(study)
-    presets, file = study.presets, _value_of("--config", arguments)
+    _require_no_clash(experiment)
+    presets, file = experiment.presets, _value_of("--config", arguments)
     base, label, words = (), "default", arguments
     start = presets.get("default")
     if arguments and not arguments[0].startswith("-"):
@@ -53,28 +52,28 @@ def parse(study: Study, arguments: list[str]) -> Asked:
             base, label, words, start = (first,), first, rest, presets[first]
             if file is not None:
                 raise ValueError(f"Give either the preset {first!r} or --config {file}, not both.")
-        elif study.named_field is None:
+        elif experiment.named_field is None:
             raise ValueError(
-                f"The experiment {study.name!r} has no preset {first!r}"
+                f"The experiment {experiment.name!r} has no preset {first!r}"
                 f"{perhaps_you_meant(first, presets)}: there are {', '.join(presets)}."
             )
         else:
             base, label = (first,), first
-            start = _named(study, study.named_field, first, start)
+            start = _named(experiment, experiment.named_field, first, start)
     if file is not None:
         base, label = (*base, "--config", file), label if base else "config"
-        start = configuration.load(file, study.config_class, start)
+        start = configuration.load(file, experiment.config_class, start)
     if start is None and not {"-h", "--help"} & set(arguments):
         raise ValueError(
-            f"The experiment {study.name!r} needs a {study.named_field}: name it, as in "
-            f"launch.py {study.name} {(study.named_field or 'value').upper()}, or a preset: "
-            f"{', '.join(presets) or 'there are none'}."
+            f"The experiment {experiment.name!r} needs a {experiment.named_field}: name it, as in "
+            f"launch.py {experiment.name} {(experiment.named_field or 'value').upper()}, or a "
+            f"preset: {', '.join(presets) or 'there are none'}."
         )
     if file is not None:
         _require_consent(file, start, arguments)
-    words, chosen = _take_convolutions(study.config_class, words)
-    options, config = _parse_fields(study, start, words, chosen)
-    return Asked(config, options, base, label, start)
+    words, chosen = _take_convolutions(experiment.config_class, words)
+    options, config = _parse_fields(experiment, start, words, chosen)
+    return Invocation(config, options, base, label, start)
 
 
 def _require_consent(file: str, config: Any, arguments: list[str]) -> None:
@@ -97,16 +96,16 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _named(study: Study, field: str, value: str, default: Any) -> Any:
+def _named(experiment: Experiment, field: str, value: str, default: Any) -> Any:
     """The default configuration with this value of the field that stands without its name."""
     values = {field: value}
     if default is None:
-        return study.config_class(**values)
+        return experiment.config_class(**values)
     return dataclasses.replace(default, **values)
 
 
-def _require_no_clash(study: Study) -> None:
-    for field in dataclasses.fields(study.config_class):
+def _require_no_clash(experiment: Experiment) -> None:
+    for field in dataclasses.fields(experiment.config_class):
         if field.name in NAMES:
             raise ValueError(
                 f"Rename the field {field.name!r} of Config: it is an option of every run."
@@ -132,7 +131,7 @@ def _take_convolutions(
 
 
 def _parse_fields(
-    study: Study, start: Any, arguments: list[str], chosen: list[Convolution]
+    experiment: Experiment, start: Any, arguments: list[str], chosen: list[Convolution]
 ) -> tuple[Options, Any]:
     """Options and configuration by tyro; a convolution stands there as its index in `chosen`."""
     registry = tyro.constructors.ConstructorRegistry()
@@ -150,10 +149,10 @@ def _parse_fields(
         )
 
     unnamed = tyro.conf.arg(name="")  # --seeds, not --config.seeds
-    return cli(
-        tuple[Annotated[Options, unnamed], Annotated[study.config_class, unnamed]],
-        f"launch.py {study.name} [PRESET]",
-        study.explanation(),
+    return tyro.cli(
+        tuple[Annotated[Options, unnamed], Annotated[experiment.config_class, unnamed]],
+        prog=f"launch.py {experiment.name} [PRESET]",
+        description=experiment.explanation(),
         args=arguments,
         default=(Options(), tyro.MISSING_NONPROP if start is None else start),
         registry=registry,

@@ -7,7 +7,6 @@ from typing import Annotated
 import tyro
 
 from cnnjax.launch.exits import one_sentence, say
-from cnnjax.launch.refusals import cli
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +22,10 @@ class Compare:
 def compare(arguments: list[str]) -> None:
     """Write the comparison that the command line asks for, and print where it is."""
     with one_sentence(ValueError, OSError):
-        asked = cli(
+        asked = tyro.cli(
             Compare,
-            "launch.py compare",
-            "Gather finished runs into one table, with means and 95 % intervals over seeds: runs "
+            prog="launch.py compare",
+            description="Gather finished runs into one table, with means and 95 % intervals over seeds: runs "
             "of equal configuration but for seeds are pooled.",
             args=arguments,
         )

@@ -1,4 +1,4 @@
-"""The door: which command the words of the command line name."""
+"""The entry point: which command the words of the command line name."""
 
 import dataclasses
 import sys
@@ -10,9 +10,15 @@ import tyro
 
 from cnnjax.launch.command_line import parse
 from cnnjax.launch.exits import DONE, FAILED, INTERRUPTED, one_sentence, say
-from cnnjax.launch.refusals import cli
-from cnnjax.launch.study import EXPERIMENTS, import_study, overview
+from cnnjax.launch.experiments import EXPERIMENTS, import_experiment, overview
 from cnnjax.models.choice import read_options
+from cnnjax.run import process
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    from cnnjax import testing
+    from cnnjax.data import datasets
+    from cnnjax.launch import compare, run, several
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = EXPERIMENTS) -> int:
@@ -35,21 +41,15 @@ def main(arguments: Sequence[str] | None = None, folder: Path = EXPERIMENTS) -> 
             case ["check", *rest]:
                 return check(rest)
             case ["compare", *rest]:
-                from cnnjax.launch.compare import compare
-
-                compare(rest)
+                compare.compare(rest)
             case [name, *rest]:
                 with one_sentence(ValueError):
-                    study = import_study(name, folder)
+                    experiment = import_experiment(name, folder)
                 with one_sentence(ValueError, FileNotFoundError):
-                    asked = parse(study, rest)
-                if asked.options.sweep or asked.options.slurm:
-                    from cnnjax.launch.several import run_several
-
-                    return run_several(study, asked)
-                from cnnjax.launch.run import run
-
-                return run(study, asked, words)
+                    invocation = parse(experiment, rest)
+                if invocation.options.sweep or invocation.options.slurm:
+                    return several.run_several(experiment, invocation)
+                return run.run(experiment, invocation, words)
     except KeyboardInterrupt:
         say("Interrupted.")
         return INTERRUPTED
@@ -67,15 +67,13 @@ def prepare(arguments: list[str]) -> None:
         """Where data sets are kept; without it TFDS_DATA_DIR, or else the folder of TFDS."""
 
     with one_sentence(ValueError, OSError):
-        asked = cli(
+        invocation = tyro.cli(
             Prepare,
-            "launch.py prepare",
-            "Download and prepare a data set, unless it is there.",
+            prog="launch.py prepare",
+            description="Download and prepare a data set, unless it is there.",
             args=arguments,
         )
-        from cnnjax.data import datasets
-
-        print(datasets.prepare(asked.name, asked.data_dir))
+        print(datasets.prepare(invocation.name, invocation.data_dir))
 
 
 _CHECK = """\
@@ -98,12 +96,8 @@ def check(arguments: list[str]) -> int:
                 f"launch.py check takes one convolution and its --conv.argument options, not "
                 f"{str(wrong)!r}."
             )
-        from cnnjax.run import process
-
         process.configure()
         layer = convolution.layer()
-        from cnnjax.testing import check_variant
-
-        report = check_variant(layer)
+        report = testing.check_variant(layer)
     print(report.text)
     return DONE if report.passed else FAILED

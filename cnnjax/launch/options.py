@@ -67,7 +67,8 @@ class Options:
     dry_run: _Flag = False
     """With --sweep or --slurm: print the commands and directories, and run nothing."""
     workers: int | None = None
-    """With --sweep: how many runs at a time on this machine, which share its GPUs; without it 1."""
+    """Processes at a time on this machine, which share its cores or GPUs: of a sweep, runs; of one
+    run, its cells. By default one."""
     slurm: _Flag = False
     """Submit the run, or every point of the sweep, to Slurm."""
     job: Annotated[Slurm, tyro.conf.arg(name="slurm")] = Slurm()
@@ -83,10 +84,10 @@ class Options:
                 raise ValueError(f"--{name} {value} is given without --distributed.")
         if self.dry_run and not (self.sweep or self.slurm):
             raise ValueError("--dry-run is of --sweep and --slurm: give one of them.")
-        if self.workers is not None and (self.slurm or not self.sweep):
+        if self.workers is not None and (self.slurm or self.distributed):
             raise ValueError(
-                f"--workers {self.workers} is of a sweep on this machine: give --sweep, and not "
-                "--slurm."
+                f"--workers {self.workers} is of processes on this machine: give neither --slurm "
+                "nor --distributed."
             )
         if self.job != Slurm() and not self.slurm:
             name = next(

@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from cnnjax.launch.command_line import Asked
+from cnnjax.launch.command_line import Invocation
 from cnnjax.launch.exits import (
     DIVERGED,
     DONE,
@@ -19,57 +19,68 @@ from cnnjax.launch.exits import (
     say,
     sentence,
 )
-from cnnjax.launch.study import Study
+from cnnjax.launch.experiments import Experiment
 from cnnjax.models.choice import convolutions
 from cnnjax.run import hosts, process
-from cnnjax.run.config import InputError, configuration_hash, read_json, require_seeds
+from cnnjax.run.config import InputError, configuration_hash, read_json
 from cnnjax.run.directory import run_directory
+from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.record import Record
+from cnnjax.run.share import Share, ShareObserved
 from cnnjax.train import stops
 
+with lazy_imports():
+    from cnnjax.launch import several
 
-def directory_of(study: Study, asked: Asked) -> Path:
+
+def directory_of(experiment: Experiment, invocation: Invocation) -> Path:
     """Where the run goes: --workdir, or else runs/NAME/PRESET-HASH."""
-    if asked.options.workdir is not None:
-        return Path(asked.options.workdir)
-    return run_directory(study.name, asked.label, configuration_hash(asked.config))
+    if invocation.options.workdir is not None:
+        return Path(invocation.options.workdir)
+    return run_directory(experiment.name, invocation.label, configuration_hash(invocation.config))
 
 
-def run(study: Study, asked: Asked, arguments: list[str]) -> int:
+def run(experiment: Experiment, invocation: Invocation, arguments: list[str]) -> int:
     """Run the experiment in this process; returns the exit code, see `exits`.
 
     Args:
-      study: the experiment.
-      asked: what the command line asks for.
+      experiment: the experiment.
+      invocation: what the command line says.
       arguments: the command line after `launch.py`, for environment.json.
 
     Raises:
       SystemExit: 2, wrong input.
     """
     # Where process 0 is refused, the others are told by a RuntimeError.
-    told = (RuntimeError,) if asked.options.distributed else ()
+    told = (RuntimeError,) if invocation.options.distributed else ()
     # Of several processes jax tells all when one gets SIGTERM, if nothing else listens.
-    listening = contextlib.nullcontext() if asked.options.distributed else stops.ending_at_once()
+    listening = (
+        contextlib.nullcontext() if invocation.options.distributed else stops.ending_at_once()
+    )
     with listening:
         with one_sentence(ValueError, FileNotFoundError, FileExistsError, *told):
-            _prepare_process(asked)
-            record = _open(study, asked, arguments)
+            _prepare_process(invocation)
+            record = _open(experiment, invocation, arguments)
         try:
             if record.finished:
                 print(f"This run is finished: {record.directory}")
                 return DONE
             begins = "Continuing" if record.resumed else "Running"
             print(f"{begins} in {record.directory}", flush=True)
-            return _carry_out(study, asked, record)
+            return _carry_out(experiment, invocation, record)
         finally:
             record.release()
 
 
-def _carry_out(study: Study, asked: Asked, record: Record) -> int:
+def _carry_out(experiment: Experiment, invocation: Invocation, record: Record) -> int:
     """Run the experiment in its directory, and say in one line what ended it before its time."""
     try:
         with one_sentence(FileNotFoundError, FileExistsError, InputError):
-            study.module.run(asked.config, record)
+            if record.share is None and (invocation.options.workers or 1) > 1:
+                several.observe_in_workers(experiment, invocation, record)
+            experiment.module.run(invocation.config, record)
+    except ShareObserved:
+        return DONE
     except BaseException as error:
         way_on = "" if record.discard() else f"; --resume continues {record.directory}"
         if isinstance(error, KeyboardInterrupt):
@@ -91,27 +102,29 @@ def _carry_out(study: Study, asked: Asked, record: Record) -> int:
     return DONE
 
 
-def _prepare_process(asked: Asked) -> None:
+def _prepare_process(invocation: Invocation) -> None:
     """Settings that precede the first use of jax, the other processes, and what is imported."""
-    options = asked.options
+    options = invocation.options
     _require_devices(options.devices)
+    share = Share.of_this_process()
+    if share is not None:
+        share.take_cores()
     process.configure(options.devices, deterministic=options.deterministic)
     if options.distributed:
         print(hosts.initialize(options.coordinator, options.processes, options.process), flush=True)
-    require_seeds(asked.config)
-    for convolution in convolutions(asked.config):
+    for convolution in convolutions(invocation.config):
         convolution.layer()
 
 
-def _open(study: Study, asked: Asked, arguments: list[str]) -> Record:
-    options, directory = asked.options, directory_of(study, asked)
+def _open(experiment: Experiment, invocation: Invocation, arguments: list[str]) -> Record:
+    options, directory = invocation.options, directory_of(experiment, invocation)
     return Record.open(
         directory,
-        asked.config,
+        invocation.config,
         resume=options.resume,
-        overwrite=options.overwrite or (not options.resume and _earlier_look(study, directory)),
+        overwrite=options.overwrite or (not options.resume and _replaces(experiment, directory)),
         command=["python", "launch.py", *arguments],
-        source=study.folder,
+        source=experiment.folder,
     )
 
 
@@ -127,9 +140,9 @@ def _require_devices(devices: int | None) -> None:
         )
 
 
-def _earlier_look(study: Study, directory: Path) -> bool:
-    """Whether the directory holds a run of this experiment, whose runs are looks."""
+def _replaces(experiment: Experiment, directory: Path) -> bool:
+    """Whether the directory holds a run of this experiment, whose runs replace one another."""
     file = directory / "environment.json"
-    if not study.is_look or not file.is_file():
+    if not experiment.replaces_earlier_run or not file.is_file():
         return False
-    return shlex.split(read_json(file).get("command", ""))[2:3] == [study.name]
+    return shlex.split(read_json(file).get("command", ""))[2:3] == [experiment.name]

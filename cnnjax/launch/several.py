@@ -1,17 +1,23 @@
-"""Every point of a sweep: shown, run here, or submitted to Slurm."""
+"""Several processes of one command line: the points of a sweep, or the cells of one run."""
 
 from pathlib import Path
 
-from cnnjax.launch.command_line import Asked
+from cnnjax.launch.command_line import Invocation
 from cnnjax.launch.exits import DONE, FAILED, INTERRUPTED, TERMINATED, one_sentence, say
-from cnnjax.launch.study import Study
+from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.sweep import Point, points
-from cnnjax.launch.workers import Failure, run_points
+from cnnjax.launch.workers import Command, Failure, run_commands
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.record import Record
+from cnnjax.run.share import Share
 from cnnjax.train.stops import Terminated
 
+with lazy_imports():
+    from cnnjax.launch import slurm
 
-def run_several(study: Study, asked: Asked) -> int:
-    """Do what a command line with --sweep or --slurm asks for; returns the exit code.
+
+def run_several(experiment: Experiment, invocation: Invocation) -> int:
+    """Do what a command line with --sweep or --slurm says; returns the exit code.
 
     It is 0 if every run is finished or submitted, 1 if one failed, and 130 or 143 if Ctrl-C or
     SIGTERM stopped them.
@@ -20,40 +26,76 @@ def run_several(study: Study, asked: Asked) -> int:
       SystemExit: 2, wrong input.
     """
     with one_sentence(ValueError, FileNotFoundError):
-        every = points(study, asked)
+        every = points(experiment, invocation)
         left = [point for point in every if point.to_run]
-        if asked.options.dry_run:
-            _show(every, study)
+        if invocation.options.dry_run:
+            for point in every:
+                command = point.command(experiment.entry_point)
+                print(f"# {point.state}: {point.directory}\n{command}")
             return DONE
         for point in every:
             if not point.to_run:
                 print(f"Skipped, for it is finished: {point.directory}")
         if not left:
             return DONE
-        if asked.options.slurm:
-            _submit(left, study, asked)
+        if invocation.options.slurm:
+            _submit(left, experiment, invocation)
             return DONE
-        return _run_here(left, study, asked.options.workers or 1)
+        return _run_here(left, experiment, invocation.options.workers or 1)
 
 
-def _show(every: list[Point], study: Study) -> None:
-    for point in every:
-        print(f"# {point.state}: {point.directory}\n{point.command(study.door)}")
+def observe_in_workers(experiment: Experiment, invocation: Invocation, record: Record) -> None:
+    """Observe the cells of a run in so many processes at a time, each on devices of its own.
+
+    Each takes every n-th cell, on its share of the CPU cores or GPUs; the observations are the same
+    as of one process. What they print goes to worker-K.log in the run's directory.
+
+    Raises:
+      RuntimeError: a worker failed, with the last line of its log.
+      ValueError: more workers than GPUs.
+      KeyboardInterrupt: Ctrl-C, after every worker has ended.
+      Terminated: SIGTERM, after every worker has ended.
+    """
+    workers = invocation.options.workers or 1
+    words = points(experiment, invocation, directory=record.directory)[0].words
+    commands = [
+        Command(
+            words,
+            f"worker {index + 1} of {workers}",
+            record.directory / f"worker-{index + 1}.log",
+            environment=Share(index, workers).environment(),
+        )
+        for index in range(workers)
+    ]
+    failures = run_commands(commands, workers, experiment.entry_point)
+    if failures:
+        first = failures[0]
+        raise RuntimeError(
+            f"{first.command.name} ended with code {first.code} ({first.log}): {first.last_line}"
+        )
 
 
-def _submit(left: list[Point], study: Study, asked: Asked) -> None:
-    from cnnjax.launch.slurm import submit
-
-    folder = Path("runs", study.name, "slurm", "%j").absolute()
-    jobs = submit(left, f"cnnjax-{study.name}", study.door, folder, asked.options.job)
+def _submit(left: list[Point], experiment: Experiment, invocation: Invocation) -> None:
+    folder = Path("runs", experiment.name, "slurm", "%j").absolute()
+    name, entry_point = f"cnnjax-{experiment.name}", experiment.entry_point
+    jobs = slurm.submit(left, name, entry_point, folder, invocation.options.job)
     for job, point in zip(jobs, left, strict=True):
         print(f"Submitted as {job.job_id}: {point.directory}")
     print(f"Logs are in {folder}. The same command again submits what is not finished.")
 
 
-def _run_here(left: list[Point], study: Study, workers: int) -> int:
+def _run_here(left: list[Point], experiment: Experiment, workers: int) -> int:
+    commands = [
+        Command(
+            point.words,
+            str(point.directory),
+            point.directory.with_name(f"{point.directory.name}.log"),
+            point.directory / "log.txt",
+        )
+        for point in left
+    ]
     try:
-        failures = run_points(left, workers, study.door)
+        failures = run_commands(commands, workers, experiment.entry_point)
     except (KeyboardInterrupt, Terminated) as stopped:
         say(f"Interrupted; the same command continues, {len(left)} runs were to do.")
         return INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else TERMINATED
@@ -65,4 +107,4 @@ def _run_here(left: list[Point], study: Study, workers: int) -> int:
 def _list(failures: list[Failure], of: int) -> None:
     say(f"{len(failures)} of {of} runs failed:")
     for failure in failures:
-        say(f"{failure.point.directory} (code {failure.code}, {failure.log}): {failure.last_line}")
+        say(f"{failure.command.name} (code {failure.code}, {failure.log}): {failure.last_line}")

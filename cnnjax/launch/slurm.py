@@ -56,13 +56,15 @@ class Job:
         return DelayedSubmission(Job(_continuing(self.words), self.folder))
 
 
-def submit(points: Sequence[Point], name: str, door: str, folder: Path, job: Slurm) -> list[Any]:
+def submit(
+    points: Sequence[Point], name: str, entry_point: str, folder: Path, job: Slurm
+) -> list[Any]:
     """Submit every point as one array; returns submitit's jobs.
 
     Args:
       points: the runs.
       name: of the array.
-      door: the launch.py that runs them.
+      entry_point: the launch.py that runs them.
       folder: where submitit keeps its job files and logs, apart from the runs' directories. What
         it keeps there are pickles that its own jobs load: nobody else should write there.
       job: what to ask Slurm for.
@@ -83,7 +85,9 @@ def submit(points: Sequence[Point], name: str, door: str, folder: Path, job: Slu
         )
         executor.update_parameters(**_parameters(name, job))
         with executor.batch():
-            return [executor.submit(Job((door, *point.words), os.getcwd())) for point in points]
+            return [
+                executor.submit(Job((entry_point, *point.words), os.getcwd())) for point in points
+            ]
     except (RuntimeError, FailedJobError) as error:
         raise ValueError(f"Slurm took no job: {error}") from error
 

@@ -2,15 +2,16 @@
 
 import contextlib
 import dataclasses
+import io
 import shlex
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnjax.launch.command_line import Asked, parse
+from cnnjax.launch.command_line import Invocation, parse
+from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.options import Options
-from cnnjax.launch.study import Study
 from cnnjax.launch.words import config_words
 from cnnjax.models.choice import Convolution
 from cnnjax.run.config import configuration_hash, from_json, perhaps_you_meant, to_json
@@ -40,32 +41,39 @@ class Point:
         """Whether there is anything to do."""
         return self.overwrite or self.state != "finished"
 
-    def command(self, door: str) -> str:
+    def command(self, entry_point: str) -> str:
         """The command as one types it."""
-        return shlex.join(["python", door, *self.words])
+        return shlex.join(["python", entry_point, *self.words])
 
 
-def points(study: Study, asked: Asked) -> list[Point]:
-    """The runs that a command line with --sweep or --slurm asks for, each configuration once.
+def points(
+    experiment: Experiment, invocation: Invocation, directory: Path | None = None
+) -> list[Point]:
+    """The runs of a command line, each configuration once: those of its sweep, or one.
+
+    Args:
+      experiment: the experiment.
+      invocation: the command line.
+      directory: of the one run that goes there in any case.
 
     Raises:
       ValueError: the experiment has no sweep, or a point of it is no configuration.
     """
     overrides: list[Any] = [{}]
-    if asked.options.sweep:
-        if not hasattr(study.module, "sweep"):
+    if invocation.options.sweep:
+        if not hasattr(experiment.module, "sweep"):
             raise ValueError(
-                f"The experiment {study.name!r} has no sweep: define a function sweep() in its "
-                'file that yields overrides, such as {"train.learning_rate": 1e-3}.'
+                f"The experiment {experiment.name!r} has no sweep: define a function sweep() in "
+                'its file that yields overrides, such as {"train.learning_rate": 1e-3}.'
             )
-        overrides = list(study.module.sweep())
+        overrides = list(experiment.module.sweep())
         if not overrides:
-            raise ValueError(f"The sweep of {study.name!r} yields no point.")
+            raise ValueError(f"The sweep of {experiment.name!r} yields no point.")
     found: dict[Path, Point] = {}
     for index, override in enumerate(overrides):
-        where = f"Point {index} of the sweep of {study.name!r}"
-        config = overridden(asked.config, override, where)
-        point = _point(study, asked, config, where)
+        where = f"Point {index} of the sweep of {experiment.name!r}"
+        config = overridden(invocation.config, override, where)
+        point = _point(experiment, invocation, config, where, directory)
         found.setdefault(point.directory, point)
     return list(found.values())
 
@@ -112,26 +120,35 @@ def _replaced(config: Any, path: list[str], value: Any, name: str) -> Any:
     return dataclasses.replace(config, **{first: typed})
 
 
-def _point(study: Study, asked: Asked, config: Any, where: str) -> Point:
+def _point(
+    experiment: Experiment,
+    invocation: Invocation,
+    config: Any,
+    where: str,
+    given: Path | None,
+) -> Point:
     """The point of this configuration; its command is read back to make sure of it."""
-    named = run_directory(study.name, asked.label, configuration_hash(config))
-    options = asked.options
+    named = run_directory(experiment.name, invocation.label, configuration_hash(config))
+    options = invocation.options
     directory = named if options.workdir is None else Path(options.workdir, named.name)
     if not options.sweep and options.workdir is not None:
         directory = Path(options.workdir)
-    words = [*asked.base, *config_words(config, asked.start)]
-    if _read_back(study, words) != config:
+    directory = given or directory
+    words = [*invocation.base, *config_words(config, invocation.start)]
+    if _read_back(experiment, words) != config:
         raise ValueError(f"{where} cannot be written as a command line: {shlex.join(words)}.")
-    if options.workdir is not None:
+    if options.workdir is not None or given is not None:
         words += ["--workdir", str(directory)]
     words += _option_words(options)
-    return Point((study.name, *words), directory, options.overwrite)
+    return Point((experiment.name, *words), directory, options.overwrite)
 
 
-def _read_back(study: Study, words: list[str]) -> Any:
-    with contextlib.suppress(ValueError):
-        return parse(study, words).config
-    return None
+def _read_back(experiment: Experiment, words: list[str]) -> Any:
+    with contextlib.redirect_stderr(io.StringIO()):
+        try:
+            return parse(experiment, words).config
+        except (ValueError, SystemExit):
+            return None
 
 
 def _option_words(options: Options) -> list[str]:

@@ -1,4 +1,4 @@
-"""Runs as processes of this machine, several at a time, stopped together."""
+"""Commands as processes of this machine, several at a time, stopped together."""
 
 import concurrent.futures
 import dataclasses
@@ -8,36 +8,50 @@ import queue
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cnnjax.launch.sweep import Point
 from cnnjax.train.stops import Terminated, ending_at_once
 
 
 @dataclasses.dataclass(frozen=True)
-class Failure:
-    """A run that ended with another exit code than 0."""
+class Command:
+    """A command line, and where its output goes."""
 
-    point: Point
+    words: tuple[str, ...]
+    """After `launch.py`."""
+    name: str
+    """What to call it on the terminal."""
+    log: Path
+    """Its output while it runs, appended."""
+    kept_log: Path | None = None
+    """Where the log moves when the command has ended, if that folder exists then."""
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Environment variables, beside those of this process."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A command that ended with another exit code than 0."""
+
+    command: Command
     code: int
-    """Of a run that a signal ended: 128 and the signal's number."""
+    """128 and the signal's number, of one that a signal ended."""
     log: Path
     last_line: str
     """The last line of its log that holds words."""
 
 
-def run_points(points: Sequence[Point], workers: int, door: str) -> list[Failure]:
-    """Run each point with `python DOOR ...`, so many at a time; returns those that failed.
+def run_commands(commands: Sequence[Command], workers: int, entry_point: str) -> list[Failure]:
+    """Run each command with `python ENTRY_POINT ...`, so many at a time; returns those that failed.
 
-    Each writes its log beside its directory while it runs, and it is `log.txt` there afterwards.
-    The GPUs of the machine are dealt out to the workers. Ctrl-C and SIGTERM send SIGTERM to every
-    run, so that it saves, and wait for it.
+    The GPUs of the machine are divided among the workers. Ctrl-C and SIGTERM send SIGTERM to every
+    process, so that it saves, and wait for it.
 
     Raises:
       ValueError: more workers than GPUs.
-      KeyboardInterrupt: Ctrl-C, after every run has ended.
-      Terminated: SIGTERM, after every run has ended.
+      KeyboardInterrupt: Ctrl-C, after every process has ended.
+      Terminated: SIGTERM, after every process has ended.
     """
     shares: queue.SimpleQueue[str | None] = queue.SimpleQueue()
     for share in _shares(workers, visible_gpus()):
@@ -45,24 +59,23 @@ def run_points(points: Sequence[Point], workers: int, door: str) -> list[Failure
     running: set[subprocess.Popen] = set()
     stopping = False
 
-    def one(point: Point) -> Failure | None:
+    def one(command: Command) -> Failure | None:
         if stopping:
             return None
         share = shares.get()
-        log = point.directory.with_name(f"{point.directory.name}.log")
+        log, kept = command.log, command.kept_log
         log.parent.mkdir(parents=True, exist_ok=True)
-        kept = point.directory / "log.txt"
-        if kept.exists():
+        if kept is not None and kept.exists():
             kept.replace(log)
-        print(f"Started: {point.directory}", flush=True)
+        print(f"Started: {command.name}", flush=True)
         with open(log, "ab") as file:
             process = subprocess.Popen(
-                [sys.executable, door, *point.words],
+                [sys.executable, entry_point, *command.words],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=_environment(share),
-                # Ctrl-C reaches this process alone, which then stops the runs in its own way.
+                env={**_environment(share), **command.environment},
+                # Ctrl-C reaches this process alone, which then stops the others in its own way.
                 start_new_session=True,
             )
         running.add(process)
@@ -71,13 +84,13 @@ def run_points(points: Sequence[Point], workers: int, door: str) -> list[Failure
         code = _exit_code(process.wait())
         running.discard(process)
         shares.put(share)
-        if point.directory.is_dir():
+        if kept is not None and kept.parent.is_dir():
             log = log.replace(kept)
-        print(f"{'Finished' if code == 0 else f'Ended with code {code}'}: {point.directory}")
-        return None if code == 0 else Failure(point, code, log, last_line(log))
+        print(f"{'Finished' if code == 0 else f'Ended with code {code}'}: {command.name}")
+        return None if code == 0 else Failure(command, code, log, last_line(log))
 
     with ending_at_once(), concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(one, point) for point in points]
+        futures = [pool.submit(one, command) for command in commands]
         try:
             ended = [future.result() for future in futures]
         except (KeyboardInterrupt, Terminated):
@@ -115,9 +128,7 @@ def _shares(workers: int, gpus: list[str]) -> list[str | None]:
     if not gpus:
         return [None] * workers
     if workers > len(gpus):
-        raise ValueError(
-            f"--workers is {workers}, but there are {len(gpus)} GPUs: give at most one to each."
-        )
+        raise ValueError(f"--workers must be at most {len(gpus)}, one for each GPU, got {workers}.")
     return [",".join(gpus[worker::workers]) for worker in range(workers)]
 
 

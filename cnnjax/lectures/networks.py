@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnnjax import models
+from cnnjax.inspect import cost_of, layers_of
 from cnnjax.report.page import Block, Code, Heading, Paragraph
 from cnnjax.report.table import MISSING, Table, format_count
-from cnnjax.study.architecture import cost_of, layers_of
 
 TITLE = "Classic networks"
 

@@ -20,7 +20,6 @@ _ROOMS = {
         "DenseNetBC100",
     ),
     "detector_net": ("DetectorNet",),
-    "downsampling_net": ("DownsamplingNet",),
     "googlenet": ("GoogLeNet",),
     "lenet": ("LeNet5",),
     "plain": ("PlainNet",),

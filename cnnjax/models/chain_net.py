@@ -9,11 +9,13 @@ from flax import linen as nn
 from cnnjax.layers.alias_free import IdealDownsample, PolynomialActivation
 from cnnjax.layers.blur_pool import MaxBlurPool
 from cnnjax.layers.conv import Conv
-from cnnjax.layers.polyphase import AdaptivePolyphase
+from cnnjax.layers.polyphase import AdaptivePolyphase, LearnablePolyphase
 from cnnjax.layers.pool import AveragePool, GlobalAveragePool, MaxPool
+from cnnjax.ops.pool import global_max_pool, max_pool
 
 Activation = Literal["relu", "gelu", "polynomial"]
-Downsampling = Literal["max", "average", "strided", "blur", "adaptive", "ideal"]
+Downsampling = Literal["max", "average", "strided", "blur", "adaptive", "learnable", "ideal"]
+Readout = Literal["mean", "max"]
 
 
 class Stage(NamedTuple):
@@ -28,12 +30,15 @@ class Stage(NamedTuple):
 
 
 class ChainNet(nn.Module):
-    """Convolution, activation and halving of the image, several times; then the mean over all
-    positions and a classifier.
+    """Convolution, activation and halving of the image, several times; then the mean or the maximum
+    over all positions and a classifier.
 
-    Everything is circular. Symmetry of the logits: all circular shifts by 2 ** len(features); with
-    'polynomial' and 'ideal' every translation of a band-limited image, by fractions of a pixel too
-    (Michaeli, Michaeli, Soudry, Alias-free convnets, 2023), if the convolution shares its kernel.
+    Everything is circular, so that a circular shift loses nothing at the border: what it changes
+    was lost by the halving.
+    Symmetry of the logits, if the convolution shares its kernel: all circular shifts by
+    2 ** len(features), exactly; with 'adaptive' and, in evaluation, 'learnable' all circular
+    shifts; with 'polynomial', 'ideal' and 'mean' every translation of a band-limited image, by
+    fractions of a pixel too (Michaeli, Michaeli, Soudry, Alias-free convnets, 2023).
     """
 
     classes: int
@@ -41,20 +46,35 @@ class ChainNet(nn.Module):
     activation: Activation = "relu"
     """relu, gelu, or polynomial: `PolynomialActivation`, which does not alias."""
     downsampling: Downsampling = "max"
-    """How to halve: the largest or the mean of 2 x 2; strided: the convolution visits every second
-    position; blur: `MaxBlurPool`; adaptive: `AdaptivePolyphase` after the largest of 2 x 2; ideal:
-    `IdealDownsample`."""
+    """How to halve: the maximum or the mean of 2 x 2; strided: the convolution visits every second
+    position; blur: `MaxBlurPool`; adaptive, learnable: `AdaptivePolyphase`, `LearnablePolyphase`
+    after the maximum of 2 x 2 at stride 1; ideal: `IdealDownsample`."""
     features: Sequence[int] = (16, 32, 32)
     """Channels of each convolution."""
+    readout: Readout = "mean"
+    """What the classifier sees of each channel: its mean or its maximum over all positions."""
+    kernel_size: int = 3
+    """Height and width of every kernel."""
     conv: Callable[..., nn.Module] = Conv
     """Constructor of a convolution, called with `features, kernel_size, strides, padding, name`."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Map images `[batch, height, width, channels]` to logits `[batch, classes]`."""
-        del train
+        """Map images `[batch, height, width, channels]` to logits `[batch, classes]`.
+
+        Raises:
+          ValueError: another activation, downsampling or readout, or sizes that 2 ** len(features)
+            does not divide.
+        """
+        step = 2 ** len(self.features)
+        if any(size % step for size in x.shape[1:-1]):
+            raise ValueError(
+                f"Height and width must be multiples of {step} for {len(self.features)} halvings, "
+                f"got {x.shape[1:-1]}."
+            )
         for stage in self.stages():
-            x = stage.layer(x)
+            learnable = isinstance(stage.layer, LearnablePolyphase)
+            x = stage.layer(x, train=train) if learnable else stage.layer(x)
         return x
 
     @nn.nowrap
@@ -62,13 +82,14 @@ class ChainNet(nn.Module):
         """The layers, in order.
 
         Raises:
-          ValueError: another activation or downsampling.
+          ValueError: another activation, downsampling or readout.
         """
-        for name, known in (("activation", Activation), ("downsampling", Downsampling)):
+        known = {"activation": Activation, "downsampling": Downsampling, "readout": Readout}
+        for name, choices in known.items():
             value = getattr(self, name)
-            if value not in get_args(known):
+            if value not in get_args(choices):
                 raise ValueError(
-                    f"{name} must be one of {', '.join(get_args(known))}, got {value!r}."
+                    f"`{name}` must be one of {', '.join(get_args(choices))}, got {value!r}."
                 )
         stages = []
         strides = 2 if self.downsampling == "strided" else 1
@@ -76,7 +97,7 @@ class ChainNet(nn.Module):
             name = f"conv{number}"
             convolution = self.conv(
                 features=features,
-                kernel_size=(3, 3),
+                kernel_size=(self.kernel_size,) * 2,
                 strides=(strides, strides),
                 padding="CIRCULAR",
                 name=name,
@@ -85,11 +106,16 @@ class ChainNet(nn.Module):
             name = f"{self.activation}{number}"
             stages.append(Stage(name, "nonlinearity", self._activation(name)))
             if self.downsampling != "strided":
-                halve = self._halving()
-                stages.append(Stage(f"{self.downsampling}{number}", "downsampling", halve))
-        stages.append(Stage("mean", "readout", GlobalAveragePool(name="mean")))
+                learnable = self.downsampling == "learnable"
+                name = f"{'polyphase' if learnable else self.downsampling}{number}"
+                stages.append(Stage(name, "downsampling", self._halving(name)))
+        pool = GlobalAveragePool(name="mean") if self.readout == "mean" else global_max_pool
         classifier = nn.Dense(self.classes, name="classifier")
-        return [*stages, Stage("classifier", "readout", classifier)]
+        return [
+            *stages,
+            Stage(self.readout, "readout", pool),
+            Stage("classifier", "readout", classifier),
+        ]
 
     @nn.nowrap
     def chain(self, params: Mapping[str, Any]) -> list[Stage]:
@@ -111,7 +137,7 @@ class ChainNet(nn.Module):
         return nn.relu if self.activation == "relu" else nn.gelu
 
     @nn.nowrap
-    def _halving(self) -> Callable[..., Any]:
+    def _halving(self, name: str) -> Callable[..., Any]:
         match self.downsampling:
             case "max":
                 return MaxPool(2, 2, padding="CIRCULAR")
@@ -121,5 +147,14 @@ class ChainNet(nn.Module):
                 return MaxBlurPool(padding="CIRCULAR")
             case "ideal":
                 return IdealDownsample()
+            case "learnable":
+                return _MaxThenLearnable(name=name)
         densest, chosen = MaxPool(2, padding="CIRCULAR"), AdaptivePolyphase()
         return lambda x: chosen(densest(x))
+
+
+class _MaxThenLearnable(LearnablePolyphase):
+    """`LearnablePolyphase` after the maximum of 2 x 2 at stride 1."""
+
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        return super().__call__(max_pool(x, 2, padding="CIRCULAR"), train=train)

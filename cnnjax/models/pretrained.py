@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,8 @@ _ALEXNET = {
 }
 
 
-def load_pretrained(
-    model: nn.Module, file: str | Path, image_shape: Sequence[int] | None = None
+def load_weights(
+    path: str | Path, model: nn.Module, variables: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Variables of a network from a file of torchvision's names, whose logits it then gives.
 
@@ -57,85 +58,97 @@ def load_pretrained(
     (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225).
 
     Args:
+      path: `.safetensors` or `.npz` file.
       model: ResNet, DenseNet, VGG or AlexNetOneTower, of standard convolutions.
-      file: `.safetensors` or `.npz`.
-      image_shape: height, width and channels; those of the published network unless given.
+      variables: what `model.init` returns, or its shapes from `jax.eval_shape`.
 
     Returns:
       'params', and 'batch_stats' where the network has them, in float32.
 
     Raises:
-      ValueError: the network has no such names, or the file lacks an array, has one of another
-        shape, or one more than the network.
+      FileNotFoundError: there is no such file.
+      ValueError: the network has no such names, or the file is of another kind, is damaged, lacks
+        an array, has one of another shape, or one more than the network.
     """
     weights = {
         _current_name(name): array
-        for name, array in read_weights(file).items()
+        for name, array in read_weights(path).items()
         if not name.endswith("num_batches_tracked")
     }
-    shape = tuple(image_shape or getattr(model, "image_shape", (224, 224, 3)))
-    x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), x)
     their_module = _module_names(model)
     used = set()
 
-    def found(path: tuple, leaf: jax.ShapeDtypeStruct) -> jax.Array:
-        collection, *modules, kind = (entry.key for entry in path)
+    def found(place: tuple, leaf: Any) -> jax.Array:
+        collection, *modules, kind = (entry.key for entry in place)
         name = f"{their_module(modules)}.{_LEAVES[collection, kind]}"
         if name not in weights:
-            raise ValueError(f"{file} lacks {name!r}, of shape {leaf.shape} here.")
+            raise ValueError(f"{path} lacks {name!r}, of shape {leaf.shape} here.")
         used.add(name)
         channels = model.features[-1] if modules == ["fc6"] else None
         array = _our_layout(weights[name], channels)
         if array.shape != leaf.shape:
             raise ValueError(
-                f"{name!r} of {file} has shape {weights[name].shape}, which is {array.shape} here, "
-                f"but the network needs {leaf.shape}."
+                f"{name!r} of {path} must have shape {leaf.shape} as the network has it, got "
+                f"{array.shape} (in the file {weights[name].shape})."
             )
         return jnp.asarray(array, jnp.float32)
 
     loaded = jax.tree_util.tree_map_with_path(found, dict(variables))
     if len(used) < len(weights):
-        raise ValueError(f"The network has no place for {sorted(set(weights) - used)} of {file}.")
+        raise ValueError(f"The network has no place for {sorted(set(weights) - used)} of {path}.")
     return loaded
 
 
-def read_weights(file: str | Path) -> dict[str, np.ndarray]:
+def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     """Arrays by name from a `.safetensors` or `.npz` file; neither can run code.
 
     Raises:
+      FileNotFoundError: there is no such file.
       ValueError: another kind of file, or one that is not what its name says.
     """
-    file = Path(file)
-    if file.suffix == ".npz":
-        with np.load(file, allow_pickle=False) as arrays:
+    path = Path(path)
+    readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
+    if path.suffix not in readers:
+        raise ValueError(f"A file of weights must end in .safetensors or .npz, got {str(path)!r}.")
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file of weights {path}.")
+    return readers[path.suffix](path)
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    if file.suffix == ".safetensors":
-        return read_safetensors(file)
-    raise ValueError(f"Weights are read from .safetensors and .npz files, got {str(file)!r}.")
+    except (ValueError, OSError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no .npz file of arrays: {error}.") from error
 
 
-def read_safetensors(file: str | Path) -> dict[str, np.ndarray]:
-    """Arrays by name: eight bytes of length, a header in JSON, then the numbers, little-endian.
-
-    Raises:
-      ValueError: a file that ends too early, or a type of numbers that is unknown.
-    """
-    data = Path(file).read_bytes()
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 + length or length < 2:
-        raise ValueError(f"{file} is no safetensors file: it ends within its header.")
-    header = json.loads(data[8 : 8 + length])
-    header.pop("__metadata__", None)
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """Eight bytes of length, a header in JSON, then the numbers, little-endian."""
+    data = path.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    if len(data) < start or start < 10:
+        raise ValueError(f"{path} is no safetensors file: it ends within its header.")
+    try:
+        header = json.loads(data[8:start])
+        places = {
+            name: (entry["dtype"], tuple(entry["shape"]), *entry["data_offsets"])
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is no safetensors file: its header is damaged.") from error
     arrays = {}
-    for name, entry in header.items():
-        begin, end = (8 + length + offset for offset in entry["data_offsets"])
-        if entry["dtype"] not in _DTYPES:
-            raise ValueError(f"{name!r} of {file} has the unknown type {entry['dtype']!r}.")
-        dtype = np.dtype(_DTYPES[entry["dtype"]]).newbyteorder("<")
-        if end > len(data) or end - begin != math.prod(entry["shape"]) * dtype.itemsize:
-            raise ValueError(f"{file} is damaged: {name!r} does not fill its place.")
-        arrays[name] = np.frombuffer(data[begin:end], dtype).reshape(entry["shape"])
+    for name, (kind, shape, begin, end) in places.items():
+        if kind not in _DTYPES:
+            known = ", ".join(_DTYPES)
+            raise ValueError(
+                f"The type of {name!r} of {path} must be one of {known}, got {kind!r}."
+            )
+        dtype = np.dtype(_DTYPES[kind]).newbyteorder("<")
+        if start + end > len(data) or end - begin != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"{path} is damaged: {name!r} does not fill its place.")
+        arrays[name] = np.frombuffer(data[start + begin : start + end], dtype).reshape(shape)
     return arrays
 
 
@@ -154,8 +167,8 @@ def _module_names(model: nn.Module) -> Callable[[list[str]], str]:
     if isinstance(model, AlexNet) and model.towers == 1 and not model.normalization:
         return lambda modules: _ALEXNET[modules[0]]
     raise ValueError(
-        f"Weights of torchvision's naming are for ResNet, DenseNet, VGG and AlexNetOneTower, not "
-        f"for {type(model).__name__}."
+        "The model of torchvision's weights must be ResNet, DenseNet, VGG or AlexNetOneTower, got "
+        f"{type(model).__name__}."
     )
 
 
@@ -180,8 +193,8 @@ def _our_layout(array: np.ndarray, channels: int | None) -> np.ndarray:
 
     Args:
       array: `[out, in, *window]`, `[out, in]`, or a vector.
-      channels: of the square volume `[channels, height, width]` that a dense layer reads flattened;
-        None where it reads a vector.
+      channels: number of channels of the square volume `[channels, height, width]` that a dense
+        layer takes flattened; None where it takes a vector.
     """
     if array.ndim == 4:
         return array.transpose(2, 3, 1, 0)

@@ -19,7 +19,8 @@ class RotationNet(nn.Module):
     """Six 3 x 3 convolutions and one 4 x 4, each with batch normalisation, ReLU and dropout.
 
     Without a group (Z2CNN), with group convolutions throughout (P4CNN), or with a lifting
-    convolution and a maximum over the group in every layer (P4CNN with rotation pooling).
+    convolution and a maximum over the group in every layer (P4CNN with rotation pooling). As in the
+    authors' code the convolutions have a bias, which batch normalisation then takes away.
     Symmetry of the logits with a group: quarter turns of a 28 x 28 image, exactly.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 8.1.
     """

@@ -21,10 +21,8 @@ from cnnjax.ops import geometry
 from cnnjax.ops.conv import Sizes, convolve, promote
 from cnnjax.ops.window import (
     Window,
-    check_channels,
-    check_rank,
     flatten_leading,
-    make_window,
+    open_window,
     window_slices,
     with_border,
     written_out,
@@ -63,14 +61,14 @@ def tiled_conv(
       ValueError: arguments that do not fit each other, with their values.
     """
     axes = _banked_axes(kernel, "tiled_conv", "[*tile, *window, in/groups, out]")
-    check_rank(x, axes, "tiled_conv", kernel.shape)
-    check_channels(x, kernel.shape[axes:], feature_group_count, "tiled_conv")
     tile = kernel.shape[:axes]
     if 0 in tile:
         raise ValueError(f"tiled_conv: every tile size must be at least 1, got {tile}.")
-    window = make_window(
-        x.shape[-axes - 1 : -1],
-        kernel.shape[axes:-2],
+    window = open_window(
+        "tiled_conv",
+        x,
+        kernel,
+        axes,
         strides=strides,
         padding=padding,
         kernel_dilation=kernel_dilation,
@@ -184,11 +182,11 @@ def local_conv(
       ValueError: arguments that do not fit each other, with their values.
     """
     axes = _banked_axes(kernel, "local_conv", "[*out_space, *window, in/groups, out]")
-    check_rank(x, axes, "local_conv", kernel.shape)
-    check_channels(x, kernel.shape[axes:], feature_group_count, "local_conv")
-    window = make_window(
-        x.shape[-axes - 1 : -1],
-        kernel.shape[axes:-2],
+    window = open_window(
+        "local_conv",
+        x,
+        kernel,
+        axes,
         strides=strides,
         padding=padding,
         kernel_dilation=kernel_dilation,
@@ -270,12 +268,11 @@ def low_rank_local_conv(
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    axes = kernels.ndim - 3
-    check_rank(x, axes, "low_rank_local_conv", kernels.shape)
-    check_channels(x, kernels.shape[1:], feature_group_count, "low_rank_local_conv")
-    window = make_window(
-        x.shape[-axes - 1 : -1],
-        kernels.shape[1:-2],
+    window = open_window(
+        "low_rank_local_conv",
+        x,
+        kernels,
+        1,
         strides=strides,
         padding=padding,
         kernel_dilation=kernel_dilation,
@@ -291,13 +288,15 @@ def low_rank_local_conv(
             f"at least 1."
         )
     x, kernels, weights = promote(x, kernels, weights)
-    x, leading = flatten_leading(x, axes)
+    x, leading = flatten_leading(x, len(window.space))
     # Output channels must be ordered group by group, so the rank goes inside the groups.
     wide = kernels.reshape(*kernels.shape[:-1], groups, features // groups)
     wide = jnp.moveaxis(wide, 0, -2).reshape(*kernels.shape[1:-1], rank * features)
     z = convolve(*with_border(x, window), wide, precision)
-    z = z.reshape(*z.shape[:-1], groups, rank, features // groups)
-    z = (z * weights[None, ..., None, :, None]).sum(axis=-2)
+    # All positions on one axis: of sums of products over arrays of 7 axes, on CPU, jax 0.10 may die
+    # or return NaN (its YNNPACK holds 8 axes and needs 2 of its own). So may the gradients'.
+    z = z.reshape(len(z), math.prod(window.out_space), groups, rank, features // groups)
+    z = (z * weights.reshape(-1, 1, rank, 1)[None]).sum(axis=-2)
     return z.reshape(*leading, *window.out_space, features)
 
 

@@ -19,6 +19,7 @@ from cnnjax.ops.window import (
     check_rank,
     flatten_leading,
     make_window,
+    open_window,
     per_axis,
     window_slices,
     with_border,
@@ -54,10 +55,10 @@ def conv(
       strides: input positions from one output position to the next.
       padding: 'SAME', 'VALID', 'FULL', 'CIRCULAR', 'REFLECT', zeros on every side, or one int or
         (low, high) pair an axis; see `geometry.padding_pair`.
-      kernel_dilation: input positions from one tap of the window to the next.
+      kernel_dilation: input positions from one kernel entry to the next.
       input_dilation: distance of the entries of x, after zeros were put between them.
       feature_group_count: groups of channels convolved apart; as many as channels: depthwise.
-      precision: of the products, as in `jax.lax`.
+      precision: precision of the products, as in `jax.lax`.
       flip_kernel: reverse the kernel's spatial axes first.
 
     Returns:
@@ -66,18 +67,17 @@ def conv(
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    axes = kernel.ndim - 2
-    check_rank(x, axes, "conv", kernel.shape)
-    check_channels(x, kernel.shape, feature_group_count, "conv")
-    window = make_window(
-        x.shape[-axes - 1 : -1],
-        kernel.shape[:-2],
+    window = open_window(
+        "conv",
+        x,
+        kernel,
         strides=strides,
         padding=padding,
         kernel_dilation=kernel_dilation,
         input_dilation=input_dilation,
         feature_group_count=feature_group_count,
     )
+    axes = len(window.space)
     if flip_kernel:
         kernel = jnp.flip(kernel, range(axes))
     x, kernel = promote(x, kernel)
@@ -114,7 +114,7 @@ def conv_transpose(
       transpose_kernel: flip the kernel and exchange its channels: then 'SAME' (where the strides
         divide the size), 'VALID' and 'CIRCULAR' are exactly the transpose of the linear map of
         `conv` with the same kernel, strides and padding.
-      precision: of the products, as in `jax.lax`.
+      precision: precision of the products, as in `jax.lax`.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.

@@ -8,10 +8,8 @@ from cnnjax.ops import geometry
 from cnnjax.ops.conv import Sizes, promote
 from cnnjax.ops.window import (
     as_floating,
-    check_channels,
-    check_rank,
     flatten_leading,
-    make_window,
+    open_window,
     with_border,
     written_out,
 )
@@ -48,16 +46,10 @@ def fft_conv(
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    axes = kernel.ndim - 2
-    check_rank(x, axes, "fft_conv", kernel.shape)
-    check_channels(x, kernel.shape, 1, "fft_conv")
-    window = make_window(
-        x.shape[-axes - 1 : -1],
-        kernel.shape[:-2],
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
+    window = open_window(
+        "fft_conv", x, kernel, strides=strides, padding=padding, kernel_dilation=kernel_dilation
     )
+    axes = len(window.space)
     if flip_kernel:
         kernel = jnp.flip(kernel, range(axes))
     x, kernel = map(as_floating, promote(x, kernel))

@@ -106,7 +106,7 @@ def group_conv(
         copies.append(_turned(kernel, element)[:, :, np.array(sources)])
     wide = jnp.concatenate(copies, axis=-1)
     z = conv(
-        x.reshape(*x.shape[:-2], -1),
+        x.reshape(*x.shape[:-2], wide.shape[2] * wide.shape[3]),
         wide.reshape(*wide.shape[:2], -1, wide.shape[-1]),
         strides=strides,
         padding=padding,

@@ -85,16 +85,15 @@ def adaptive_polyphase(
         raise ValueError(f"order of the norm must be at least 1, got {order!r}.")
     components = polyphase_components(x, strides)
     axes = spatial_axes("adaptive_polyphase", x, strides)
-    over = tuple(range(components.ndim - axes - 1, components.ndim))
-    magnitudes = jnp.abs(components)
+    magnitudes = _flat(jnp.abs(components), axes)
     # In parts of the largest, of which no power underflows or overflows for all components alike.
-    largest = magnitudes.max((-axes - 2, *over), keepdims=True)
+    largest = magnitudes.max((-2, -1), keepdims=True)
     magnitudes = magnitudes / jnp.where(largest > 0, largest, 1)
     # The root does not change which is largest; a sum in float32, however x is stored.
     if math.isinf(order):
-        sizes = magnitudes.max(over)
+        sizes = magnitudes.max(-1)
     else:
-        sizes = (magnitudes.astype(jnp.promote_types(x.dtype, jnp.float32)) ** order).sum(over)
+        sizes = (magnitudes.astype(jnp.promote_types(x.dtype, jnp.float32)) ** order).sum(-1)
     index = jnp.argmax(sizes, axis=-1).astype(jnp.int32)
     return _chosen(components, index, axes), index
 
@@ -118,8 +117,16 @@ def mixed_polyphase(x: jax.Array, weights: jax.Array, *, strides: Sizes = 2) -> 
             f"mixed_polyphase of x {x.shape} needs weights {components.shape[: -axes - 1]}, one a "
             f"component, got shape {weights.shape}."
         )
-    weights = weights.reshape(*weights.shape, *(1,) * (axes + 1)).astype(components.dtype)
-    return (weights * components).sum(-axes - 2)
+    shape = (*components.shape[: -axes - 2], *components.shape[-axes - 1 :])
+    # Flat: on CPU, jax 0.10 may die of sums of products over arrays of 7 axes.
+    components = _flat(components, axes)
+    return (weights.astype(components.dtype)[..., None] * components).sum(-2).reshape(shape)
+
+
+def _flat(components: jax.Array, axes: int) -> jax.Array:
+    """Each component as one row: `[*leading, prod(strides), entries]`."""
+    shape = components.shape
+    return components.reshape(*shape[: -axes - 1], math.prod(shape[-axes - 1 :]))
 
 
 def _chosen(components: jax.Array, index: jax.Array, axes: int) -> jax.Array:

@@ -102,6 +102,28 @@ def make_window(
     )
 
 
+def open_window(
+    operator_name: str, x: jax.Array, kernel: jax.Array, bank_axes: int = 0, **options
+) -> Window:
+    """The window of a kernel that slides over x, all arguments of the operator checked.
+
+    Args:
+      operator_name: begins the sentence about shapes that do not fit.
+      x: `[*leading, *space, in]`.
+      kernel: `[*bank, *window, in/groups, out]`.
+      bank_axes: number of the kernel's leading axes that are the bank's.
+      **options: keyword arguments of `make_window`.
+
+    Raises:
+      ValueError: for each argument that does not fit, with its value.
+    """
+    one = kernel.shape[bank_axes:]
+    axes = len(one) - 2
+    check_rank(x, axes, operator_name, kernel.shape)
+    check_channels(x, one, options.get("feature_group_count", 1), operator_name)
+    return make_window(x.shape[-axes - 1 : -1], one[:-2], **options)
+
+
 def check_channels(
     x: jax.Array, kernel_shape: Sequence[int], feature_group_count: int, operator_name: str
 ) -> None:
@@ -131,7 +153,7 @@ def check_rank(x: jax.Array, axes: int, operator_name: str, kernel_shape: Sequen
 
 
 def as_floating(x: jax.Array) -> jax.Array:
-    """x as it is if it holds fractions, else in the default float: averages are no integers."""
+    """Promote integers to the default float type; leave floats and complex numbers as they are."""
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(jnp.result_type(float))
 
 
@@ -192,7 +214,7 @@ def zero_pad(
 
 
 def window_slices(x: jax.Array, window: Window, first: int = 1) -> Iterator[jax.Array]:
-    """For each tap of the window in turn, what it reads at every output position.
+    """For each kernel offset in turn, what it reads at every output position.
 
     Args:
       x: padded and dilated already; its spatial axes begin at axis `first`.
@@ -201,8 +223,8 @@ def window_slices(x: jax.Array, window: Window, first: int = 1) -> Iterator[jax.
     Yields:
       x with its spatial axes replaced by `out_space`.
     """
-    for taps in itertools.product(*(range(size) for size in window.kernel_size)):
-        start = [tap * step for tap, step in zip(taps, window.kernel_dilation)]
+    for offsets in itertools.product(*(range(size) for size in window.kernel_size)):
+        start = [offset * step for offset, step in zip(offsets, window.kernel_dilation)]
         limit = [
             begin + (size - 1) * stride + 1
             for begin, size, stride in zip(start, window.out_space, window.strides)

@@ -19,18 +19,7 @@ from cnnjax.run.files import file_name
 from cnnjax.run.lock import LOCK, DirectoryLock, exclusive
 from cnnjax.run.observations import Observations, arrays_path
 from cnnjax.run.pace import Pace
-
-
-class ShareObserved(Exception):
-    """A worker has observed its share of the cells; the run itself goes on in another process."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Share:
-    """The cells of one of several workers: those whose number leaves `index` modulo `workers`."""
-
-    index: int
-    workers: int
+from cnnjax.run.share import Share, ShareObserved
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +71,10 @@ class Record:
         if resume and overwrite:
             raise ValueError("Give either --resume or --overwrite, not both.")
         directory = Path(directory)
+        share = Share.of_this_process()
+        if share is not None:
+            # The process above has begun the run, and keeps the directory for its workers.
+            return cls(directory, True, share)
         locks = []
         before = hosts.agree(
             lambda: begin(directory, config, resume, overwrite, command, source, locks)

@@ -1,5 +1,6 @@
 """Transformations of images, and measures of how any function answers to them."""
 
+from cnnjax.ops.photometric import brightness, contrast
 from cnnjax.symmetry.alignment import (
     LinearMap,
     explained_variance,
@@ -36,7 +37,6 @@ from cnnjax.symmetry.firing import (
 from cnnjax.symmetry.groups import Group, cyclic, dihedral, translations
 from cnnjax.symmetry.invariance import (
     accuracy_curve,
-    area_under_curve,
     classes_over_shifts,
     one_pixel_flip_rate,
     shift_consistency,
@@ -58,15 +58,14 @@ from cnnjax.symmetry.lie_derivative import (
     translation,
     unchanged,
 )
-from cnnjax.symmetry.photometric import brightness, contrast
 from cnnjax.symmetry.resampling import affine, rotate, scale, shear, translate
 from cnnjax.symmetry.selectivity import (
-    effective_winners,
+    argmax_shares,
+    effective_number,
     preferred_angle,
     vector_strength,
-    winning_shares,
 )
-from cnnjax.symmetry.transformations import flip, fourier_shift, rotate_quarter, shift
+from cnnjax.symmetry.transformations import flip, fourier_shift, rotate90, shift
 from cnnjax.symmetry.weights import (
     effective_spatial_rank,
     shared_part,
@@ -83,7 +82,7 @@ __all__ = [
     "LinearMap",
     "accuracy_curve",
     "affine",
-    "area_under_curve",
+    "argmax_shares",
     "assert_equivariant",
     "brightness",
     "circular_errors",
@@ -92,8 +91,8 @@ __all__ = [
     "contrast",
     "cyclic",
     "dihedral",
+    "effective_number",
     "effective_spatial_rank",
-    "effective_winners",
     "equivariance_deviation",
     "equivariance_error",
     "equivariance_errors",
@@ -119,7 +118,7 @@ __all__ = [
     "preferred_angle",
     "relative_error",
     "rotate",
-    "rotate_quarter",
+    "rotate90",
     "rotation",
     "scale",
     "scaling",
@@ -138,7 +137,6 @@ __all__ = [
     "variance_ratio",
     "vector_strength",
     "weight_signal_to_noise",
-    "winning_shares",
     "worst_case_accuracy",
     "zero_fill_errors",
 ]

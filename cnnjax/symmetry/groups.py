@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.symmetry.resampling import Interpolation, rotate
-from cnnjax.symmetry.transformations import flip, rotate_quarter, shift
+from cnnjax.symmetry.transformations import flip, rotate90, shift
 
 Action = Callable[[jax.Array], jax.Array]
 
@@ -151,4 +151,4 @@ def _turn(x: jax.Array, number: int, order: int, interpolation: Interpolation) -
     if rest:
         angle = math.pi / 2 * rest / order
         x = rotate(jnp.asarray(x), angle, interpolation=interpolation)
-    return rotate_quarter(x, quarters)
+    return rotate90(x, quarters)

@@ -1,120 +1,162 @@
-"""How far the class a network predicts stays the same when its input is moved."""
+"""Invariance of the predicted class: predictions at all circular shifts, and measures of them.
 
+`classes_over_shifts` evaluates a classifier at every shift; everything else takes the predicted
+classes, NumPy integers whose last axis is the images, and returns float64.
+"""
+
+import functools
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cnnjax.symmetry.transformations import shift
 
 
-def shift_consistency(
-    predict: Callable[[jax.Array], jax.Array], x: jax.Array, first: jax.Array, second: jax.Array
-) -> jax.Array:
-    """How often two circular shifts of an image are given the same class.
+def classes_over_shifts(
+    classify: Callable[..., jax.Array],
+    images: jax.typing.ArrayLike,
+    shifts: int | Sequence[int],
+    *arguments: Any,
+) -> np.ndarray:
+    """Predicted classes of all images at every circular shift, from 0 to `shifts - 1` on each axis.
 
-        mean over images of [argmax predict(S_first x) == argmax predict(S_second x)]
+        classes[m, i] = argmax over c of classify(S_m images)[i, c]
 
-    Source: Zhang, Making convolutional networks shift-invariant again, 2019, section 4.1.
+    For a network that is exactly invariant to shifts by s (its strides multiplied, with circular
+    padding), `shifts = s` covers all there are.
 
     Args:
-      predict: from images to logits `[batch, classes]`.
-      x: `[batch, *space, channels]`.
-      first, second: `[batch, axes]` integers, the two shifts of each image.
+      classify: `classify(images, *arguments)` gives logits `[images, classes]`; traceable by jax,
+        and compiled once as long as it is the same object.
+      images: `[images, *space, channels]`.
+      shifts: number of shifts on each spatial axis, in pixels from 0; an int for all axes.
+      *arguments: passed to classify after the images, such as its parameters.
 
     Returns:
-      A number between 0 and 1.
+      Integers `[*shifts, images]`; `[rows, columns, images]` for images.
+
+    Raises:
+      ValueError: shifts below 1, or not one for each spatial axis.
     """
-    move = jax.vmap(shift)
-    classes = [predict(move(x, shifts)).argmax(-1) for shifts in (first, second)]
-    return jnp.mean(classes[0] == classes[1])
+    images = jnp.asarray(images)
+    axes = images.ndim - 2
+    sizes = (shifts,) * axes if isinstance(shifts, int) else tuple(shifts)
+    if len(sizes) != axes or min(sizes, default=0) < 1:
+        raise ValueError(
+            f"`shifts` must be at least 1 on each of {axes} spatial axes, got {shifts!r}."
+        )
+    found = [
+        np.asarray(_classes_at(classify, images, np.array(each, np.int32), *arguments))
+        for each in np.ndindex(*sizes)
+    ]
+    return np.stack(found).reshape(*sizes, len(images))
 
 
-def classes_over_shifts(
-    predict: Callable[[jax.Array], jax.Array], x: jax.Array, shifts: Sequence[Sequence[int]]
-) -> jax.Array:
-    """The predicted classes `[len(shifts), batch]` of all images at all these circular shifts.
+@functools.partial(jax.jit, static_argnums=0)
+def _classes_at(classify, images, each, *arguments):
+    return classify(shift(images, each), *arguments).argmax(-1)
+
+
+def shift_consistency(classes: np.ndarray) -> float:
+    """Probability that two random shifts of an image are given the same class, mean over images.
+
+        mean over images i of  sum over classes c of (share of shifts m with classes[m, i] = c)^2
+
+    The two shifts are independent and uniform over the grid: this is the mean over all ordered
+    pairs, a shift with itself included, computed without sampling. 1: one class at every shift;
+    1 / classes at least.
+    Source: Zhang, Making convolutional networks shift-invariant again, 2019, section 4.1; Chaman &
+    Dokmanic, Truly shift-invariant convolutional neural networks, 2021 (both sample pairs of
+    shifts).
 
     Args:
-      predict: from images to logits `[batch, classes]`.
-      x: `[batch, *space, channels]`.
-      shifts: integers, one a spatial axis.
+      classes: `[*shifts, images]`, from `classes_over_shifts`.
+
+    Raises:
+      ValueError: fewer than two axes, or an empty one.
     """
-    moved = jax.jit(lambda each: predict(shift(x, list(each))).argmax(-1))
-    return jnp.stack([moved(jnp.asarray(each)) for each in shifts])
+    classes = _checked(classes)
+    axes = tuple(range(classes.ndim - 1))
+    shares = np.stack([(classes == label).mean(axes) for label in np.unique(classes)])
+    return (shares**2).sum(0).mean()
 
 
-def worst_case_accuracy(classes: jax.Array, labels: jax.Array) -> jax.Array:
-    """The share of images that are right at every shift.
+def one_pixel_flip_rate(classes: np.ndarray) -> float:
+    """Probability that a shift by one pixel along an axis changes the predicted class.
+
+        mean over axes a, shifts m and images i of [classes[m + e_a, i] != classes[m, i]]
+
+    with m + e_a modulo the size of the grid, over all base shifts m and every axis. The grid has to
+    be one period of the classifier: the shift that follows the last one counts as the first.
+    Source: Azulay & Weiss, Why do deep convolutional networks generalize so poorly to small image
+    transformations?, 2019, section 2 (there from one base shift, along one axis).
+
+    Args:
+      classes: `[*shifts, images]`, from `classes_over_shifts`.
+
+    Raises:
+      ValueError: fewer than two axes, or an empty one.
+    """
+    classes = _checked(classes)
+    axes = range(classes.ndim - 1)
+    return np.mean([np.roll(classes, -1, axis) != classes for axis in axes])
+
+
+def worst_case_accuracy(classes: np.ndarray, labels: np.ndarray) -> float:
+    """Accuracy when an adversary chooses the shift: share of the images correct at every shift.
+
+        mean over images i of  min over shifts m of [classes[m, i] = labels[i]]
 
     Source: Engstrom, Tran, Tsipras, Schmidt, Madry, Exploring the landscape of spatial robustness,
     2019, section 3.
 
     Args:
-      classes: `[shifts, batch]`, from `classes_over_shifts`.
-      labels: `[batch]`.
-    """
-    return jnp.mean(jnp.all(classes == labels[None], axis=0))
-
-
-def one_pixel_flip_rate(
-    predict: Callable[[jax.Array], jax.Array], x: jax.Array, axis: int = 0
-) -> jax.Array:
-    """How often a circular shift by one pixel along a spatial axis changes the predicted class.
-
-    Source: Azulay & Weiss, Why do deep convolutional networks generalize so poorly to small image
-    transformations?, 2019, section 2.
-
-    Args:
-      predict: from images to logits `[batch, classes]`.
-      x: `[batch, *space, channels]`.
-      axis: spatial axis, counted from 0.
+      classes: `[*shifts, images]`, from `classes_over_shifts`, or at other transformations.
+      labels: `[images]`.
 
     Raises:
-      ValueError: x has no such axis.
+      ValueError: fewer than two axes, an empty one, or another number of labels.
     """
-    if axis not in range(x.ndim - 2):
-        raise ValueError(f"axis must be a spatial axis, 0 to {x.ndim - 3}, got {axis!r}.")
-    step = [int(axis == i) for i in range(x.ndim - 2)]
-    return jnp.mean(predict(x).argmax(-1) != predict(shift(x, step)).argmax(-1))
+    correct = _checked(classes) == _one_each(labels, classes)
+    return correct.all(tuple(range(correct.ndim - 1))).mean()
 
 
-def area_under_curve(amounts: jax.Array, accuracy: jax.Array) -> jax.Array:
-    """The mean of an accuracy over the amounts of a transformation, by trapezes.
+def accuracy_curve(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Accuracy at each amount of a transformation.
+
+        curve[t] = mean over images i of [classes[t, i] = labels[i]]
 
     Args:
-      amounts: `[points]`, rising: angles, distances, factors.
-      accuracy: `[points]`, the accuracy at each.
-
-    Raises:
-      ValueError: fewer than two points, or as many amounts as accuracies are not.
-    """
-    if amounts.shape != accuracy.shape or amounts.ndim != 1 or len(amounts) < 2:
-        raise ValueError(
-            f"amounts and accuracy must be vectors of one length of at least 2, got shapes "
-            f"{amounts.shape} and {accuracy.shape}."
-        )
-    return jnp.trapezoid(accuracy, amounts) / (amounts[-1] - amounts[0])
-
-
-def accuracy_curve(
-    predict: Callable[[jax.Array], jax.Array],
-    transform: Callable[[jax.Array, jax.Array], jax.Array],
-    amounts: jax.Array,
-    x: jax.Array,
-    labels: jax.Array,
-) -> jax.Array:
-    """Accuracy at each amount of a transformation; its mean over amounts is `area_under_curve`.
-
-    Args:
-      predict: from images to logits `[batch, classes]`.
-      transform: `transform(x, amount)`, such as `rotate`; compiled once for all amounts.
-      amounts: `[points]`.
-      x: `[batch, *space, channels]`.
-      labels: `[batch]`.
+      classes: `[*amounts, images]`, the predicted classes at each amount (angle, distance, factor);
+        of `classes_over_shifts`, the accuracy at each shift.
+      labels: `[images]`.
 
     Returns:
-      `[points]`.
+      `[*amounts]`.
+
+    Raises:
+      ValueError: fewer than two axes, an empty one, or another number of labels.
     """
-    at = jax.jit(lambda amount: jnp.mean(predict(transform(x, amount)).argmax(-1) == labels))
-    return jnp.stack([at(amount) for amount in jnp.asarray(amounts)])
+    return (_checked(classes) == _one_each(labels, classes)).mean(-1)
+
+
+def _checked(classes: np.ndarray) -> np.ndarray:
+    classes = np.asarray(classes)
+    if classes.ndim < 2 or math.prod(classes.shape) == 0:
+        raise ValueError(
+            f"`classes` must be [*transformations, images], none empty, got shape {classes.shape}."
+        )
+    return classes
+
+
+def _one_each(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    labels, images = np.asarray(labels), np.shape(classes)[-1]
+    if labels.shape != (images,):
+        raise ValueError(
+            f"`labels` must be one for each of {images} images, got shape {labels.shape}."
+        )
+    return labels

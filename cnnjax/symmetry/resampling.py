@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.ops.interpolate import affine_sources, interpolate
-from cnnjax.symmetry.transformations import rotate_quarter
+from cnnjax.symmetry.transformations import rotate90
 
 Interpolation = Literal["bilinear", "bicubic", "fourier"]
 
@@ -78,7 +78,7 @@ def rotate(
 ) -> jax.Array:
     """Rotate about the centre by any angle, in radians, counter-clockwise.
 
-    Quarter turns of square images are those of `rotate_quarter`, to rounding. 'fourier' is the
+    Quarter turns of square images are those of `rotate90`, to rounding. 'fourier' is the
     nearest quarter turn followed by three shears, for square images, periodic: what leaves the
     image enters on the other side, and `fill` is not used.
     Source: Unser, Thevenaz, Yaroslavsky, Convolution-based interpolation for fast, high-quality
@@ -155,7 +155,7 @@ def _rotate_by_shears(x: jax.Array, angle: jax.Array) -> jax.Array:
         raise ValueError(f"fourier rotation needs a square image, got shape {x.shape}.")
     # Half-way always up: round() goes to the even one.
     quarters = jnp.floor(jax.lax.stop_gradient(angle) / (np.pi / 2) + 0.5)
-    turned = jnp.stack([rotate_quarter(x, turns) for turns in range(4)])
+    turned = jnp.stack([rotate90(x, turns) for turns in range(4)])
     x = turned[quarters.astype(int) % 4]
     rest = angle - quarters * (np.pi / 2)
     # (down, right) turns counter-clockwise by [[cos, -sin], [sin, cos]].

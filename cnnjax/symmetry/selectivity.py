@@ -1,49 +1,53 @@
-"""Which of several competing detectors answers to which amount of a transformation."""
+"""Specialisation of competing detectors: which one responds most to which transformation."""
 
 import jax
 import jax.numpy as jnp
 
 
-def winning_shares(responses: jax.Array) -> jax.Array:
-    """How often each detector is the strongest.
+def argmax_shares(responses: jax.Array) -> jax.Array:
+    """Share of the images for which each detector has the largest response.
+
+        shares[t, j] = mean over images i of [argmax over k of responses[t, i, k] = j]
 
     Args:
       responses: `[amounts, images, detectors]`, at each amount of a transformation.
 
     Returns:
-      `[amounts, detectors]`, shares of the images, which sum to 1 at every amount.
+      `[amounts, detectors]`, which sum to 1 at every amount.
 
     Raises:
-      ValueError: another rank.
+      ValueError: responses of another rank.
     """
     if responses.ndim != 3:
         raise ValueError(
-            f"responses must be [amounts, images, detectors], got shape {responses.shape}."
+            f"`responses` must be [amounts, images, detectors], got shape {responses.shape}."
         )
     return jax.nn.one_hot(responses.argmax(-1), responses.shape[-1]).mean(1)
 
 
-def effective_winners(shares: jax.Array) -> jax.Array:
-    """How many detectors share the work: the exponential of the entropy of their wins.
+def effective_number(shares: jax.Array) -> jax.Array:
+    """Effective number of detectors: the exponential of the entropy of their shares.
 
         exp(-sum over j of p_j log p_j),    p_j = mean over amounts of shares[:, j]
 
-    1 if one detector always wins, k if k win equally often. Unchanged by any reordering.
+    1 if one detector always has the largest response, k if k detectors have it equally often.
+    Unchanged by any reordering. Source: Hill, Diversity and evenness: a unifying notation and its
+    consequences, 1973 (of order 1).
 
     Args:
-      shares: `[amounts, detectors]`, from `winning_shares`.
+      shares: `[amounts, detectors]`, from `argmax_shares`.
     """
     return jnp.exp(jax.scipy.special.entr(shares.mean(0)).sum())
 
 
 def vector_strength(shares: jax.Array, angles: jax.Array) -> jax.Array:
-    """How far wins keep to one direction: the length of the mean direction of each detector's wins.
+    """Concentration of each detector's shares about one direction: the mean resultant length.
 
         R_j = |sum over angles t of shares[t, j] exp(i t)| / sum over t of shares[t, j]
 
-    1: wins at one angle alone; 0: as often at all angles, evenly spaced, and for a detector that
-    never wins.
-    Source: Mardia & Jupp, Directional statistics, 2000, section 2.3 (mean resultant length).
+    1: all at one angle; 0: the same at all angles, evenly spaced, and for a detector whose shares
+    are all zero.
+    Source: Mardia & Jupp, Directional statistics, 2000, section 2.3.
 
     Args:
       shares: `[angles, detectors]`, not negative.
@@ -58,8 +62,12 @@ def vector_strength(shares: jax.Array, angles: jax.Array) -> jax.Array:
 
 
 def preferred_angle(shares: jax.Array, angles: jax.Array) -> jax.Array:
-    """The mean direction of each detector's wins, in radians between 0 and 2 pi, `[detectors]`.
+    """Mean direction of each detector's shares, in radians between 0 and 2 pi, `[detectors]`.
 
     Source: Mardia & Jupp, Directional statistics, 2000, section 2.2.
+
+    Args:
+      shares: `[angles, detectors]`, not negative.
+      angles: in radians.
     """
     return jnp.angle(jnp.tensordot(jnp.exp(1j * angles), shares, 1)) % (2 * jnp.pi)

@@ -58,7 +58,7 @@ def fourier_shift(x: jax.Array, shifts: Sequence[float | jax.Array] | jax.Array)
     return jnp.fft.ifftn(spectrum, axes=axes).real.astype(x.dtype)
 
 
-def rotate_quarter(x: jax.Array, turns: int = 1) -> jax.Array:
+def rotate90(x: jax.Array, turns: int = 1) -> jax.Array:
     """Rotate by `turns` quarter turns, exactly: positions are permuted, nothing is interpolated.
 
     Args:

@@ -33,7 +33,7 @@ class Network:
     """The network itself."""
     training: Training
     """Its compiled functions."""
-    _jitted: dict[Callable, Callable] = dataclasses.field(default_factory=dict, repr=False)
+    _functions: dict[Any, Callable] = dataclasses.field(default_factory=dict, repr=False)
 
     def initial(self, seed: int) -> TrainState:
         """The state before training."""
@@ -123,9 +123,23 @@ class Network:
           variables: of the network, `state.variables`.
           *args: arrays.
         """
-        if function not in self._jitted:
-            self._jitted[function] = jax.jit(functools.partial(function, self.model))
-        return jax.device_get(self._jitted[function](variables, *args))
+        if function not in self._functions:
+            self._functions[function] = jax.jit(functools.partial(function, self.model))
+        return jax.device_get(self._functions[function](variables, *args))
+
+    def function(self, method: str = "__call__", *args: Any) -> Callable[[Any, Any], Any]:
+        """`(images, variables) -> model.METHOD(images, *args)`, the same object at every call.
+
+        What compiles a function given to it, such as `symmetry.errors_over_shifts`, does so once.
+        """
+        key = (method, *args)
+        if key not in self._functions:
+
+            def apply(images: Any, variables: Any) -> Any:
+                return self.model.apply(variables, images, *args, method=method)
+
+            self._functions[key] = apply
+        return self._functions[key]
 
     def logits(self, variables: Any, images: Any) -> np.ndarray:
         """Logits of images as the network sees them, see `Task.place`."""

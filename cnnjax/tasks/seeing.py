@@ -9,14 +9,15 @@ import numpy as np
 from flax import linen
 
 from cnnjax.inspect import (
+    Layer,
     feature_maps,
     gabor_features,
+    layers_of,
     occlusion_map,
     preferred_inputs,
     smooth_saliency,
     top_patches,
 )
-from cnnjax.study.architecture import Layer, layers_of
 from cnnjax.study.classification import Classification
 
 SHOWN_FILTERS = 16
@@ -90,11 +91,11 @@ def _filters(variables: Any, layers: list[str]) -> dict[str, Any] | None:
 def _layers_with_space(
     known: list[Layer], variables: Any, count: int
 ) -> list[tuple[str, int, int]]:
-    """Names of convolutions, spread evenly, with their receptive field and jump in pixels."""
+    """Names of convolutions, spread evenly, with receptive field and effective stride in pixels."""
     found = [
-        (layer.name, max(layer.receptive_field), max(layer.jump))
+        (layer.name, max(layer.receptive_field), max(layer.effective_stride))
         for layer in known
-        if layer.receptive_field and layer.jump and len(layer.output_shape) == 3
+        if layer.receptive_field and layer.effective_stride and len(layer.output_shape) == 3
         if "kernel" in _at(variables["params"], layer.name)
     ]
     chosen = np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int))

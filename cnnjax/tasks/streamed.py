@@ -9,7 +9,7 @@ import numpy as np
 
 from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.tasks.task import SplitName, Task
-from cnnjax.train.on_device import augment_given, augment_given_alike
+from cnnjax.train.on_device import augment_batch
 from cnnjax.train.parallel import Prepare
 
 
@@ -51,7 +51,7 @@ class StreamedTask(Task):
 
     def prepare(self) -> tuple[Prepare, Prepare]:
         """What makes batches inside the compiled steps of the images that they bring."""
-        return augment_given(self.augment), augment_given_alike(self.augment_test)
+        return augment_batch(self.augment), augment_batch(self.augment_test, deterministic=True)
 
     def _read_ahead(self, seed: int, step: int, size: int) -> concurrent.futures.Future:
         return self.reader.submit(self._read, seed, step, size)

@@ -1,5 +1,5 @@
-"""Batches made inside the compiled step: from a data set that every device holds whole, or from
-images that come with the batch."""
+"""Batches assembled inside the compiled step: from a data set that every device holds whole, or
+from images that come with the batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,58 +13,47 @@ from cnnjax.train.state import AUGMENTATION, TrainState, example_keys
 Augment = Callable[[jax.Array, jax.Array, dict[str, Any]], jax.Array]
 
 
-def gather(augment: Augment) -> Prepare:
-    """Take the examples of a batch by their index, and augment each by a key of its own.
+def gather(augment: Augment, *, deterministic: bool = False) -> Prepare:
+    """Take the examples of a batch by their index, and augment each with a key of its own.
 
     Args:
-      augment: `augment(images, keys, source)` makes the network's input of uint8 images
-        [b, height, width, channels] and typed keys [b]; what else `source` holds, say how far to
-        translate, may differ from call to call without compiling again.
+      augment: `augment(images, keys, source)` makes the network's input from uint8 images
+        `[batch, height, width, channels]` and typed keys `[batch]`; other entries of `source`, such
+        as the largest translation, may differ from call to call without recompilation.
+      deterministic: for evaluation: the key of an example depends on its position alone, not on the
+        seed and the step of the state.
 
     Returns:
-      `prepare` of `compile_training`: of a source with 'images' and 'labels', and batches with
+      `prepare` of `compile_training`: for a source with 'images' and 'labels', and batches with
       'index' and 'position'.
     """
 
     def prepare(source, batch, state: TrainState):
-        images = source["images"][batch["index"]]
-        keys = example_keys(state, AUGMENTATION, batch["position"])
-        labels = source["labels"][batch["index"]]
+        images, labels = (source[name][batch["index"]] for name in ("images", "labels"))
+        keys = _keys(state, batch["position"], deterministic)
         return {**batch, "image": augment(images, keys, source), "label": labels}
 
     return prepare
 
 
-def gather_alike(augment: Augment) -> Prepare:
-    """`gather` for evaluation: what a position gets is the same at every seed and step."""
-    return _alike(gather(augment))
-
-
-def augment_given(augment: Augment) -> Prepare:
-    """Augment the images that a batch brings, each by a key of its own.
+def augment_batch(augment: Augment, *, deterministic: bool = False) -> Prepare:
+    """Augment the images that come with a batch, each with a key of its own.
 
     Args:
-      augment: as for `gather`.
+      augment, deterministic: as for `gather`.
 
     Returns:
-      `prepare` of `compile_training`: of batches with 'image' and 'position', and whatever else.
+      `prepare` of `compile_training`: for batches with 'image' and 'position', and any others.
     """
 
     def prepare(source, batch, state: TrainState):
-        keys = example_keys(state, AUGMENTATION, batch["position"])
+        keys = _keys(state, batch["position"], deterministic)
         return {**batch, "image": augment(batch["image"], keys, source)}
 
     return prepare
 
 
-def augment_given_alike(augment: Augment) -> Prepare:
-    """`augment_given` for evaluation: what a position gets is the same at every seed and step."""
-    return _alike(augment_given(augment))
-
-
-def _alike(prepare: Prepare) -> Prepare:
-    def prepare_alike(source, batch, state: TrainState):
+def _keys(state: TrainState, position: jax.Array, deterministic: bool) -> jax.Array:
+    if deterministic:
         state = state.replace(seed=jnp.zeros_like(state.seed), step=jnp.zeros_like(state.step))
-        return prepare(source, batch, state)
-
-    return prepare_alike
+    return example_keys(state, AUGMENTATION, position)

@@ -1,6 +1,7 @@
 """Augmentation against SciPy, by hand, and by what must not change."""
 
 import dataclasses
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from cnnjax.data.augmentation import augment
-from cnnjax.data.augmentation_config import Augmentation
+from cnnjax.data.augmentation_config import Augmentation, Border
 from cnnjax.data.resizing import resize_all
+from cnnjax.ops.interpolate import Border as InterpolationBorder
 
 EACH = {
     "rotation": 40.0,
@@ -164,3 +166,8 @@ def test_images_of_many_sizes_become_one_size():
 def test_wrong_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_borders_of_the_configuration_are_those_of_the_interpolation():
+    """Written twice, because a configuration is read without jax."""
+    assert get_args(Border) == get_args(InterpolationBorder)

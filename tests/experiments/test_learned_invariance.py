@@ -9,7 +9,7 @@ import pytest
 
 import launch
 from cnnjax.models import DetectorNet
-from cnnjax.symmetry import rotate_quarter
+from cnnjax.symmetry import rotate90
 
 
 def images(size=9):
@@ -22,7 +22,7 @@ def test_only_turned_copies_ignore_quarter_turns(pooling):
     x = images()
     variables = model.init(jax.random.key(0), x)
     logits = model.apply({"params": variables["params"]}, x)
-    turned = model.apply({"params": variables["params"]}, rotate_quarter(x))
+    turned = model.apply({"params": variables["params"]}, rotate90(x))
     assert logits.shape == (3, 4)
     assert (np.abs(turned - logits).max() < 1e-4) == (pooling == "turns")
 

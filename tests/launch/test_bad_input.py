@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from cnnjax.launch.refusals import in_one_sentence
 
 from cnnjax.launch.main import main
-from cnnjax.launch.refusals import in_one_sentence
 
 STUDY = '''"""Is it refused?"""
 

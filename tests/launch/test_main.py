@@ -4,16 +4,15 @@ import json
 import os
 import subprocess
 import sys
-import time
 import types
 from pathlib import Path
 
 import flax.linen as nn
 import pytest
+from cnnjax.launch.study import EXPERIMENTS, experiment_files, question
 
 import launch
 from cnnjax.launch import main as door_module
-from cnnjax.launch.study import EXPERIMENTS, experiment_files, question
 from cnnjax.run import process
 
 ROOT = Path(launch.__file__).parent
@@ -180,24 +179,18 @@ def test_the_experiments_of_this_repository_have_a_question_each():
 
 
 @pytest.mark.fast
-def test_help_is_instant_and_imports_no_jax(folder):
+def test_help_imports_nothing_that_is_slow_to_import(folder):
+    """So that it is instant; how fast it is on this machine is no matter of a test."""
     code = (
         "import sys, pathlib, launch\n"
         "try: launch.main(['door', '--help'], pathlib.Path(sys.argv[1]))\n"
         "finally: print(sorted({'jax', 'flax', 'matplotlib', 'numpy', 'sklearn'} & {*sys.modules}))"
     )
-    seconds = []
-    for _ in range(3):  # other processes may hold the cores for one of them
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", code, folder], capture_output=True, text=True, cwd=ROOT
-        )
-        seconds.append(time.perf_counter() - start)
-        assert done.returncode == 0
-        assert done.stderr == ""
-        if seconds[-1] < 1:
-            break
-    assert min(seconds) < 1
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
     words = " ".join(done.stdout.replace("│", " ").split())
     assert words.endswith("[]")
     for part in (

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from cnnjax.launch.study import import_study
 
 from cnnjax.launch import workers
 from cnnjax.launch.command_line import parse
 from cnnjax.launch.main import main
-from cnnjax.launch.study import import_study
 from cnnjax.launch.sweep import overridden, points
 from cnnjax.launch.words import config_words
 from cnnjax.models.choice import Convolution

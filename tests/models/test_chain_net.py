@@ -13,7 +13,7 @@ from cnnjax.symmetry import (
     unchanged,
 )
 
-KINDS = ["max", "average", "strided", "blur", "adaptive", "ideal"]
+KINDS = ["max", "average", "strided", "blur", "adaptive", "learnable", "ideal"]
 
 
 def made(**fields):
@@ -22,10 +22,11 @@ def made(**fields):
     return model, model.init(jax.random.key(0), x)["params"], x
 
 
+@pytest.mark.parametrize("readout", ["mean", "max"])
 @pytest.mark.parametrize("downsampling", KINDS)
-def test_the_layers_one_after_the_other_are_the_network(downsampling):
+def test_the_layers_one_after_the_other_are_the_network(downsampling, readout):
     activation = "polynomial" if downsampling == "ideal" else "relu"
-    model, params, x = made(downsampling=downsampling, activation=activation)
+    model, params, x = made(downsampling=downsampling, activation=activation, readout=readout)
     z = x
     for stage in model.chain(params):
         z = stage.layer(z)
@@ -58,7 +59,41 @@ def test_only_the_alias_free_chain_ignores_fractions_of_a_pixel():
     assert derivatives["max", "relu"] > 0.01
 
 
-@pytest.mark.parametrize("field", ["activation", "downsampling"])
+@pytest.mark.parametrize(
+    ("downsampling", "expected"),
+    [("max", (2, 2)), ("average", (4, 4)), ("adaptive", (1, 1)), ("learnable", (1, 1))],
+)
+def test_the_maximum_over_all_positions_breaks_no_symmetry(downsampling, expected):
+    """The maximum of the maxima of 2 x 2 is that of all positions: the last halving breaks none."""
+    model, params, x = made(downsampling=downsampling, readout="max")
+    f = lambda x: model.apply({"params": params}, x)
+    assert translation_lattice(f, (2, 8, 8, 1)) == expected
+    *stages, (name, _, classifier) = model.chain(params)
+    assert [stage.name for stage in stages][-1] == "max"
+    for stage in stages[:-1]:
+        x = stage.layer(x)
+    np.testing.assert_array_equal(stages[-1].layer(x), x.max((1, 2)))
+    assert classifier(x.max((1, 2))).shape == (2, 4)
+    assert name == "classifier"
+
+
+def test_only_the_learnable_downsampling_is_random_in_training():
+    keys = [jax.random.key(0), jax.random.key(1)]
+    for downsampling in ("max", "learnable"):
+        model, params, x = made(downsampling=downsampling)
+        one, other = (
+            model.apply({"params": params}, x, train=True, rngs={"dropout": key}) for key in keys
+        )
+        assert (downsampling == "learnable") == bool(jnp.any(one != other))
+    assert set(params) == {"conv1", "conv2", "polyphase1", "polyphase2", "classifier"}
+
+
+@pytest.mark.parametrize("field", ["activation", "downsampling", "readout"])
 def test_an_unknown_kind_is_named(field):
-    with pytest.raises(ValueError, match=f"{field} must be one of .* got 'none'"):
+    with pytest.raises(ValueError, match=f"`{field}` must be one of .* got 'none'"):
         made(**{field: "none"})
+
+
+def test_sizes_that_cannot_be_halved_are_named():
+    with pytest.raises(ValueError, match=r"multiples of 4 for 2 halvings, got \(8, 6\)"):
+        ChainNet(4, features=(4, 6)).init(jax.random.key(0), jnp.ones((1, 8, 6, 1)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnnjax import models
-from cnnjax.models.pretrained import load_pretrained, read_weights
+from cnnjax.models.pretrained import load_weights, read_weights
 
 
 def write_safetensors(path, arrays):
@@ -59,10 +59,16 @@ def add_norm(weights, random, name, channels):
     weights[f"{name}.num_batches_tracked"] = np.array(7)
 
 
+def shapes(model, image_shape):
+    """Shapes of all variables of a network for images of this shape."""
+    x = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), x)
+
+
 def logits_of(model, file, x):
-    """Of images `[batch, channels, height, width]`."""
+    """Logits of images `[batch, channels, height, width]`."""
     images = x.transpose(0, 2, 3, 1)
-    variables = load_pretrained(model, file, images.shape[1:])
+    variables = load_weights(file, model, shapes(model, images.shape[1:]))
     return jax.jit(model.apply)(variables, images)
 
 
@@ -144,8 +150,7 @@ def test_a_residual_stage_with_projection_gives_the_logits_of_its_weights(tmp_pa
 
 def some_weights(model, image_shape, names):
     """A file's worth of arrays by the names that a test expects, shaped as the network needs."""
-    x = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), x)
+    variables = shapes(model, image_shape)
     arrays = {}
     for number, (theirs, (collection, *path)) in enumerate(names.items()):
         leaf = variables[collection]
@@ -209,7 +214,7 @@ def test_names_of_densenet_and_of_alexnet(tmp_path):
             name.replace("denselayer1.norm1", "denselayer1.norm.1"): a for name, a in arrays.items()
         }
         np.savez(file, **old)
-        variables = load_pretrained(model, file, shape)
+        variables = load_weights(file, model, shapes(model, shape))
         assert len(jax.tree.leaves(variables)) == len(names)
         for number, place in enumerate(names.values()):
             leaf = variables
@@ -223,7 +228,7 @@ def test_what_does_not_fit_is_named(tmp_path):
     file = tmp_path / "weights.npz"
     np.savez(file, **{"conv1.weight": np.zeros((2, 3, 7, 7))})
     with pytest.raises(ValueError, match=r"lacks 'bn1\.running_mean'"):
-        load_pretrained(model, file)
+        load_weights(file, model, shapes(model, (16, 16, 3)))
     dense = models.VGG(classes=3, depths=(1,), features=(2,), hidden=4)
     places = {
         f"{theirs}.{kind}": ("params", ours, "kernel" if kind == "weight" else "bias")
@@ -238,12 +243,12 @@ def test_what_does_not_fit_is_named(tmp_path):
     weights = some_weights(dense, (4, 4, 3), places)
     np.savez(file, **weights, extra=np.zeros(1))
     with pytest.raises(ValueError, match=r"no place for \['extra'\]"):
-        load_pretrained(dense, file, (4, 4, 3))
+        load_weights(file, dense, shapes(dense, (4, 4, 3)))
     np.savez(file, **{**weights, "features.0.weight": np.zeros((2, 3, 5, 5))})
-    with pytest.raises(ValueError, match=r"shape \(2, 3, 5, 5\).*needs \(3, 3, 3, 2\)"):
-        load_pretrained(dense, file, (4, 4, 3))
-    with pytest.raises(ValueError, match="not for LeNet5"):
-        load_pretrained(models.LeNet5(), file)
+    with pytest.raises(ValueError, match=r"must have shape \(3, 3, 3, 2\).*got \(5, 5, 3, 2\)"):
+        load_weights(file, dense, shapes(dense, (4, 4, 3)))
+    with pytest.raises(ValueError, match=r"must be ResNet.* got LeNet5\."):
+        load_weights(file, models.LeNet5(), {})
 
 
 @pytest.mark.fast
@@ -272,6 +277,30 @@ def test_safetensors_are_read_and_damage_is_named(tmp_path):
         read_weights(file)
     with pytest.raises(ValueError, match=r"got 'weights\.pth'"):
         read_weights("weights.pth")
+    with pytest.raises(FileNotFoundError, match=r"There is no file of weights .*absent\.npz\."):
+        read_weights(tmp_path / "absent.npz")
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        (b"not JSON at all", "its header is damaged"),
+        (b"[1, 2, 3]", "its header is damaged"),
+        (b'{"x": {"shape": [2]}}', "its header is damaged"),
+        (b'{"x": {"dtype": "F8", "shape": [1], "data_offsets": [0, 1]}}', "got 'F8'"),
+        (b'{"x": {"dtype": "F32", "shape": [9], "data_offsets": [0, 4]}}', "'x' does not fill"),
+    ],
+)
+def test_what_is_no_file_of_weights_is_one_sentence(tmp_path, header, sentence):
+    file = tmp_path / "some.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 4)
+    with pytest.raises(ValueError, match=sentence):
+        read_weights(file)
+    file = tmp_path / "some.npz"
+    file.write_bytes(header)
+    with pytest.raises(ValueError, match=r"some\.npz is no \.npz file"):
+        read_weights(file)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg11", "alexnet", "densenet121"])

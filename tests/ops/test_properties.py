@@ -118,6 +118,30 @@ def test_low_rank_local_conv(geometry, rank, dtype, seed):
         assert_agrees(result, expected, magnitude, dtype)
 
 
+@pytest.mark.fast
+def test_low_rank_in_groups_without_a_batch():
+    """Output and gradients in one program: over arrays of seven axes XLA (jax 0.10) died of it."""
+    axes = [
+        oracle.Axis(5, 2, 1, (0, 0), 1, 3),
+        oracle.Axis(3, 1, 1, (3, 3)),
+        oracle.Axis(3, 1, 1, (2, 2)),
+    ]
+    options = {"padding": (0, 3, 2), "input_dilation": (3, 1, 1), "feature_group_count": 2}
+    shapes = (5, 3, 3, 8), (2, 2, 1, 1, 4, 8), (12, 9, 7, 2)
+    x, kernels, weights = (integers(seed, 9, *shape) for seed, shape in enumerate(shapes))
+    cotangent = integers(3, 9, 12, 9, 7, 8)
+    arrays = [jnp.asarray(array, jnp.float32) for array in (x, kernels, weights, cotangent)]
+
+    def operator(x, kernels):
+        return ops.low_rank_local_conv(x, kernels, arrays[2], **options)
+
+    results = value_and_gradients(operator, arrays[:2], arrays[3])
+    z = oracle.low_rank(x[None], kernels, weights, axes, 2)
+    dx, dkernels, _ = oracle.low_rank_gradients(cotangent[None], x[None], kernels, weights, axes, 2)
+    for result, expected in zip(results, (z[0], dx[0], dkernels), strict=True):
+        np.testing.assert_array_equal(result, expected)
+
+
 @pytest.mark.parametrize("name", ["conv", "tiled_conv", "local_conv"])
 def test_float64_keeps_all_its_digits(name):
     """Real numbers, relative to the sum of magnitudes: float32 anywhere inside would show."""

@@ -128,16 +128,8 @@ def test_results_are_whole_or_not_there(tmp_path, monkeypatch):
     assert (tmp_path / "results.json").read_text() == written
 
 
-def test_figures_and_pages(tmp_path):
-    import matplotlib.pyplot as plt
-
+def test_pages_and_checkpoints(tmp_path):
     record = Record.open(tmp_path, Config())
-    figure, _ = plt.subplots()
-    path = record.figure("error against shift", figure)
-    plt.close(figure)
-    assert path.parent == tmp_path / "figures"
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert record.figure_path("map") == tmp_path / "figures" / "map.png"
     assert record.write("report.html", "<p>π</p>") == record.report
     assert record.report.read_text(encoding="utf-8") == "<p>π</p>"
     assert record.checkpoints() == tmp_path / "checkpoints"
@@ -152,12 +144,11 @@ NAMES = ["../../x", "/etc/passwd", "..", ".", "", "a/b", "a\\b", "a\x00b", "m.n:
 def test_no_name_leads_out_of_the_directory(name, tmp_path):
     directory = tmp_path / "run"
     record = Record.open(directory, Config())
-    paths = [record.figure_path(name), record.checkpoints(name, name), record.write(name, "text")]
+    paths = [record.checkpoints(name, name), record.write(name, "text")]
     for path in paths:
         assert directory in path.resolve().parents
-    assert paths[0].parent == directory / "figures"
-    assert paths[1].parent.parent == directory / "checkpoints"
-    assert paths[2].parent == directory
+    assert paths[0].parent.parent == directory / "checkpoints"
+    assert paths[1].parent == directory
     automatic = run_directory(name, name, "12345678")
     assert len(automatic.parts) == 3
     assert ".." not in automatic.parts
@@ -166,7 +157,7 @@ def test_no_name_leads_out_of_the_directory(name, tmp_path):
 def test_different_names_have_different_files(tmp_path):
     record = Record.open(tmp_path, Config())
     names = [*NAMES, "a_b", "a-b", "a:b", "a b"]
-    assert len({record.figure_path(name) for name in names}) == len(names)
+    assert len({record.checkpoints(name) for name in names}) == len(names)
 
 
 @pytest.mark.fast
@@ -179,7 +170,8 @@ def test_a_finished_run_is_kept_unless_overwriting_is_asked_for(tmp_path):
     record = Record.open(tmp_path, Config())
     record.results({"a": 1})
     record.metrics(1, loss=1.0)
-    record.figure_path("map").write_bytes(b"old")
+    for cell in record.each(seed=(0,)):
+        record.observe(cell, a=1, b=[2])
     record.finish()
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError) as refused:
@@ -265,8 +257,7 @@ def test_only_the_first_process_writes(tmp_path, monkeypatch):
     record.metrics(1, loss=1.0)
     record.results({})
     record.write("report.html", "")
-    record.figure_path("map")
-    record.figure("map", None)
+    record.write_task("digits", {})
     record.rewind(0)
     record.finish()
     assert not record.discard()

@@ -9,7 +9,7 @@ from cnnjax.symmetry import (
     explained_variance,
     fit_linear_map,
     linear_equivalence,
-    rotate_quarter,
+    rotate90,
 )
 
 DRAW = np.random.default_rng(0)
@@ -60,7 +60,7 @@ def test_rotated_filters_answer_a_turned_image_as_a_mixing_of_channels():
 
     def equivalence(bank):
         f = lambda x: jnp.maximum(ops.conv(x, bank), 0)
-        return float(linear_equivalence(rotate_quarter(f(x)), f(rotate_quarter(x))))
+        return float(linear_equivalence(rotate90(f(x)), f(rotate90(x))))
 
     assert equivalence(closed) > 0.9999
     assert equivalence(noise(3, 3, 1, 8)) < 0.9

@@ -126,6 +126,32 @@ def test_functions_between_submodules_are_told_from_the_submodules():
     assert found.stages[2].alone is None
 
 
+class PositionFirst(nn.Module):
+    """A function that no transformation survives, before the first submodule."""
+
+    @nn.compact
+    def __call__(self, x):
+        position = jnp.arange(x.size, dtype=x.dtype).reshape(x.shape)
+        return nn.Conv(3, (1, 1), name="inner")(x + position)
+
+
+class FunctionInNested(nn.Module):
+    """A pixelwise convolution, then a block that begins with a function."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.Conv(3, (1, 1), name="first")(x)
+        return PositionFirst(name="block")(x)
+
+
+def test_a_function_before_a_nested_first_submodule_has_nothing_of_its_module_before_it():
+    """The submodule called last before it, `first`, belongs to another module."""
+    found = audited(FunctionInNested())
+    for at in found.breaks.values():
+        assert (at.path, at.module, at.functions) == ("block", "PositionFirst", True)
+        assert at.between == ("", "block/inner")
+
+
 @pytest.mark.fast
 def test_a_break_after_the_last_submodule_and_inside_a_block():
     class Block(nn.Module):

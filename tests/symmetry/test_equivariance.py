@@ -13,9 +13,8 @@ from cnnjax.symmetry import (
     errors_over_shifts,
     lattice_of_errors,
     on_lattice,
-    rotate_quarter,
+    rotate90,
     shift,
-    shift_consistency,
     translate_output,
     translation_lattice,
 )
@@ -52,12 +51,12 @@ def test_unrelated_outputs_are_at_the_square_root_of_two():
 
 def test_assert_equivariant_accepts_symmetry_and_names_its_breach():
     x = image(1, 4, 4, 1)
-    assert_equivariant(jnp.square, rotate_quarter, rotate_quarter, x)
+    assert_equivariant(jnp.square, rotate90, rotate90, x)
     breach = lambda x: jnp.asarray(x).at[0, 1, 2, 0].add(1.0)
     with pytest.raises(AssertionError, match=r"not equivariant.* at \(0, 1, [23], 0\)"):
         assert_equivariant(breach, by_one, by_one, x)
     with pytest.raises(AssertionError, match="shape"):
-        assert_equivariant(lambda x: x[:, :3], by_one, rotate_quarter, x)
+        assert_equivariant(lambda x: x[:, :3], by_one, rotate90, x)
 
 
 def every_second(x):
@@ -129,14 +128,15 @@ def test_lattice_of_a_written_map_and_its_mask():
     assert lattice_of_errors(errors, tolerance=1e-3) == (2, 3)
 
 
-def test_consistency_counts_equal_classes():
-    x = jnp.eye(4)[None, :, :, None] * jnp.ones((3, 1, 1, 1))
-    first = jnp.zeros((3, 2), int)
-    second = jnp.array([[0, 0], [0, 1], [1, 1]])  # the last two keep the diagonal, or move it
-    corner = lambda x: jnp.stack([x[:, 0, 0, 0], 1 - x[:, 0, 0, 0]], -1)
-    assert float(shift_consistency(corner, x, first, second)) == pytest.approx(2 / 3)
-    total = lambda x: x.sum((1, 2))
-    assert float(shift_consistency(total, x, first, second)) == 1
+def test_a_lattice_needs_every_multiple_of_its_step():
+    """Exact at 2 and 6, not at 4: neither 2 nor 4 is a step, only the zero shift is left."""
+    errors = np.ones((8, 6))
+    errors[::2] = 0
+    errors[4] = 1
+    assert lattice_of_errors(errors) == (8, 1)
+    assert lattice_of_errors(errors.T) == (1, 8)
+    errors[4] = 0
+    assert lattice_of_errors(errors) == (2, 1)
 
 
 def test_nothing_is_compiled_again_for_other_arguments():

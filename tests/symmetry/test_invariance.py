@@ -1,25 +1,92 @@
-"""Invariance of predictions, on classifiers whose answers are known at every shift."""
+"""Invariance of predictions: classes at every shift, and measures of grids made by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from cnnjax.symmetry import (
     accuracy_curve,
-    area_under_curve,
-    brightness,
     classes_over_shifts,
     one_pixel_flip_rate,
+    shift_consistency,
     worst_case_accuracy,
 )
+
+# Predicted classes [rows, columns, images] of three images at 2 x 2 shifts.
+GRID = np.stack([[[0, 0], [0, 0]], [[1, 1], [2, 2]], [[0, 1], [2, 3]]], -1)
+
+
+def test_consistency_is_the_probability_that_two_shifts_agree():
+    """Of 4 x 4 pairs agree: all; 8, in two halves; 4, each shift with itself."""
+    assert shift_consistency(GRID[..., :1]) == 1
+    assert shift_consistency(GRID[..., 1:2]) == 0.5
+    assert shift_consistency(GRID[..., 2:]) == 0.25
+    assert shift_consistency(GRID) == (1 + 0.5 + 0.25) / 3
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 7), (8, 8, 30), (2, 4, 1)])
+def test_consistency_is_the_mean_over_all_ordered_pairs(shape):
+    classes = np.random.default_rng(0).integers(0, 3, shape)
+    flat = classes.reshape(-1, shape[-1])
+    pairs = flat[:, None] == flat[None]
+    assert shift_consistency(classes) == pytest.approx(pairs.mean(), rel=1e-12)
+
+
+def test_a_negative_control_of_consistency():
+    """One image of sixteen shifts whose class is another at a single one: (15^2 + 1) / 16^2."""
+    classes = np.zeros((4, 4, 1), int)
+    classes[2, 3] = 1
+    assert shift_consistency(classes) == (15**2 + 1) / 16**2
+    assert one_pixel_flip_rate(classes) == 4 / 32
+    assert worst_case_accuracy(classes, [0]) == 0
+
+
+def test_flips_count_both_axes_and_every_base_shift():
+    """Rows that differ flip at each step down and at no step to the right, and so on."""
+    assert one_pixel_flip_rate(GRID[..., :1]) == 0
+    assert one_pixel_flip_rate(GRID[..., 1:2]) == 0.5
+    assert one_pixel_flip_rate(GRID[..., 1:2].swapaxes(0, 1)) == 0.5
+    assert one_pixel_flip_rate(GRID[..., 2:]) == 1
+    # Steps down change 2 of 3 columns each time, steps to the right none.
+    assert one_pixel_flip_rate(np.array([[0, 0], [1, 1], [0, 0], [0, 0]])[..., None]) == 0.25
+
+
+def test_the_last_shift_is_followed_by_the_first():
+    """Along four shifts 0 0 0 1 the class changes twice: before the last, and after it."""
+    assert one_pixel_flip_rate(np.array([[0], [0], [0], [1]])) == 0.5
+
+
+def test_the_worst_case_is_correct_at_every_shift():
+    labels = np.array([0, 1, 0])
+    assert worst_case_accuracy(GRID, labels) == 1 / 3
+    # The second image is correct in the first row.
+    assert worst_case_accuracy(GRID[:1], labels) == 2 / 3
+    assert worst_case_accuracy(GRID, np.array([1, 1, 0])) == 0
+
+
+def test_accuracy_at_each_amount_by_hand():
+    labels = np.array([0, 1, 0])
+    np.testing.assert_array_equal(accuracy_curve(GRID[0], labels), [1, 2 / 3])
+    np.testing.assert_array_equal(accuracy_curve(GRID, labels), [[1, 2 / 3], [1 / 3, 1 / 3]])
+    worst = worst_case_accuracy(GRID, labels)
+    assert worst <= accuracy_curve(GRID, labels).min()
+
+
+def test_measures_are_float64_also_of_jax_arrays():
+    classes, labels = jnp.asarray(GRID), jnp.array([0, 1, 0])
+    found = shift_consistency(classes), one_pixel_flip_rate(classes)
+    found += worst_case_accuracy(classes, labels), accuracy_curve(classes, labels)
+    assert {each.dtype for each in found} == {np.dtype(np.float64)}
+
 
 # Each image has one bright pixel, at column 0, 1, 2, 3.
 X = jnp.eye(4).reshape(4, 1, 4, 1)
 
 
-def by_column(x):
+def by_column(x, scale=1.0):
     """Class 1 if the pixel is in the right half: not invariant."""
-    right = x[:, 0, 2:, 0].sum(1)
+    right = scale * x[:, 0, 2:, 0].sum(1)
     return jnp.stack([0.5 - right, right - 0.5], 1)
 
 
@@ -30,32 +97,68 @@ def by_sum(x):
 
 
 def test_classes_at_every_shift_by_hand():
-    shifts = [(0, 0), (0, 1), (0, 2)]
-    found = classes_over_shifts(by_column, X, shifts)
-    np.testing.assert_array_equal(found, [[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]])
-    labels = jnp.array([0, 1, 1, 0])
-    # No image keeps its class; at the first two shifts alone two are right at both.
-    assert worst_case_accuracy(found, labels) == 0
-    assert worst_case_accuracy(found[:2], labels) == 0.5
-    assert worst_case_accuracy(classes_over_shifts(by_sum, X, shifts), jnp.ones(4, int)) == 1
+    found = classes_over_shifts(by_column, X, (1, 4))
+    assert found.shape == (1, 4, 4)
+    np.testing.assert_array_equal(
+        found[0], [[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 1]]
+    )
+    # Each column of the table has each class twice, and changes at every second step.
+    assert shift_consistency(found) == 0.5
+    assert one_pixel_flip_rate(found[0]) == 0.5
+    assert worst_case_accuracy(found[0, :2], jnp.array([0, 1, 1, 0])) == 0.5
+    always = classes_over_shifts(by_sum, X, (1, 4))
+    assert shift_consistency(always) == worst_case_accuracy(always, np.ones(4)) == 1
+    assert one_pixel_flip_rate(always) == 0
 
 
-def test_one_pixel_flips_half_of_the_columns_classes_and_no_sums():
-    assert one_pixel_flip_rate(by_column, X, axis=1) == 0.5
-    assert one_pixel_flip_rate(by_column, X, axis=0) == 0
-    assert one_pixel_flip_rate(by_sum, X, axis=1) == 0
-    with pytest.raises(ValueError, match="0 to 1, got 2"):
-        one_pixel_flip_rate(by_column, X, axis=2)
+def test_rows_are_shifts_down_and_columns_shifts_to_the_right():
+    def place(x):
+        """The class is 3 times the row of the pixel and its column."""
+        return x[..., 0].reshape(len(x), -1)
+
+    image = jnp.zeros((1, 3, 3, 1)).at[0, 0, 0].set(1)
+    np.testing.assert_array_equal(
+        classes_over_shifts(place, image, 3)[..., 0], np.arange(9).reshape(3, 3)
+    )
 
 
-def test_the_curve_of_a_threshold_is_a_step_and_its_area_known():
-    """Brightness added to four pixels lifts the sum: class 1 above -1/8 for images with one."""
-    amounts = jnp.array([-0.5, -0.25, 0.0, 0.25])
-    curve = accuracy_curve(by_sum, brightness, amounts, X, jnp.ones(4, int))
-    np.testing.assert_array_equal(curve, [0, 0, 1, 1])
-    np.testing.assert_allclose(area_under_curve(amounts, curve), 0.375 / 0.75)
+def test_other_arguments_compile_nothing_anew():
+    traced = []
+
+    def classify(x, scale):
+        traced.append(scale)
+        return by_column(x, scale)
+
+    found = [classes_over_shifts(classify, X, (1, 4), jnp.float32(scale)) for scale in (1, 0.1)]
+    assert len(traced) == 1
+    np.testing.assert_array_equal(found[0], classes_over_shifts(by_column, X, (1, 4)))
+    assert not found[1].any()
 
 
-def test_an_area_needs_a_curve():
-    with pytest.raises(ValueError, match=r"\(1,\) and \(1,\)"):
-        area_under_curve(jnp.zeros(1), jnp.zeros(1))
+@pytest.mark.parametrize("shifts", [0, (1, 0), (4,), (1, 4, 1)])
+def test_shifts_of_every_axis(shifts):
+    with pytest.raises(ValueError, match="`shifts` must be at least 1 on each of 2 spatial axes"):
+        classes_over_shifts(by_sum, X, shifts)
+
+
+def test_measures_need_a_grid_of_classes_and_a_label_an_image():
+    with pytest.raises(ValueError, match=r"none empty, got shape \(4,\)"):
+        shift_consistency(np.zeros(4))
+    with pytest.raises(ValueError, match=r"none empty, got shape \(0, 4\)"):
+        one_pixel_flip_rate(np.zeros((0, 4)))
+    for measure in (worst_case_accuracy, accuracy_curve):
+        with pytest.raises(ValueError, match=r"each of 3 images, got shape \(2,\)"):
+            measure(GRID, np.zeros(2))
+
+
+def test_a_dense_network_is_less_consistent_than_an_invariant_one():
+    """Random weights on random images: the mean over space before them makes the classes one."""
+    key = jax.random.key(0)
+    x = jax.random.normal(key, (16, 4, 4, 1))
+    dense = jax.random.normal(key, (16, 5))
+    found = {
+        "dense": classes_over_shifts(lambda x: x.reshape(16, -1) @ dense, x, 4),
+        "pooled": classes_over_shifts(lambda x: x.max((1, 2)) @ dense[:1], x, 4),
+    }
+    assert shift_consistency(found["dense"]) < 0.6
+    assert shift_consistency(found["pooled"]) == 1

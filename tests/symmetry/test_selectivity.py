@@ -4,19 +4,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.symmetry import effective_winners, preferred_angle, vector_strength, winning_shares
+from cnnjax.symmetry import argmax_shares, effective_number, preferred_angle, vector_strength
 
 ANGLES = 2 * np.pi * np.arange(8) / 8
 
 
 def test_shares_count_the_strongest_at_each_amount():
     responses = jnp.array([[[1.0, 2.0], [3.0, 0.0]], [[0.0, 5.0], [0.0, 1.0]]])
-    np.testing.assert_array_equal(winning_shares(responses), [[0.5, 0.5], [0.0, 1.0]])
+    np.testing.assert_array_equal(argmax_shares(responses), [[0.5, 0.5], [0.0, 1.0]])
 
 
 def test_shares_want_amounts_images_and_detectors():
     with pytest.raises(ValueError, match=r"\[amounts, images, detectors\], got shape \(3, 2\)"):
-        winning_shares(jnp.zeros((3, 2)))
+        argmax_shares(jnp.zeros((3, 2)))
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,8 @@ def test_shares_want_amounts_images_and_detectors():
         ([[1.0, 0.0], [0.5, 0.5]], 4 / 3**0.75),
     ],
 )
-def test_effective_winners_by_hand(shares, expected):
-    assert float(effective_winners(jnp.array(shares))) == pytest.approx(expected, rel=1e-6)
+def test_the_effective_number_of_detectors_by_hand(shares, expected):
+    assert float(effective_number(jnp.array(shares))) == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_detector_that_always_wins_has_no_direction_and_one_that_wins_once_has_all():

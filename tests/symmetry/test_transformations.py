@@ -13,7 +13,7 @@ from cnnjax.symmetry import (
     flip,
     fourier_shift,
     rotate,
-    rotate_quarter,
+    rotate90,
     scale,
     shift,
 )
@@ -76,7 +76,7 @@ def test_fourier_shift_is_differentiable_in_the_distance():
 def test_rotations_agree_on_quarter_turns(turns):
     """By hand: a counter-clockwise turn takes the top right corner to the top left."""
     x = image(2, 5, 5, 2)
-    exact = rotate_quarter(x, turns)
+    exact = rotate90(x, turns)
     np.testing.assert_allclose(rotate(x, turns * np.pi / 2), exact, atol=1e-5)
     if turns == 1:
         np.testing.assert_array_equal(exact[:, 0, 0], x[:, 0, -1])

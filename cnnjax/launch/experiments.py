@@ -3,7 +3,9 @@
 import ast
 import dataclasses
 import importlib.util
+import inspect
 import sys
+import traceback
 import types
 import typing
 from pathlib import Path
@@ -14,17 +16,20 @@ import tyro
 from cnnjax.run.config import differences, perhaps_you_meant
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+LOOKS = "looks"
+"""The subfolder of commands that look at layers and networks and never train."""
+
 COMMANDS = ("prepare", "check", "compare")
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
+class Experiment:
     """An experiment, imported."""
 
     name: str
     """The file's, without `.py`."""
     module: types.ModuleType
-    """What the file defines: Config, PRESETS, run, and perhaps sweep and OVERWRITE."""
+    """What the file defines: Config, run, and perhaps PRESETS and sweep."""
     folder: Path
     """Where the file is."""
 
@@ -36,9 +41,10 @@ class Study:
     @property
     def presets(self) -> dict[str, Any]:
         """Configurations by name; `default` is missing while a field that has no default is."""
+        presets = getattr(self.module, "PRESETS", {})
         if any(_is_required(field) for field in dataclasses.fields(self.config_class)):
-            return dict(self.module.PRESETS)
-        return {"default": self.config_class(), **self.module.PRESETS}
+            return dict(presets)
+        return {"default": self.config_class(), **presets}
 
     @property
     def named_field(self) -> str | None:
@@ -50,14 +56,15 @@ class Study:
         return None
 
     @property
-    def is_look(self) -> bool:
-        """Whether each of its runs replaces the one before in its directory."""
-        return getattr(self.module, "OVERWRITE", False)
+    def replaces_earlier_run(self) -> bool:
+        """Whether a run replaces the one before in its directory: a command that never trains."""
+        return self.folder.name == LOOKS
 
     @property
-    def door(self) -> str:
+    def entry_point(self) -> str:
         """The program that runs it, as one types it here."""
-        path = self.folder.parent / "launch.py"
+        root = self.folder.parent if self.folder.name == LOOKS else self.folder
+        path = root.parent / "launch.py"
         return "launch.py" if path.parent == Path.cwd() else str(path)
 
     def explanation(self) -> str:
@@ -71,36 +78,52 @@ class Study:
         return f"{(self.module.__doc__ or '').strip()}\n\nPresets:\n{listing}"
 
 
-def import_study(name: str, folder: Path) -> Study:
-    """The experiment of this name in the folder; a ValueError if there is none."""
+def import_experiment(name: str, folder: Path) -> Experiment:
+    """The experiment of this name in the folder.
+
+    Raises:
+      ValueError: there is none, or its file does not define one.
+    """
     files = {path.stem: path for path in experiment_files(folder)}
     if name not in files:
         raise ValueError(
             f"There is no experiment {name!r}{perhaps_you_meant(name, [*files, *COMMANDS])}: "
             f"{folder} holds {', '.join(files) or 'none'}."
         )
-    return Study(name, _imported(files[name]), folder)
+    module = _imported(files[name])
+    _require_experiment(module, files[name])
+    return Experiment(name, module, files[name].parent)
 
 
 def overview(folder: Path) -> str:
     """The experiments with their questions, found without importing them, and the commands."""
     files = experiment_files(folder)
     width = max((len(path.stem) for path in files), default=0)
-    listing = "\n".join(f"  {path.stem:{width}}  {question(path)}" for path in files)
+
+    def listing(title: str, looks: bool) -> str:
+        lines = [
+            f"  {path.stem:{width}}  {question(path)}"
+            for path in files
+            if (path.parent.name == LOOKS) == looks
+        ]
+        return "\n".join(["", f"{title}:", *lines]) if lines else ""
+
     return (
         "python launch.py NAME [PRESET] [--field value ...]   run an experiment\n"
         "python launch.py NAME [PRESET] --help                its presets and fields\n"
         "python launch.py NAME [PRESET] --sweep [--dry-run]   run every point of its sweep\n"
         "python launch.py compare RUN_DIR ...                 runs in one table and figure\n"
         "python launch.py check MODULE:CLASS                  what a convolution must satisfy\n"
-        "python launch.py prepare DATASET [--data-dir DIR]    download and prepare a data set\n\n"
-        f"Experiments:\n{listing or f'  none in {folder}'}"
+        "python launch.py prepare DATASET [--data-dir DIR]    download and prepare a data set\n"
+        + (listing("Experiments", False) or f"\nExperiments:\n  none in {folder}")
+        + f"\n{listing('Looks at layers and networks, without training', True)}".rstrip()
     )
 
 
 def experiment_files(folder: Path) -> list[Path]:
-    """The experiments: every Python file of the folder whose name does not begin with `_`."""
-    return [path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")]
+    """The experiments: Python files of the folder and its `looks`, but those named `_...`."""
+    found = [*sorted(folder.glob("*.py")), *sorted((folder / LOOKS).glob("*.py"))]
+    return [path for path in found if not path.stem.startswith("_")]
 
 
 def question(path: Path) -> str:
@@ -112,17 +135,41 @@ def question(path: Path) -> str:
     return docstring.splitlines()[0] if docstring else "(no docstring)"
 
 
+def _require_experiment(module: types.ModuleType, path: Path) -> None:
+    config = getattr(module, "Config", None)
+    if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
+        raise ValueError(f"{path} must define Config, a frozen dataclass, got {config!r}.")
+    run = getattr(module, "run", None)
+    if not callable(run) or len(inspect.signature(run).parameters) != 2:
+        raise ValueError(f"{path} must define run(config, record), got {run!r}.")
+    for name, preset in getattr(module, "PRESETS", {}).items():
+        if not isinstance(preset, config):
+            raise ValueError(f"PRESETS of {path} must hold Configs, got {preset!r} for {name!r}.")
+
+
 def _is_required(field: dataclasses.Field) -> bool:
     return field.default is field.default_factory is dataclasses.MISSING
 
 
 def _imported(path: Path) -> types.ModuleType:
     """The experiment, imported; its dataclasses need it among the modules."""
-    name = f"{path.parent.name}.{path.stem}"
+    name = ".".join([*_package(path), path.stem])
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise ValueError(
+            f"{path} does not import: {type(error).__name__}: {error} "
+            f"({Path(where.filename).name}, line {where.lineno})."
+        ) from error
     return module
+
+
+def _package(path: Path) -> list[str]:
+    folder = path.parent
+    return [folder.parent.name, folder.name] if folder.name == LOOKS else [folder.name]

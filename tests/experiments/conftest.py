@@ -1,0 +1,5 @@
+"""What every test of an experiment may take."""
+
+from tests.experiments.fakes import watch
+
+__all__ = ["watch"]

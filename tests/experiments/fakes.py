@@ -1,0 +1,107 @@
+"""Studies run without training: what every cell trains and evaluates is written down.
+
+`watch` takes the place of `Network.train` and `Network.evaluate`. A "trained" state is the initial
+one with its step at the end and every parameter scaled, so that what is measured before training
+and after it differs; every evaluation gives an accuracy of its own, so that an observation tells
+from which evaluation it comes.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
+from cnnjax.tasks.network import Network
+
+SCALE = 1.25
+"""Factor of every parameter in "training"."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A call of `Network.train`."""
+
+    network: Network
+    factors: dict[str, Any]
+    """Of the cell, by name."""
+    values: dict[str, Any]
+    """Of the source: how far images are translated, say."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """A call of `Network.evaluate`."""
+
+    network: Network
+    seed: int
+    """Of the state."""
+    trained: bool
+    """Whether the state is one after training."""
+    split: str
+    repeats: int
+    values: dict[str, Any]
+    """Of the source."""
+    accuracy: float
+    """What the call gave, different at every call."""
+
+
+class Watch:
+    """The calls of a study, in order."""
+
+    def __init__(self) -> None:
+        self.trained: list[Trained] = []
+        self.evaluated: list[Evaluated] = []
+
+    def run(self, module: Any, config: Any, directory: Path) -> Observations:
+        """Run the study, page included; returns its observations."""
+        record = Record.open(directory, config)
+        try:
+            module.run(config, record)
+            return Observations.read(directory)
+        finally:
+            record.release()
+
+    def evaluation(self, accuracy: float) -> Evaluated:
+        """The evaluation that gave this accuracy (or left this error, 1 - accuracy)."""
+        found = [
+            call
+            for call in self.evaluated
+            if accuracy in (call.accuracy, pytest.approx(1 - call.accuracy, abs=1e-12))
+        ]
+        assert len(found) == 1, f"{accuracy} is the accuracy of {len(found)} evaluations."
+        return found[0]
+
+
+@pytest.fixture
+def watch(monkeypatch) -> Watch:
+    """A `Watch`; in this test nothing is trained."""
+    calls = Watch()
+
+    def train(self, record, cell, *, evaluate=None, **values):
+        calls.trained.append(Trained(self, dict(cell), values))
+        # What a real training writes beside its checkpoints and metrics.
+        record.write_task(self.task.dataset.name, self.task.facts())
+        record.metrics(self.training.config.steps, network=cell.name, loss=1.0, accuracy=0.5)
+        self.task.source("train", **values)  # refuses values that the task does not take
+        state = self.initial(cell["seed"])
+        params = jax.tree.map(lambda leaf: SCALE * leaf, state.params)
+        ema = None if state.ema_params is None else params
+        return state.replace(
+            step=state.step + self.training.config.steps, params=params, ema_params=ema
+        )
+
+    def evaluate(self, state, split="test", *, repeats=1, **values):
+        self.task.source(split, **values)
+        accuracy = 0.1 + 0.001 * (len(calls.evaluated) + 1)
+        calls.evaluated.append(
+            Evaluated(self, int(state.seed), int(state.step) > 0, split, repeats, values, accuracy)
+        )
+        return {"accuracy": accuracy, "loss": 1 + accuracy, "count": 1.0}
+
+    monkeypatch.setattr(Network, "train", train)
+    monkeypatch.setattr(Network, "evaluate", evaluate)
+    return calls
