@@ -1,5 +1,6 @@
 """Pages of runs: tables and figures of observations. Knows no study."""
 
+from cnnjax.report.classifier import classifier_blocks
 from cnnjax.report.figures import (
     ShiftPanel,
     bars,
@@ -63,6 +64,7 @@ __all__ = [
     "ShiftPanel",
     "Table",
     "bars",
+    "classifier_blocks",
     "color_of",
     "confusion",
     "counted",
