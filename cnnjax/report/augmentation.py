@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
-from cnnjax.report.dots import dots
+from cnnjax.report.figures.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import DOUBLE_COLUMN, png, styled
 from cnnjax.report.table import MISSING, Table, counted, format_summary, over_seeds

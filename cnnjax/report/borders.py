@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cnnjax.report.dots import dots
+from cnnjax.report.figures.dots import dots
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
 from cnnjax.report.style import png
 from cnnjax.report.table import Table, counted, format_summary, over_seeds

@@ -10,7 +10,8 @@ from matplotlib.colors import ListedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from cnnjax.report import page, shifts
+from cnnjax.report import page
+from cnnjax.report.figures import shifts
 from cnnjax.report.page import Block, Code, Heading, Paragraph, write_page
 from cnnjax.report.style import (
     BLACK,
@@ -255,7 +256,7 @@ def _shift_figure(results: Results) -> Figure:
     errors = np.array(lattice["errors"])
     step = (lattice["predicted"] or lattice["measured"])[1]
     panel = shifts.ShiftPanel(results["label"], {"untrained layer": errors[0]}, step)
-    return shifts.error_against_shift([panel], columns=1)
+    return shifts.error_against_shift([panel], exact=1e-5, independent=2**0.5, columns=1)
 
 
 def _time_table(results: Results) -> Table:

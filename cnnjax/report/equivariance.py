@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.report import figures
+from cnnjax.report import comparisons, figures
 from cnnjax.report.page import Block, Code, Figure, Heading, Paragraph, write_page
 from cnnjax.report.table import Table, format_count, format_number, format_summary
 from cnnjax.run.record import Record
@@ -111,7 +111,7 @@ def _never_exact(rows: Sequence[Row]) -> str:
     constant = [
         row["label"]
         for row in inexact
-        if row["layers"][-1]["error_off_lattice_after_training"] <= figures.EXACT
+        if row["layers"][-1]["error_off_lattice_after_training"] <= 1e-5
     ]
     except_for = (
         f" (but for {', '.join(constant)}, whose logits have become constant)" if constant else ""
@@ -155,7 +155,7 @@ def _blocks(results: Results) -> list[Block]:
         Heading("What each layer commutes with"),
         _figure(
             "error_against_shift",
-            figures.error_against_shift(shift_panels(rows, 0)),
+            figures.error_against_shift(shift_panels(rows, 0), exact=1e-5, independent=2**0.5),
             "Equivariance error of the first layer against horizontal shift. Triangles: the "
             "predicted lattice; dots on the zero line: shifts without error. Mean over seeds, band "
             "from smallest to largest.",
@@ -163,19 +163,19 @@ def _blocks(results: Results) -> list[Block]:
         _lattice_table(rows),
         _figure(
             "shift_maps",
-            figures.shift_maps(_maps(rows, -2)),
+            figures.shift_maps(_maps(rows, -2), exact=1e-5, independent=2**0.5),
             f"Error of everything up to {last} over all two-dimensional shifts: the strides below "
             "and the tiles multiply. Mean over seeds.",
         ),
         Heading("What training teaches"),
         _figure(
             "logits_against_shift",
-            figures.error_against_shift(shift_panels(rows, -1)),
+            figures.error_against_shift(shift_panels(rows, -1), exact=1e-5, independent=2**0.5),
             "Error of the logits, which is a lack of invariance, against horizontal shift.",
         ),
         _figure(
             "accuracy",
-            figures.accuracy(_accuracies(rows), chance=1 / results["classes"]),
+            comparisons.accuracy(_accuracies(rows), chance=1 / results["classes"]),
             f"Accuracy on the {results['test_examples']:,} test images, centred and at "
             f"{results['translations']} random places each; 95 % intervals over seeds (Student t).",
         ),
@@ -183,7 +183,7 @@ def _blocks(results: Results) -> list[Block]:
         Heading("What it costs"),
         _figure(
             "price",
-            figures.price([_price(row) for row in _of(rows, "centred")]),
+            comparisons.price([_price(row) for row in _of(rows, "centred")]),
             "Weights, multiply-adds of one image, and training images/s on this machine (see "
             "environment.json), without compilation.",
         ),
@@ -222,9 +222,9 @@ def _maps(rows: Sequence[Row], layer: int) -> dict[str, dict[str, np.ndarray]]:
     return maps
 
 
-def _accuracies(rows: Sequence[Row]) -> list[figures.Accuracy]:
+def _accuracies(rows: Sequence[Row]) -> list[comparisons.Accuracy]:
     return [
-        figures.Accuracy(
+        comparisons.Accuracy(
             row["label"],
             f"{row['train_data']} images",
             {
@@ -236,9 +236,9 @@ def _accuracies(rows: Sequence[Row]) -> list[figures.Accuracy]:
     ]
 
 
-def _price(row: Row) -> figures.Price:
+def _price(row: Row) -> comparisons.Price:
     speed = row["images_per_second"] and row["images_per_second"]["mean"]
-    return figures.Price(row["label"], row["params"], row["multiply_adds"], speed)
+    return comparisons.Price(row["label"], row["params"], row["multiply_adds"], speed)
 
 
 def _lattice_table(rows: Sequence[Row]) -> Table:

@@ -1,16 +1,19 @@
-"""A report of one run: a few kinds of blocks, written as an HTML page and as Markdown."""
+"""A page of a few kinds of blocks, written as HTML and as Markdown."""
 
 import base64
 import html
 import io
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib.figure
 from PIL import Image
 
+from cnnjax.report.figures.style import png
 from cnnjax.report.table import Table, escape_markdown, table_html, table_markdown
 from cnnjax.run import files
 from cnnjax.run.config import read_json
@@ -28,7 +31,7 @@ class Heading:
 
     def __post_init__(self) -> None:
         if self.level not in (2, 3, 4):
-            raise ValueError(f"a Heading has level 2, 3 or 4, but got {self.level}.")
+            raise ValueError(f"level must be 2, 3 or 4, got {self.level}.")
 
 
 @dataclass(frozen=True)
@@ -48,39 +51,60 @@ class Code:
 
 @dataclass(frozen=True)
 class Figure:
-    """A PNG image (its bytes, or the path of a file), stored beside the page as figures/`name`.png.
+    """A picture with its caption, stored beside the page as figures/NAME.png.
 
-    `caption` is printed below it; `alt` says in words what it shows, to who cannot see it. Raises
-    ValueError when `name` cannot name a file on every system, or `alt` is empty.
+    Args:
+      name: letters, digits, '_' and '-', beginning with a letter or digit.
+      image: a matplotlib Figure, the bytes of a PNG image, or its path.
+      caption: printed below it.
+      alt: says what it shows to those who cannot see it; by default the caption.
+
+    Raises:
+      ValueError: `name` cannot name a file on every system, or there are neither caption nor alt.
     """
 
     name: str
-    image: bytes | Path
+    image: matplotlib.figure.Figure | bytes | Path
     caption: str
-    alt: str
+    alt: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.name):
             raise ValueError(
-                "a Figure's name is made of letters, digits, '_' and '-', and begins with a letter "
-                f"or digit, but is {self.name!r}."
+                "name of a figure must be letters, digits, '_' and '-', and begin with a letter "
+                f"or digit, got {self.name!r}."
             )
         if not self.alt.strip():
-            raise ValueError(f"figure {self.name!r} needs an alt text, but alt is {self.alt!r}.")
+            object.__setattr__(self, "alt", self.caption)
+        if not self.alt.strip():
+            raise ValueError(
+                f"figure {self.name!r} must have a caption or an alt text, got {self.alt!r}."
+            )
 
 
 Block = Heading | Paragraph | Code | Table | Figure
 
 
-def write_page(title: str, blocks: Sequence[Block], directory: str | os.PathLike[str]) -> Path:
-    """Write report.html (self-contained), report.md and figures/*.png to `directory`.
+def write_document(title: str, blocks: Sequence[Block], directory: str | os.PathLike[str]) -> Path:
+    """Write report.html (self-contained), report.md and figures/*.png to a directory.
 
-    In a run's directory the page ends with where its numbers come from, out of environment.json.
-    Each file is replaced atomically, report.html last. Every text is shown as it is: nothing in it
-    is read as HTML or Markdown. Returns the path of report.html. Raises ValueError for two figures
-    of one name, an image that is no PNG, or an object that is no block, before it writes anything.
+    In a run's directory the page ends with where its numbers come from, by environment.json. Each
+    file is replaced atomically, report.html last. Every text is shown as it is: nothing in it is
+    read as HTML or Markdown.
+
+    Args:
+      title: of the page.
+      blocks: what it shows, in order.
+      directory: made if it is not there.
+
+    Returns:
+      The path of report.html.
+
+    Raises:
+      ValueError: two figures of one name, an image that is no PNG, or an object that is no block;
+        nothing is written then.
     """
-    blocks = [*blocks, *_provenance(Path(directory) / "environment.json")]
+    blocks = [*blocks, *_provenance(Path(directory))]
     images = _images(blocks)
     page = _html_page(title, blocks, images).encode()
     markdown = _markdown_page(title, blocks).encode()
@@ -92,28 +116,41 @@ def write_page(title: str, blocks: Sequence[Block], directory: str | os.PathLike
     return directory / "report.html"
 
 
-def _provenance(file: Path) -> list[Block]:
-    if not file.is_file():
+write_page = write_document  # the former name, until its last importer is gone
+
+
+def _provenance(run: Path) -> list[Block]:
+    if not (run / "environment.json").is_file():
         return []
-    here = read_json(file)
+    here = read_json(run / "environment.json")
     commit = here.get("commit") or "of no repository"
     changed = ", with changes that are not committed" if here.get("dirty") else ""
     packages = ", ".join(f"{name} {version}" for name, version in here["packages"].items())
     devices = ", ".join(f"{number} {kind}" for kind, number in here["devices"].items())
-    trained = file.with_name("metrics.jsonl").exists()
-    log = ", the log of training in metrics.jsonl" if trained else ""
+    contents = {
+        "observations.csv": "every number of every network",
+        "results.json": "the numbers of this page",
+        "metrics.jsonl": "the log of training",
+    }
+    held = [f"{name}: {what}" for name, what in contents.items() if (run / name).is_file()]
+    beside = f" Files beside this page: {'; '.join(held)}." if held else ""
     again = "the same bits" if here.get("deterministic") else "bits that may differ"
-    return [
+    blocks: list[Block] = [
         Heading("Provenance"),
         Code(here["command"]),
         Paragraph(
             f"Started {here['started']}; commit {commit}{changed}; configuration "
-            f"{here.get('configuration', '')} (config.json); Python {here['python']}, {packages}; "
+            f"{here.get('configuration', '')}; Python {here['python']}, {packages}; "
             f"{here['system']}, {here['platform']}: {devices}. The same command gives {again}, "
-            "measured "
-            f"times apart. Numbers are in results.json{log}."
+            f"measured times apart.{beside}"
         ),
     ]
+    command = shlex.split(here["command"])
+    if len(command) > 2 and (run / "config.json").is_file():
+        # python launch.py NAME, whatever came after.
+        repeated = [*command[:3], "--config", str(run / "config.json")]
+        blocks += [Paragraph("The same configuration again:"), Code(shlex.join(repeated))]
+    return blocks
 
 
 def _images(blocks: list[Block]) -> dict[str, bytes]:
@@ -121,20 +158,27 @@ def _images(blocks: list[Block]) -> dict[str, bytes]:
     for block in blocks:
         if not isinstance(block, Block):
             raise ValueError(
-                f"a page is made of Heading, Paragraph, Code, Table and Figure, but got {block!r}."
+                f"a block must be a Heading, Paragraph, Code, Table or Figure, got {block!r}."
             )
         if not isinstance(block, Figure):
             continue
         # Names that differ in case alone are one file on some systems.
         if block.name.lower() in {name.lower() for name in images}:
-            raise ValueError(f"every figure needs a name of its own, but {block.name!r} is twice.")
-        data = block.image if isinstance(block.image, bytes) else Path(block.image).read_bytes()
+            raise ValueError(f"every figure must have a name of its own, got {block.name!r} twice.")
+        data = _png_of(block.image)
         if not data.startswith(b"\x89PNG\r\n\x1a\n"):
             raise ValueError(
-                f"figure {block.name!r} must be a PNG image, but its data begins with {data[:8]!r}."
+                f"figure {block.name!r} must be a PNG image, got data that begins with "
+                f"{data[:8]!r}."
             )
         images[block.name] = data
     return images
+
+
+def _png_of(image: matplotlib.figure.Figure | bytes | Path) -> bytes:
+    if isinstance(image, matplotlib.figure.Figure):
+        return png(image)
+    return image if isinstance(image, bytes) else Path(image).read_bytes()
 
 
 def _html_page(title: str, blocks: list[Block], images: dict[str, bytes]) -> str:

@@ -1,4 +1,4 @@
-"""Numbers with their uncertainty, in sensible digits, and tables of them in HTML and Markdown."""
+"""Numbers in the digits that their intervals leave certain, and tables in HTML and Markdown."""
 
 # Minus, times and dash are the signs of print, not the letters that look like them.
 
@@ -12,6 +12,10 @@ from typing import Literal
 from cnnjax.run.statistics import Summary
 
 MISSING = "–"
+
+LEAST = 3
+"""Seeds from which on an interval is printed or drawn: two say too little about a spread."""
+
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _NUMBER = re.compile(r"[+\-−±(<>≤≥~]?\s?[+\-−]?\d")
 
@@ -38,7 +42,7 @@ def format_count(value: float | None, digits: int = 2) -> str:
     if value is None:
         return MISSING
     if not math.isfinite(value) or value < 0:
-        raise ValueError(f"a count must be a finite number from 0 up, but is {value}.")
+        raise ValueError(f"value must be finite and at least 0, got {value}.")
     for power, prefix in enumerate(("", " k", " M", " G", " T")):
         scaled = value / 1000.0**power
         whole = prefix == "" and scaled == int(scaled)
@@ -49,8 +53,10 @@ def format_count(value: float | None, digits: int = 2) -> str:
 
 
 def over_seeds(count: int) -> str:
-    """What the numbers of a table are: 'mean ± standard deviation over 3 seeds', or 'one seed'."""
-    return "one seed" if count == 1 else f"mean ± standard deviation over {count} seeds"
+    """What the numbers of a table are: 'mean ± 95 % interval over 3 seeds', 'one seed'."""
+    if count == 1:
+        return "one seed"
+    return f"mean{' ± 95 % interval' if count >= LEAST else ''} over {count} seeds"
 
 
 def counted(count: int, noun: str) -> str:
@@ -58,23 +64,20 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def format_summary(
-    summary: Summary,
-    scale: float = 1.0,
-    spread: Literal["interval", "std"] = "interval",
-    digits: int = 3,
-) -> str:
-    """Mean ± spread of `scale` times the values, to the digits that the spread leaves certain.
+def half_width(summary: Summary) -> float | None:
+    """Half of the 95 % interval of the mean; None for fewer than LEAST seeds, which show none."""
+    return summary.half_width() if summary.n >= LEAST else None
 
-    The spread is the half width of the 95 % confidence interval of the mean, or the standard
-    deviation. It is rounded to one significant digit (two when the first is 1), the mean to the
-    same decimal: '96.4 ± 0.8', '(1.0 ± 0.2) × 10⁻⁷'. Without a spread (n = 1), or with one that is
-    only rounding noise (a millionth of the mean), the mean has `digits` significant digits.
+
+def format_summary(summary: Summary, scale: float = 1.0, *, digits: int = 3) -> str:
+    """Mean ± half of the 95 % interval of `scale` times the values, in the digits that are certain.
+
+    The half width is rounded to one significant digit (two when the first is 1), the mean to the
+    same decimal: '96.4 ± 0.8', '(1.0 ± 0.2) × 10⁻⁷'. With fewer than LEAST seeds the mean stands
+    alone; there, and where the interval is only rounding noise (a millionth of the mean), it has
+    `digits` significant digits.
     """
-    if spread not in ("interval", "std"):
-        raise ValueError(f"spread must be 'interval' or 'std', but is {spread!r}.")
-    mean = summary.mean * scale
-    width = summary.half_width() if spread == "interval" else summary.std
+    mean, width = summary.mean * scale, half_width(summary)
     if width is None:
         return format_number(mean, digits)
     width = abs(width * scale)
@@ -130,25 +133,25 @@ class Table:
 
     def __post_init__(self) -> None:
         if not self.columns:
-            raise ValueError(f"a Table needs at least one column, but columns is {self.columns!r}.")
+            raise ValueError(f"columns must be at least one, got {self.columns!r}.")
         for number, row in enumerate(self.rows):
             if len(row) != len(self.columns):
                 raise ValueError(
-                    f"row {number} of the table has {len(row)} cells, but there are "
-                    f"{len(self.columns)} columns: {list(self.columns)}."
+                    f"row {number} must have a cell for each of {list(self.columns)}, got "
+                    f"{list(row)}."
                 )
             for column, cell in zip(self.columns, row, strict=True):
                 if not isinstance(cell, str):
                     raise ValueError(
-                        f"the cell in row {number}, column {column!r} is {cell!r}, but must be "
-                        "text: format numbers first, for example with format_number."
+                        f"the cell in row {number}, column {column!r} must be text, such as "
+                        f"format_number makes, got {cell!r}."
                     )
         if self.align is not None and (
             len(self.align) != len(self.columns) or set(self.align) - {"left", "right"}
         ):
             raise ValueError(
                 f"align must hold 'left' or 'right' for each of {len(self.columns)} columns, "
-                f"but is {list(self.align)}."
+                f"got {list(self.align)}."
             )
 
     def alignments(self) -> list[str]:

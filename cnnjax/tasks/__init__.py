@@ -1,8 +1,9 @@
 """Data sets on their way into networks, and networks trained on them."""
 
+from cnnjax.run.metrics import learning_curves
 from cnnjax.tasks.canvas import on_canvas
 from cnnjax.tasks.cifar_tutorial import distorted_crops
-from cnnjax.tasks.classifier import learning_curves, predictions, train_classifiers
+from cnnjax.tasks.classifier import predictions, train_classifiers
 from cnnjax.tasks.images import resized
 from cnnjax.tasks.network import Network
 from cnnjax.tasks.rotation import rotated

@@ -1,6 +1,6 @@
 """A classifier trained for every seed, and everything that a report shows of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -69,26 +69,6 @@ def predictions(
         found.append(network.compute(_log_probabilities, variables, placed)[real])
         labels.append(classes[real])
     return np.concatenate(found), np.concatenate(labels)
-
-
-def learning_curves(
-    metrics: Sequence[Mapping[str, Any]], quantities: Sequence[str] = ("loss", "accuracy")
-) -> dict[str, dict[str, dict[str, list]]]:
-    """Steps and values of each quantity, and of its evaluations, from the lines of metrics.jsonl.
-
-    Returns:
-      `{network: {"loss": {"steps": [...], "values": [...]}, "eval_loss": ...}}`.
-    """
-    names = [f"{prefix}{quantity}" for quantity in quantities for prefix in ("", "eval_")]
-    curves: dict[str, dict[str, dict[str, list]]] = {}
-    for line in metrics:
-        network = curves.setdefault(line["network"], {})
-        for name in names:
-            if name in line:
-                curve = network.setdefault(name, {"steps": [], "values": []})
-                curve["steps"].append(line["step"])
-                curve["values"].append(line[name])
-    return curves
 
 
 def _log_probabilities(model: linen.Module, variables: Any, images: jax.Array) -> jax.Array:

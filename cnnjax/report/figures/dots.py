@@ -1,4 +1,4 @@
-"""Summaries of several variants as dots on one axis, with their intervals."""
+"""Means of several variants as dots on one axis, with their intervals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from cnnjax.report.style import BLACK, BLUE, DOUBLE_COLUMN, GREEN, ORANGE, VERMILLION, styled
+from cnnjax.report.figures.style import (
+    BLACK,
+    BLUE,
+    DOUBLE_COLUMN,
+    GREEN,
+    ORANGE,
+    VERMILLION,
+    styled,
+)
+from cnnjax.report.table import half_width
 from cnnjax.run.statistics import Summary
 
 # By colour, shape and fill: readable without colour.
@@ -23,7 +32,7 @@ def dots(
     limits: tuple[float, float] | None = (0.0, 100.0),
     reference: tuple[str, float] | None = None,
 ) -> Figure:
-    """Means of up to four series for each row, with 95 % intervals over seeds (Student t).
+    """Means of up to four series for each row, with 95 % intervals over at least three seeds.
 
     Args:
       rows: for each row's name, a summary by series; every row has the same series.
@@ -38,7 +47,7 @@ def dots(
     series = list(next(iter(rows.values()), {}))
     if not 1 <= len(series) <= len(_SERIES) or any(list(row) != series for row in rows.values()):
         raise ValueError(
-            f"dots needs rows with the same 1 to {len(_SERIES)} series, but got "
+            f"rows must all have the same 1 to {len(_SERIES)} series, got "
             f"{ {name: list(row) for name, row in rows.items()} }."
         )
     figure = Figure(figsize=(DOUBLE_COLUMN, 0.19 * (len(series) + 0.8) * len(rows) + 0.9))
@@ -48,9 +57,9 @@ def dots(
         for order, summary in enumerate(row.values()):
             color, marker, filled = _SERIES[order]
             y = line + (order - (len(series) - 1) / 2) * lane
-            interval = summary.interval()
-            if interval is not None:
-                ends = scale * np.array(interval)
+            half = half_width(summary)
+            if half is not None:
+                ends = scale * np.array([summary.mean - half, summary.mean + half])
                 ends = ends if limits is None else np.clip(ends, *limits)
                 axes.plot(ends, [y, y], "|-", color=color, markersize=3.5, linewidth=1.1)
             face = color if filled else "white"

@@ -1,0 +1,149 @@
+"""What a page says of a trained classifier: how accurate it is, and which errors it makes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from cnnjax.report.figures.confusion import confusion
+from cnnjax.report.figures.curves import learning_curves
+from cnnjax.report.figures.images import image_grid
+from cnnjax.report.page import Block, Figure, Heading
+from cnnjax.report.summaries import curves_of, images_per_second, over, setting, summary_table
+from cnnjax.report.table import (
+    MISSING,
+    Table,
+    counted,
+    format_count,
+    format_summary,
+    over_seeds,
+)
+from cnnjax.run.cells import SEED
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
+from cnnjax.run.statistics import summarize
+
+_LISTED = 20
+"""Classes in the table, those of the lowest accuracy."""
+
+
+def classifier_blocks(
+    found: Observations, record: Record, images: Callable[[int], Any]
+) -> list[Block | str]:
+    """The blocks of a page on a classifier trained for every seed, see `tasks.train_classifiers`.
+
+    Args:
+      found: accuracy, loss, top5 (if there are more than five classes), parameters and
+        multiply_adds of each network, and its arrays `confusion`, `errors` and `confidence`.
+      record: of the run; its metrics are drawn.
+      images: a test image `[height, width, channels]`, values from 0 to 255, by its index.
+    """
+    facts = record.task
+    names = facts["class_names"]
+    matrices = found.array("confusion")
+    columns: dict[str, Any] = {
+        "accuracy (%)": ("accuracy", 100),
+        "top-5 accuracy (%)": ("top5", 100),
+        "loss": "loss",
+        "parameters": "parameters",
+        "multiply-adds": "multiply_adds",
+    }
+    columns = {
+        heading: column
+        for heading, column in columns.items()
+        if (column if isinstance(column, str) else column[0]) in found.numbers
+    }
+    columns["training images/s"] = lambda group: format_count(images_per_second(record, group), 3)
+    blocks: list[Block | str] = [
+        _lead(found, facts["data"], int(matrices[0].sum())),
+        setting(record, found),
+        summary_table(found, columns),
+    ]
+    curves = curves_of(record, found)
+    if any(curve for seeds in curves.values() for curve in seeds):
+        blocks += [
+            Heading("Learning curves"),
+            Figure(
+                "learning_curves",
+                learning_curves(curves),
+                "Loss and accuracy of training batches, and of evaluations during training: faint "
+                "lines for each seed, a bold one for their mean.",
+            ),
+        ]
+    blocks += [
+        Heading("Confusion matrix"),
+        Figure(
+            "confusion",
+            confusion(matrices.sum(0), names),
+            "Test images of each class (rows) by predicted class (columns), percent of the row"
+            + (f", {counted(len(matrices), 'seed')} together." if len(matrices) > 1 else "."),
+        ),
+        _classes(matrices, names),
+    ]
+    return [*blocks, *_errors(found, names, images)]
+
+
+def _lead(found: Observations, data: str, test_images: int) -> str:
+    def percent(number: str) -> str:
+        summary = over(found, number)
+        return MISSING if summary is None else format_summary(summary, 100, digits=4)
+
+    top5 = f", top-5 accuracy {percent('top5')} %" if "top5" in found.numbers else ""
+    return (
+        f"Accuracy {percent('accuracy')} %{top5} on {test_images:,} test images of {data} "
+        f"({over_seeds(len(found))})."
+    )
+
+
+def _classes(matrices: np.ndarray, names: Sequence[str]) -> Table:
+    """The classes of the lowest accuracy; `matrices` are `[seeds, true, predicted]`."""
+    images = matrices[0].sum(1)
+    accuracies = matrices.diagonal(axis1=1, axis2=2) / np.maximum(images, 1)
+    order = [n for n in np.argsort(accuracies.mean(0), kind="stable") if images[n]]
+    return Table(
+        ["class", "test images", "accuracy (%)", "most often predicted instead"],
+        [
+            [
+                names[n],
+                f"{images[n]:,}",
+                format_summary(summarize(accuracies[:, n]), 100),
+                _confused(matrices[:, n].sum(0), n, names),
+            ]
+            for n in order[:_LISTED]
+        ],
+        caption="Classes by accuracy, the lowest first"
+        + (f", {_LISTED} of {len(order)}" if len(order) > _LISTED else "")
+        + f". {over_seeds(len(matrices)).capitalize()}.",
+        align=["left", "right", "right", "left"],
+    )
+
+
+def _confused(counts: np.ndarray, true: int, names: Sequence[str]) -> str:
+    """The class that the images of another are most often taken for, and in percent how often."""
+    others = np.where(np.arange(len(counts)) == true, 0, counts)
+    if not others.any():
+        return MISSING
+    return f"{names[int(others.argmax())]} ({100 * others.max() / counts.sum():.1f} %)"
+
+
+def _errors(
+    found: Observations, names: Sequence[str], images: Callable[[int], Any]
+) -> list[Block | str]:
+    """The most confident errors of the first seed."""
+    first = found.where(seed=found.rows[0][SEED])
+    errors, confidence = first.array("errors")[0], first.array("confidence")[0]
+    if not len(errors):
+        return []
+    panels = [
+        (f"{names[label]} → {names[predicted]}\n{100 * sure:.0f} %", images(int(example)))
+        for (example, label, predicted), sure in zip(errors, confidence, strict=True)
+    ]
+    return [
+        Heading("Most confident errors"),
+        Figure(
+            "errors",
+            image_grid(panels, columns=6),
+            "Misclassified test images of the highest confidence: true class → predicted class, "
+            f"and the probability of the predicted class. Seed {first.rows[0][SEED]}.",
+        ),
+    ]

@@ -1,0 +1,101 @@
+"""One style for every figure: legible at print size, in grey and to colour-blind readers."""
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+from typing import ParamSpec
+
+import matplotlib.style
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+SINGLE_COLUMN = 3.4
+DOUBLE_COLUMN = 7.0
+"""Widths in inches of one and of two columns of a journal page."""
+
+BLACK, GREY = "#1c1c1c", "#8c8c8c"
+BLUE, VERMILLION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
+"""Colours distinct to colour-blind readers (Okabe and Ito, 2008)."""
+
+COLORS = (BLUE, VERMILLION, GREEN, ORANGE, "#56b4e9", "#cc79a7", "#f0e442", BLACK)
+"""Colours of things that have a number."""
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "figure.titlesize": 8.5,
+    "figure.labelsize": 8.5,
+    "text.color": BLACK,
+    "axes.labelcolor": BLACK,
+    "axes.edgecolor": "#5a5a5a",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.color": "#5a5a5a",
+    "ytick.color": "#5a5a5a",
+    "xtick.labelcolor": BLACK,
+    "ytick.labelcolor": BLACK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.width": 0.4,
+    "xtick.minor.size": 1.5,
+    "grid.color": "#e2e2e2",
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "legend.columnspacing": 1.6,
+    "legend.borderaxespad": 0.2,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 220,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+_Parameters = ParamSpec("_Parameters")
+
+
+def color_of(number: int) -> str:
+    """One of COLORS by its number; they repeat."""
+    return COLORS[number % len(COLORS)]
+
+
+def legend_columns(figure: Figure, *columns: Sequence[Line2D]) -> None:
+    """A legend above the figure with the handles in columns, each from the top."""
+    tallest = max(len(column) for column in columns)
+    blank = Line2D([], [], linestyle="none", label=" ")
+    padded = [[*column, *[blank] * (tallest - len(column))] for column in columns]
+    handles = [handle for column in padded for handle in column]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(columns))
+
+
+def styled(draw: Callable[_Parameters, Figure]) -> Callable[_Parameters, Figure]:
+    """Make `draw` return a figure in this style, whatever the caller's matplotlib settings.
+
+    The layout is fixed and the settings are the caller's own again when it returns.
+    """
+
+    @functools.wraps(draw)
+    def draw_in_style(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Figure:
+        with matplotlib.style.context(STYLE, after_reset=True):
+            figure = draw(*args, **kwargs)
+            # Ticks are made when first drawn: make them while the style holds.
+            figure.draw_without_rendering()
+            return figure
+
+    return draw_in_style
+
+
+def png(figure: Figure, dpi: int = 220) -> bytes:
+    """The figure as the bytes of a PNG image; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with matplotlib.style.context(STYLE, after_reset=True):
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()

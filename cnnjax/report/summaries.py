@@ -1,0 +1,223 @@
+"""What observations say, in tables and sentences: groups of networks, their numbers over seeds."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from cnnjax.report.page import Paragraph
+from cnnjax.report.table import (
+    MISSING,
+    Table,
+    counted,
+    format_count,
+    format_number,
+    format_summary,
+    over_seeds,
+)
+from cnnjax.run.cells import SEED, Cell, text_of
+from cnnjax.run.config import read_json
+from cnnjax.run.metrics import learning_curves
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
+from cnnjax.run.statistics import Summary, summarize
+
+Column = str | tuple[str, float] | Callable[[Observations], str]
+"""A number by its name, with a factor such as 100 for percent, or what makes a cell of a group."""
+
+
+def summary_table(
+    found: Observations,
+    columns: Mapping[str, Column],
+    *by: str,
+    names: Mapping[Any, str] | None = None,
+    caption: str = "",
+) -> Table:
+    """A table with a row for each group: its factors, then each number over its seeds.
+
+    Whole numbers that are the same for all seeds, such as those of parameters, are counts; what
+    holds or not is yes or no. The caption ends with over how many seeds the numbers are.
+
+    Args:
+      found: the observations.
+      columns: for each heading the name of a number, the name and a scale, or a function from the
+        observations of a group to the text of its cell.
+      *by: factors of the groups; by default all but the seed.
+      names: words for values of factors, and for factors in the headings.
+      caption: what else to say of the numbers.
+
+    Raises:
+      ValueError: there is no such number or factor, or a group has a number of a seed twice.
+    """
+    by = _factors(found, by)
+    names = names or {}
+    groups = found.groups(*by)
+    _require_numbers(found, columns)
+    rows, seeds = [], set()
+    for key, group in groups.items():
+        cells = [name_of(value, names) for value in _values(key, by)]
+        for column in columns.values():
+            if isinstance(column, str | tuple):
+                number, scale = (column, 1.0) if isinstance(column, str) else column
+                summary = over(group, number)
+                seeds |= set() if summary is None else {summary.n}
+                cells.append(_cell(group, number, summary, scale))
+            else:
+                cells.append(column(group))
+        rows.append(cells)
+    said = [caption] if caption else []
+    if seeds:
+        counts = over_seeds(max(seeds))
+        fewer = f" (of {min(seeds)} where one is missing)" if len(seeds) > 1 else ""
+        said.append(f"{counts[0].upper()}{counts[1:]}{fewer}.")
+    headings = [names.get(name, name.replace("_", " ")) for name in by]
+    return Table([*headings, *columns], rows, caption=" ".join(said))
+
+
+def summaries(
+    found: Observations,
+    columns: Mapping[str, str],
+    *by: str,
+    names: Mapping[Any, str] | None = None,
+) -> dict[str, dict[str, Summary]]:
+    """Numbers of each group by its name in words, as `dots` draws them.
+
+    Args:
+      found: the observations.
+      columns: for each series the name of a number.
+      *by: factors of the groups; by default all but the seed.
+      names: words for values of factors.
+
+    Raises:
+      ValueError: as `summary_table`, or a group lacks a number.
+    """
+    by = _factors(found, by)
+    _require_numbers(found, columns)
+    rows: dict[str, dict[str, Summary]] = {}
+    for key, group in found.groups(*by).items():
+        name = ", ".join(name_of(value, names or {}) for value in _values(key, by))
+        rows[name] = {}
+        for series, number in columns.items():
+            summary = over(group, number)
+            if summary is None:
+                raise ValueError(f"{name} must have the number {number!r}, got none.")
+            rows[name][series] = summary
+    return rows
+
+
+def over(group: Observations, number: str) -> Summary | None:
+    """A number over the seeds of a group; None where it has none.
+
+    Raises:
+      ValueError: a seed has the number twice: what differs is no seed, and makes no interval.
+    """
+    rows = [row for row in group.rows if row.get(number) is not None]
+    if not rows:
+        return None
+    seeds = [row[SEED] for row in rows]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(
+            f"{number!r} must have one value for each seed of a group, got seeds {seeds}: group by "
+            f"more of {list(group.factors)}."
+        )
+    return summarize([row[number] for row in rows])
+
+
+def name_of(value: Any, names: Mapping[Any, str]) -> str:
+    """The words for a factor's value."""
+    if value is None:
+        return MISSING
+    return names.get(value, names.get(text_of(value), str(value)))
+
+
+def setting(record: Record, found: Observations) -> Paragraph:
+    """A sentence on the data, and on how the networks of a run were trained."""
+    tasks = record.tasks or {}
+    parts = [_data(facts) for facts in tasks.values()]
+    train = record.config.get("train") or {}
+    if train:
+        rates = {row["learning_rate"] for row in found.rows if "learning_rate" in row}
+        rates = sorted(rates or {train["learning_rate"]})
+        rate = " to ".join(f"{rate:g}" for rate in dict.fromkeys((rates[0], rates[-1])))
+        parts.append(
+            f"{train['steps']:,} steps of {train['batch_size']:,} images, learning rate {rate}, "
+            f"{counted(len(found.seeds), 'seed')}"
+        )
+    else:
+        parts.append(counted(len(found.seeds), "seed"))
+    return Paragraph(f"{'; '.join(parts)}.")
+
+
+def _data(facts: Mapping[str, Any]) -> str:
+    splits = ("train", "training"), ("validation", "validation"), ("test", "test")
+    counts = [
+        f"{facts[f'{split}_examples']:,} {word}"
+        for split, word in splits
+        if facts.get(f"{split}_examples")
+    ]
+    shape = " x ".join(map(str, facts["image_shape"]))
+    listed = " and ".join(filter(None, [", ".join(counts[:-1]), counts[-1]]))
+    return f"{facts['data']}: {listed} images of {shape}"
+
+
+def images_per_second(record: Record, group: Observations) -> float | None:
+    """Speed of training, mean over the networks of a group; None where it was not measured."""
+    file = record.directory / "timings.json"
+    timings = read_json(file) if file.is_file() else {}
+    speeds = [timings.get(name, {}).get("images_per_second") for name in _networks(group)]
+    measured = [speed for speed in speeds if speed]
+    return float(np.mean(measured)) if measured else None
+
+
+def curves_of(
+    record: Record, found: Observations, *by: str, names: Mapping[Any, str] | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Learning curves of the networks of each group, as the figure `learning_curves` draws them.
+
+    Args:
+      record: of the run.
+      found: its observations.
+      *by: factors of the groups; by default all but the seed.
+      names: words for values of factors.
+    """
+    by = _factors(found, by)
+    curves = learning_curves(record.read_metrics())
+    return {
+        ", ".join(name_of(value, names or {}) for value in _values(key, by)): [
+            curves[name] for name in _networks(group) if name in curves
+        ]
+        for key, group in found.groups(*by).items()
+    }
+
+
+def _networks(group: Observations) -> list[str]:
+    """The names of a group's networks."""
+    return [Cell({f: row[f] for f in group.factors if f in row}).name for row in group.rows]
+
+
+def _cell(group: Observations, number: str, summary: Summary | None, scale: float) -> str:
+    if summary is None:
+        return MISSING
+    values = {row[number] for row in group.rows if row.get(number) is not None}
+    if all(isinstance(value, bool) for value in values):
+        holds = round(summary.mean * summary.n)
+        return {0: "no", summary.n: "yes"}.get(holds, f"{holds} of {summary.n}")
+    (value, *others) = values
+    if scale == 1 and not others and isinstance(value, int):
+        return format_count(value, 3) if value >= 0 else format_number(value)
+    return format_summary(summary, scale)
+
+
+def _factors(found: Observations, by: tuple[str, ...]) -> tuple[str, ...]:
+    return by or tuple(name for name in found.factors if name != SEED)
+
+
+def _values(key: Any, by: tuple[str, ...]) -> tuple[Any, ...]:
+    return (key,) if len(by) == 1 else key
+
+
+def _require_numbers(found: Observations, columns: Mapping[str, Any]) -> None:
+    for column in columns.values():
+        number = column[0] if isinstance(column, tuple) else column
+        if isinstance(number, str) and number not in found.numbers:
+            raise ValueError(f"number must be one of {list(found.numbers)}, got {number!r}.")
