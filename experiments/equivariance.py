@@ -196,6 +196,7 @@ def layer_result(found: Observations, name: str) -> dict[str, Any]:
         "alone_measured": lattice("alone_measured"),
         "predicted": lattice("predicted"),
         "measured": measured,
+        "step": (lattice("predicted") or measured)[1],
         "error_on": max(each[:, exact].max() for each in errors.values()),
         "error_off": {
             kind: None if exact.all() else each[:, ~exact].mean() for kind, each in errors.items()
@@ -216,22 +217,19 @@ def page(found: Observations, record: Record) -> None:
     claimed = [layer for row in layers.values() for layer in row if layer["predicted"]]
     agree = sum(layer["predicted"] == layer["measured"] for layer in claimed)
     worst = max((layer["error_on"] for layer in claimed), default=None)
-    trained = {kind: found.where(training=kind) for kind in ("centred", "translated")}
-    accuracies = {
-        conv: {
-            f"trained {kind}, tested {test}": group.summary(f"accuracy_{test}", "conv")[conv]
-            for kind, group in trained.items()
-            for test in ("centred", "translated")
-        }
-        for conv in layers
+    trained = found.where(training=("centred", "translated"))
+    columns = {
+        "accuracy, centred images": "accuracy_centred",
+        "accuracy, translated images": "accuracy_translated",
     }
-    costs = {
-        conv: {
-            "parameters": group.column("parameters")[0],
-            "multiply-adds per image": group.column("multiply_adds")[0],
-        }
-        for conv, group in found.groups("conv").items()
-    }
+    panels = [
+        [
+            report.ShiftPanel(conv, layer["errors_right"], layer["step"])
+            for conv, layer in zip(layers, row, strict=True)
+        ]
+        for row in zip(*layers.values(), strict=True)
+    ]
+    thresholds = {"exact": symmetry.EXACT, "independent": symmetry.INDEPENDENT}
     report.write_page(
         record,
         __doc__,
@@ -242,7 +240,7 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Symmetry"),
             report.Figure(
                 "error_against_shift",
-                report.error_against_shift(shift_panels(layers, 0)),
+                report.error_against_shift(panels[0], **thresholds),
                 "Equivariance error of the first layer against horizontal shift. Triangles: the "
                 "predicted lattice; dots on the zero line: shifts without error. Mean over seeds, "
                 "band from smallest to largest.",
@@ -250,20 +248,22 @@ def page(found: Observations, record: Record) -> None:
             lattice_table(layers),
             report.Figure(
                 "shift_maps",
-                report.shift_maps({conv: row[-2]["error_maps"] for conv, row in layers.items()}),
+                report.shift_maps(
+                    {conv: row[-2]["error_maps"] for conv, row in layers.items()}, **thresholds
+                ),
                 f"Error of everything up to {names[-2]} over all two-dimensional shifts: the "
                 "strides below and the tiles multiply. Mean over seeds.",
             ),
             report.Heading("Training"),
             report.Figure(
                 "logits_against_shift",
-                report.error_against_shift(shift_panels(layers, -1)),
+                report.error_against_shift(panels[-1], **thresholds),
                 "Error of the logits, which is a lack of invariance, against horizontal shift.",
             ),
             report.Figure(
                 "accuracy",
                 report.dots(
-                    accuracies,
+                    report.summaries(trained, columns, "conv", "training", names=TRAINING),
                     "test accuracy (%)",
                     reference=("chance", 100 / record.task["classes"]),
                 ),
@@ -272,8 +272,7 @@ def page(found: Observations, record: Record) -> None:
             report.summary_table(
                 found,
                 {
-                    "accuracy, centred (%)": ("accuracy_centred", 100),
-                    "accuracy, translated (%)": ("accuracy_translated", 100),
+                    **{f"{name} (%)": (number, 100) for name, number in columns.items()},
                     "mean error of the logits": "error.network",
                 },
                 "conv",
@@ -281,29 +280,22 @@ def page(found: Observations, record: Record) -> None:
                 names=TRAINING,
             ),
             report.Heading("Cost"),
-            report.Figure("cost", report.bars(costs), "Parameters and multiply-adds."),
+            report.Figure(
+                "cost",
+                report.bars(report.costs(record, found, "conv")),
+                "Parameters, multiply-adds of one image, and training images/s on this machine.",
+            ),
         ],
     )
-
-
-def shift_panels(layers: dict[str, list[dict[str, Any]]], layer: int) -> list[Any]:
-    """Errors of one layer over horizontal shifts, a panel for each convolution."""
-    return [
-        report.ShiftPanel(
-            conv,
-            row[layer]["errors_right"],
-            (row[layer]["predicted"] or row[layer]["measured"])[1],
-        )
-        for conv, row in layers.items()
-    ]
 
 
 def lattice_table(layers: dict[str, list[dict[str, Any]]]) -> report.Table:
     """Predicted and measured lattices of every layer, and the errors on and off them."""
     steps = ("alone_predicted", "alone_measured", "predicted", "measured")
+    headings = ("alone: predicted", "measured", "from the image: predicted", "measured")
+    headings += ("largest error on it", "mean off it, before", "after, translated")
     return report.Table(
-        ["convolution", "layer", "alone: predicted", "measured", "from the image: predicted"]
-        + ["measured", "largest error on it", "mean off it, before", "after, translated"],
+        ["convolution", "layer", *headings],
         [
             [
                 conv,

@@ -28,6 +28,7 @@ from cnnjax.report.figures.style import (
 from cnnjax.report.page import Block, Code, Figure, Heading, Paragraph, write_document
 from cnnjax.report.run_page import write_page
 from cnnjax.report.summaries import (
+    costs,
     curves_of,
     images_per_second,
     name_of,
@@ -67,6 +68,7 @@ __all__ = [
     "classifier_blocks",
     "color_of",
     "confusion",
+    "costs",
     "counted",
     "curves_of",
     "dots",

@@ -169,6 +169,28 @@ def images_per_second(record: Record, group: Observations) -> float | None:
     return float(np.mean(measured)) if measured else None
 
 
+def costs(
+    record: Record, found: Observations, *by: str, names: Mapping[Any, str] | None = None
+) -> dict[str, dict[str, float | None]]:
+    """Parameters, multiply-adds of an image and training speed of each group, as `bars` draws them.
+
+    Args:
+      record: of the run.
+      found: its observations, with the numbers 'parameters' and 'multiply_adds'.
+      *by: factors of the groups; by default all but the seed.
+      names: words for values of factors.
+    """
+    by = _factors(found, by)
+    return {
+        ", ".join(name_of(value, names or {}) for value in _values(key, by)): {
+            "parameters": group.column("parameters")[0],
+            "multiply-adds per image": group.column("multiply_adds")[0],
+            "training images per second": images_per_second(record, group),
+        }
+        for key, group in found.groups(*by).items()
+    }
+
+
 def curves_of(
     record: Record, found: Observations, *by: str, names: Mapping[Any, str] | None = None
 ) -> dict[str, list[dict[str, Any]]]:

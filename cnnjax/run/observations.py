@@ -77,13 +77,16 @@ class Observations:
         return list(dict.fromkeys(row[SEED] for row in self.rows))
 
     def where(self, **factors: Any) -> Observations:
-        """The rows in which these factors have these values."""
+        """The rows in which these factors have these values; a tuple lists several values."""
         self._require(factors)
-        wanted = {name: text_of(value) for name, value in factors.items()}
+        wanted = {
+            name: {text_of(each) for each in (value if isinstance(value, tuple) else (value,))}
+            for name, value in factors.items()
+        }
         kept = [
             row
             for row in self.rows
-            if all(text_of(row.get(name)) == value for name, value in wanted.items())
+            if all(text_of(row.get(name)) in values for name, values in wanted.items())
         ]
         return Observations(kept, self.factors, self.directory)
 

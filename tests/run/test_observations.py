@@ -120,6 +120,7 @@ def test_selection_columns_and_groups(found):
     p4 = found.where(group="p4", seed=1)
     assert len(p4) == 1
     assert p4.column("error").tolist() == [0.05]
+    assert len(found.where(seed=(0, 2))) == 4
     assert found.values("group") == ["none", "p4"]
     assert found.seeds == [0, 1, 2]
     assert {key: len(group) for key, group in found.groups("group", "seed").items()} == {
