@@ -47,7 +47,8 @@ def _parts(doc: str | None) -> tuple[str, list[Block], list[str]]:
     """Title, protocol and sources of a docstring."""
     if not doc or not doc.strip():
         raise ValueError(f"doc must be the docstring of a study, got {doc!r}.")
-    title, *paragraphs = _paragraphs(inspect.cleandoc(doc))
+    # Docstrings of modules stand at the margin: what is indented is meant to be.
+    title, *paragraphs = _paragraphs(doc.strip())
     protocol: list[Block] = []
     in_protocol = True
     for paragraph in paragraphs:
