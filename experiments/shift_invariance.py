@@ -1,11 +1,11 @@
-"""Which way of halving an image keeps a network's answer when the image moves, before and after training?
+"""Which way of halving an image keeps a network's prediction when the image is shifted, before and after training?
 
-A layer that visits every second position sees another image when that moves by one. The same small
-network, all circular, halves the image three times by max pooling, average pooling, strides, blur
-pooling (Zhang 2019), adaptive (Chaman and Dokmanic 2021) or learnable polyphase sampling
-(Rojas-Gomez et al. 2022). Before and after training on centred images, every test image is moved by
-every circular shift of 0 to 7 pixels on both axes; further ones give nothing new, because all
-networks are exactly invariant to shifts by 8.
+A layer that visits every second position sees another image when that is shifted by one. The same
+small network, all circular, halves the image after each of its n layers by max pooling, average
+pooling, strides, blur pooling (Zhang 2019), adaptive (Chaman and Dokmanic 2021) or learnable
+polyphase sampling (Rojas-Gomez et al. 2022). Before and after training on centred images, test
+images are shifted circularly by every 0 to 2^n - 1 pixels on both axes; further shifts give nothing
+new, because all networks are exactly invariant to shifts by 2^n.
 
     python launch.py shift_invariance          digits, 3 seeds: a few minutes, 2 CPU cores
     python launch.py shift_invariance smoke    half a minute
@@ -15,48 +15,46 @@ Expected: adaptive and learnable sampling consistent on exactly 100.00 % of all 
 before training and after; blur pooling some points above max pooling; strides lowest.
 """
 
-import dataclasses
-from typing import Any, Literal, get_args
+from __future__ import annotations
 
-from cnnjax.run.config import require_distinct
+import dataclasses
+from typing import Annotated, Any, Literal, get_args
+
+from cnnjax.run.config import Distinct, Positive, Requirement, StudyConfig
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 
+with lazy_imports():
+    import jax.numpy as jnp
+    import numpy as np
+
+    from cnnjax import models, ops, report, symmetry, tasks
+
 Downsampling = Literal["max", "average", "strided", "blur", "adaptive", "learnable"]
+WAYS = get_args(Downsampling)
+STAGES = ("before", "after")
+DETECTORS = (0.3, 0.1, 1.0, 0.2, 0.1)
+"""Detectors in figure 9.8 of Goodfellow, Bengio and Courville, Deep Learning, 2016."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(StudyConfig):
     """Which ways of downsampling to compare, on what, for how long."""
 
-    downsampling: tuple[Downsampling, ...] = get_args(Downsampling)
+    downsampling: Distinct[Downsampling] = WAYS
     """Ways of halving the image to compare."""
-    data: str = "digits"
-    """TFDS name of the data set."""
-    data_dir: str | None = None
-    """Where prepared data sets are; without it TFDS_DATA_DIR, or else the folder of TFDS."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """One network is trained for each seed and way of downsampling."""
-    features: tuple[int, ...] = (16, 32, 32)
-    """Channels of each layer, after each of which the image is halved."""
-    shifted_images: int = 200
-    """Test images that are moved by every shift."""
+    features: Annotated[
+        tuple[Positive, ...], Requirement(lambda layers: 1 <= len(layers) <= 3, "of 1 to 3 layers")
+    ] = (16, 32, 32)
+    """Output channels of each layer, after each of which the image is halved."""
+    shifted_images: Positive = 200
+    """Test images that are classified at every shift."""
     train: TrainConfig = TrainConfig(
         steps=300, batch_size=64, learning_rate=3e-3, warmup_steps=20, log_every=100
     )
     """How to train, the same for all."""
-
-    def __post_init__(self):
-        require_distinct(self, "downsampling", "seeds")
-        for name in self.downsampling:
-            if name not in get_args(Downsampling):
-                known = ", ".join(get_args(Downsampling))
-                raise ValueError(f"downsampling must be one of {known}, got {name!r}.")
-        if not self.features or min(self.features) < 1 or len(self.features) > 3:
-            raise ValueError(
-                f"features must name 1 to 3 layers, each at least 1, got {self.features}."
-            )
-        if self.shifted_images < 1:
-            raise ValueError(f"shifted_images must be at least 1, got {self.shifted_images}.")
 
 
 PRESETS = {
@@ -78,123 +76,118 @@ PRESETS = {
 }
 
 
-def run(config: Config, record: Any) -> None:
-    """Train and measure every network, and write results and report."""
-    from cnnjax.study import on_canvas
-
-    from cnnjax.report.shift_invariance import write_report
-    from cnnjax.run.statistics import summarize
-
-    task = on_canvas(config.data, config.data_dir, config.train)
-    rows = []
-    for downsampling in config.downsampling:
-        network = _compiled(config, task, downsampling)
-        measured = [_measured(task, *network, downsampling, seed, record) for seed in config.seeds]
-        rows.append(
-            {
-                "downsampling": downsampling,
-                "seeds": config.seeds,
-                "accuracy": summarize([each["accuracy"] for each in measured]),
-                **{
-                    f"{name}_{stage}": summarize([each[stage][name] for each in measured])
-                    for stage in ("before", "after")
-                    for name in measured[0][stage]
-                },
-            }
+def run(config: Config, record: Record) -> None:
+    """Train and measure every network."""
+    task = tasks.on_canvas(config.data, config.data_dir)
+    images = task.place(task.test.images[: config.shifted_images])
+    labels = task.test.labels[: config.shifted_images]
+    shifts = 2 ** len(config.features)
+    for cell in record.each(downsampling=config.downsampling, seed=config.seeds):
+        model = models.ChainNet(
+            task.classes, downsampling=cell["downsampling"], features=config.features, readout="max"
         )
-    results = {
-        "data": config.data,
-        "canvas": task.shape[0],
-        "shifts": 2 ** len(config.features),
-        "shifted_images": min(config.shifted_images, len(task.dataset.test)),
-        "train_examples": len(task.dataset.train.images),
-        "test_examples": len(task.dataset.test.images),
-        "steps": config.train.steps,
-        "batch_size": config.train.batch_size,
-        "seeds": config.seeds,
-        "rows": rows,
-        "pooling": _figure_of_the_book(),
-    }
-    write_report(record.results(results), record)
+        network = task.network(model, config.train)
+        states = network.initial(cell["seed"]), network.train(record, cell)
+        classes = [
+            symmetry.classes_over_shifts(network.function(), images, shifts, state.variables)
+            for state in states
+        ]
+        record.observe(
+            cell,
+            accuracy=network.accuracy(states[1]),
+            **{
+                stage: {
+                    "consistency": symmetry.shift_consistency(found),
+                    "flips": symmetry.one_pixel_flip_rate(found),
+                    "worst_case": symmetry.worst_case_accuracy(found, labels),
+                }
+                for stage, found in zip(STAGES, classes)
+            },
+        )
+    page(record.observations(), record)
 
 
-def _compiled(config: Config, task: Any, downsampling: Downsampling) -> tuple[Any, Any]:
-    """The compiled training of a network, and from parameters to its classes at every shift."""
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-
-    from cnnjax.models.downsampling_net import DownsamplingNet
-    from cnnjax.symmetry import shift
-
-    model = DownsamplingNet(task.dataset.num_classes, downsampling, config.features)
-    images = task.place(task.dataset.test.images[: config.shifted_images])
-    shifts = jnp.asarray(list(np.ndindex(*(2 ** len(config.features),) * 2)))
-
-    @jax.jit
-    def classes_of_shift(params, each):
-        logits: Any = model.apply({"params": params}, shift(images, each))
-        return logits.argmax(-1)
-
-    def classes(params):
-        """Predicted classes `[shifts, shifts, images]`."""
-        side = 2 ** len(config.features)
-        found = [classes_of_shift(params, each) for each in shifts]
-        return np.stack([np.asarray(one) for one in found]).reshape(side, side, -1)
-
-    return task.compile(model), classes
-
-
-def _measured(
-    task: Any, training: Any, classes: Any, downsampling: str, seed: int, record: Any
-) -> dict[str, Any]:
-    """Accuracy and consistency of one network, unless an interrupted run measured them already."""
-    from cnnjax.study import train_network
-
-    name = f"{downsampling} seed {seed}"
-    measured = record.part(name)
-    if measured is None:
-        print(f"\n{name}", flush=True)
-        before = classes(task.initial(training, seed).params)
-        state = train_network(task, training, seed, name, record).state
-        measured = {
-            "accuracy": task.evaluate(training, state)["accuracy"],
-            "before": _answers(task, before),
-            "after": _answers(task, classes(state.variables["params"])),
+def page(found: Observations, record: Record) -> None:
+    """Write results.json and the page."""
+    rows, pooling = found.results(), pooled_detectors()
+    shifts = 2 ** len(record.config["features"])
+    images = min(record.config["shifted_images"], record.task["test_examples"])
+    record.results(
+        {
+            **record.task,
+            "seeds": found.seeds,
+            "shifts": shifts,
+            "shifted_images": images,
+            "rows": rows,
+            "pooling": pooling,
         }
-        record.write_part(name, measured)
-    return measured
+    )
+    consistency = found.summary("after.consistency", "downsampling")
+    listed = ", ".join(f"{name} {100 * each.mean:.2f} %" for name, each in consistency.items())
+    lowest = min(row[f"{stage}.consistency"].mean for row in rows for stage in STAGES)
+    report.write_page(
+        record,
+        __doc__,
+        [
+            f"Pairs of shifts at which a trained network predicts the same class: {listed}.",
+            report.setting(record, found),
+            report.Heading("Consistency"),
+            report.Figure(
+                "consistency",
+                report.dots(
+                    report.summaries(
+                        found, {f"{stage} training": f"{stage}.consistency" for stage in STAGES}
+                    ),
+                    "pairs of shifts with the same class (%)",
+                    limits=(max(0.0, 100 * lowest - 10), 100.0),
+                ),
+                f"Probability that two random circular shifts, of {shifts} x {shifts}, of a test "
+                "image are given the same class.",
+            ),
+            report.summary_table(
+                found,
+                {
+                    "accuracy (%)": ("accuracy", 100),
+                    "consistency before (%)": ("before.consistency", 100),
+                    "after (%)": ("after.consistency", 100),
+                    "class changed by one pixel, after (%)": ("after.flips", 100),
+                    "correct at every shift, after (%)": ("after.worst_case", 100),
+                },
+                caption=f"Accuracy on all centred test images; all else on {images:,} of them at "
+                f"{shifts} x {shifts} shifts.",
+            ),
+            report.Heading("What a shift by one pixel does to pooling"),
+            "Figure 9.8 of Goodfellow, Bengio and Courville (2016), computed: the detectors of the "
+            "first row, shifted by one position, are those of the second; beside them the maximum "
+            "of each three neighbours.",
+            pooling_table(pooling),
+        ],
+    )
 
 
-def _answers(task: Any, classes: Any) -> dict[str, float]:
-    """How far the predicted classes `[rows, columns, images]` depend on the shift.
+def pooled_detectors() -> dict[str, dict[str, list[float]]]:
+    """Detectors and the maxima of three neighbours, before and after a shift by one."""
 
-    consistency: two random shifts of an image are given the same class (Zhang 2019). flips: a step
-    of one pixel changes the class. worst_case: right at every shift.
-    """
-    import numpy as np
+    def pooled(detectors: Any) -> list[float]:
+        x = jnp.asarray(detectors)[None, :, None]
+        return np.asarray(ops.max_pool(x, 3, padding="SAME"))[0, :, 0].tolist()
 
-    labels = task.dataset.test.labels[: classes.shape[-1]]
-    share = np.stack([(classes == label).mean((0, 1)) for label in range(task.dataset.num_classes)])
-    steps = [np.roll(classes, -1, axis) != classes for axis in (0, 1)]
-    return {
-        "consistency": (share**2).sum(0).mean(),
-        "flips": np.mean(steps),
-        "worst_case": (classes == labels).all((0, 1)).mean(),
+    stages = {"before": list(DETECTORS[1:]), "after": list(DETECTORS[:-1])}
+    return {name: {"detectors": row, "pooled": pooled(row)} for name, row in stages.items()}
+
+
+def pooling_table(pooling: dict[str, dict[str, list[float]]]) -> report.Table:
+    """Detectors and maxima side by side, and how many of each a shift changes."""
+    changed = {
+        kind: sum(a != b for a, b in zip(pooling["before"][kind], pooling["after"][kind]))
+        for kind in ("detectors", "pooled")
     }
-
-
-def _figure_of_the_book() -> dict[str, Any]:
-    """Figure 9.8 of Goodfellow et al. 2016: detectors and their maxima, before and after a shift."""
-    import jax.numpy as jnp
-
-    from cnnjax import ops
-
-    def pooled(detectors):
-        return ops.max_pool(jnp.asarray(detectors)[None, :, None], 3, padding="SAME")[0, :, 0]
-
-    signal = [0.3, 0.1, 1.0, 0.2, 0.1]
-    stages = {}
-    for name, detectors in (("before", signal[1:]), ("after", signal[:-1])):
-        stages[name] = {"detectors": detectors, "pooled": pooled(detectors)}
-    return stages
+    return report.Table(
+        ["image", "detectors", "maxima of three"],
+        [
+            [name, *("  ".join(f"{value:.1f}" for value in row) for row in pooling[stage].values())]
+            for name, stage in (("as it was", "before"), ("shifted by one", "after"))
+        ],
+        caption=f"The shift changes {changed['detectors']} of {len(DETECTORS) - 1} detectors and "
+        f"{changed['pooled']} of {len(DETECTORS) - 1} maxima.",
+    )
