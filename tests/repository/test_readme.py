@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 
 import launch
 from cnnjax.launch.command_line import parse
+from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """Does a larger kernel help on handwritten digits?
 
-    python launch.py kernel_sizes          digits, 2 seeds: a minute, 2 CPU cores
-    python launch.py kernel_sizes smoke    seconds
+python launch.py kernel_sizes          digits, 2 seeds: a minute, 2 CPU cores
+python launch.py kernel_sizes smoke    seconds
 """
 
 from __future__ import annotations
