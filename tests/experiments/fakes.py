@@ -1,7 +1,7 @@
 """Studies run without training: what every cell trains and evaluates is written down.
 
 `watch` takes the place of `Network.train` and `Network.evaluate`. A "trained" state is the initial
-one with its step at the end and every parameter scaled, so that what is measured before training
+one with its step at the end and every parameter changed, so that what is measured before training
 and after it differs; every evaluation gives an accuracy of its own, so that an observation tells
 from which evaluation it comes.
 """
@@ -17,8 +17,8 @@ from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.tasks.network import Network
 
-SCALE = 1.25
-"""Factor of every parameter in "training"."""
+SCALE, SHIFT = 1.25, 0.05
+"""What "training" does to every parameter: times the first, plus the second."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ def watch(monkeypatch) -> Watch:
         record.metrics(self.training.config.steps, network=cell.name, loss=1.0, accuracy=0.5)
         self.task.source("train", **values)  # refuses values that the task does not take
         state = self.initial(cell["seed"])
-        params = jax.tree.map(lambda leaf: SCALE * leaf, state.params)
+        params = jax.tree.map(lambda leaf: SCALE * leaf + SHIFT, state.params)
         ema = None if state.ema_params is None else params
         return state.replace(
             step=state.step + self.training.config.steps, params=params, ema_params=ema

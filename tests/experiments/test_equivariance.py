@@ -1,13 +1,21 @@
-"""The main study, in its smallest form: what it leaves, what it finds, how it continues."""
+"""The main study: what each cell trains and measures, what the page says, how a run continues."""
 
+import csv
+import dataclasses
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 import launch
-
-LAYER_NUMBERS = ("error_on_lattice", "error_before_training", "error_after_training")
+from cnnjax import symmetry
+from cnnjax.models.choice import Convolution
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
+from cnnjax.train.config import TrainConfig
+from experiments import equivariance
+from experiments.equivariance import Config
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +29,174 @@ def results_of(directory):
     return json.loads((directory / "results.json").read_text("utf-8"))
 
 
+def rows_of(directory):
+    text = (directory / "observations.csv").read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
+    config = Config(
+        conv=(Convolution("standard"), Convolution("local")),
+        seeds=(3, 5),
+        features=(2, 2),
+        strides=(1, 2),
+        kernel_size=3,
+        error_images=2,
+        translations=3,
+        train=TrainConfig(steps=7, batch_size=64),
+    )
+    found = watch.run(equivariance, config, tmp_path)
+    assert len(found) == 2 * 3 * 2
+    trained = [
+        (str(call.factors["conv"]), call.factors["training"], call.factors["seed"], call.values)
+        for call in watch.trained
+    ]
+    side = 24
+    assert trained == [
+        (conv, training, seed, {"translation": positions})
+        for conv in ("standard", "local")
+        for training, positions in (("centred", 1), ("translated", side))
+        for seed in (3, 5)
+    ]
+    for call in watch.trained:
+        assert call.network.training.config == config.train
+        made = call.network.model.conv.func.__name__
+        assert made == {"standard": "Conv", "local": "LocalConv"}[str(call.factors["conv"])]
+    for row in found.rows:
+        centred = watch.evaluation(row["accuracy_centred"])
+        translated = watch.evaluation(row["accuracy_translated"])
+        assert (centred.repeats, centred.values) == (1, {})
+        assert (translated.repeats, translated.values) == (3, {"translation": side})
+        for call in (centred, translated):
+            assert call.split == "test"
+            assert call.seed == row["seed"]
+            assert call.trained == (row["training"] != "none")
+            name = call.network.model.conv.func.__name__
+            assert name == {"standard": "Conv", "local": "LocalConv"}[row["conv"]]
+
+
+def test_errors_are_those_before_and_after_training_on_test_images(watch, tmp_path):
+    config = dataclasses.replace(equivariance.PRESETS["smoke"], seeds=(0, 1))
+    found = watch.run(equivariance, config, tmp_path).where(conv="tiled(tile=2)")
+    errors = {
+        kind: found.where(training=kind).array("errors.conv1") for kind in equivariance.TRAINING
+    }
+    assert errors["none"].shape == (2, 24, 24)
+    # Both kinds of training do the same here; seeds differ, and so do before and after.
+    np.testing.assert_array_equal(errors["centred"], errors["translated"])
+    assert np.abs(errors["none"] - errors["centred"]).max(axis=(1, 2)).min() > 1e-3
+    assert np.abs(errors["none"][0] - errors["none"][1]).max() > 1e-3
+    network = watch.trained[-1].network
+    images = network.task.place(network.task.test.images[:2])
+    variables = {"params": network.initial(1).params}
+    expected = symmetry.errors_over_shifts(network.function("outputs"), images, variables)
+    np.testing.assert_allclose(errors["none"][1], expected["conv1"], rtol=1e-5, atol=1e-6)
+
+
+def made(values):
+    """Observations of two convolutions, three kinds of training and two seeds, of a 4 x 4 canvas.
+
+    `values(conv, training, seed)` gives the error of the layer off the lattice of step 2.
+    """
+    rows, arrays = [], {}
+    for conv in ("standard", "tiled(tile=2)"):
+        for training in equivariance.TRAINING:
+            for seed in (0, 1):
+                error = np.full((4, 4), values(conv, training, seed))
+                error[::2, ::2] = 0
+                row = {
+                    "conv": conv,
+                    "training": training,
+                    "seed": seed,
+                    "error.conv1": error.mean(),
+                }
+                rows.append(row)
+                arrays[conv, training, seed] = error
+    return rows, arrays
+
+
+class Made(Observations):
+    """Observations whose arrays are given, not read."""
+
+    def __init__(self, rows, factors, arrays):
+        super().__init__(rows, factors)
+        self.arrays = arrays
+
+    def where(self, **factors):
+        kept = super().where(**factors)
+        return Made(kept.rows, kept.factors, self.arrays)
+
+    def array(self, name):
+        kind = name.partition(".")[0]
+        if kind != "errors":
+            step = {"predicted": (2, 2), "alone_predicted": (2, 2), "alone_measured": (1, 1)}[kind]
+            return np.array([step] * len(self.rows))
+        return np.stack(
+            [self.arrays[row["conv"], row["training"], row["seed"]] for row in self.rows]
+        )
+
+
+def test_the_result_of_a_layer_by_hand():
+    level = {"none": 1.0, "centred": 0.5, "translated": 0.25}
+    rows, arrays = made(lambda conv, training, seed: level[training] + 0.01 * seed)
+    found = Made(rows, ("conv", "training", "seed"), arrays).where(conv="tiled(tile=2)")
+    result = equivariance.layer_result(found, "conv1")
+    assert result["predicted"] == result["measured"] == (2, 2)
+    assert result["alone_measured"] == (1, 1)
+    assert result["step"] == 2
+    assert result["error_on"] == 0
+    assert result["error_off"] == pytest.approx(
+        {"none": 1.005, "centred": 0.505, "translated": 0.255}
+    )
+    shown = result["errors_right"]["trained on translated images"]
+    np.testing.assert_allclose(shown, [[0, 0.25, 0, 0.25], [0, 0.26, 0, 0.26]])
+    np.testing.assert_allclose(result["error_maps"]["before training"][1], [1.005] * 4)
+
+
+def test_a_shift_is_exact_only_where_it_is_so_for_every_seed_and_kind_of_training():
+    rows, arrays = made(lambda conv, training, seed: float((training, seed) == ("centred", 1)))
+    found = Made(rows, ("conv", "training", "seed"), arrays).where(conv="standard")
+    assert equivariance.layer_result(found, "conv1")["measured"] == (2, 2)
+    rows, arrays = made(lambda conv, training, seed: 0.0)
+    found = Made(rows, ("conv", "training", "seed"), arrays).where(conv="standard")
+    result = equivariance.layer_result(found, "conv1")
+    assert result["measured"] == (1, 1)
+
+
+def test_the_page_shows_each_number_under_its_heading(run_directory, tmp_path):
+    shutil.copytree(run_directory, tmp_path / "copy")
+    record = Record(tmp_path / "copy")
+    found = Observations.read(record.directory)
+    for number, row in enumerate(found.rows):
+        row |= {"accuracy_centred": 0.11 + 0.1 * number, "accuracy_translated": 0.09 + 0.1 * number}
+        row["error.network"] = 0.123 + number
+    equivariance.page(found, record)
+    report = record.directory.joinpath("report.md").read_text("utf-8")
+    assert "6 of 6 measured lattices are the predicted ones" in report
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in report.splitlines()]
+    (heading,) = [line for line in lines if "accuracy, centred images (%)" in line]
+    table = [dict(zip(heading, line)) for line in lines if len(line) == len(heading)]
+    for number, row in enumerate(found.rows):
+        words = equivariance.TRAINING[row["training"]]
+        (shown,) = [
+            each for each in table if each[heading[0]] == row["conv"] and words in each.values()
+        ]
+        assert float(shown["accuracy, centred images (%)"]) == pytest.approx(11 + 10 * number)
+        assert float(shown["accuracy, translated images (%)"]) == pytest.approx(9 + 10 * number)
+        assert float(shown["mean error of the logits"]) == pytest.approx(0.123 + number, rel=5e-3)
+
+
 def test_the_run_leaves_what_it_promises(run_directory):
     names = {path.name for path in run_directory.iterdir()}
     assert names >= {
         "config.json",
         "environment.json",
         "metrics.jsonl",
+        "networks",
+        "task.json",
         "checkpoints",
+        "observations.csv",
+        "arrays",
         "results.json",
         "report.html",
         "report.md",
@@ -37,73 +206,62 @@ def test_the_run_leaves_what_it_promises(run_directory):
     assert len(list((run_directory / "figures").glob("*.png"))) == 5
 
 
-def test_rows_hold_every_number_of_the_contract(run_directory):
-    rows = results_of(run_directory)["rows"]
-    assert [(row["conv"], row["tile"], row["train_data"]) for row in rows] == [
-        ("standard", None, "centred"),
-        ("standard", None, "translated"),
-        ("tiled", 2, "centred"),
-        ("tiled", 2, "translated"),
+def test_counts_of_the_smallest_networks_by_hand(run_directory):
+    rows = rows_of(run_directory)
+    assert [(row["conv"], row["training"]) for row in rows] == [
+        (conv, training)
+        for conv in ("standard", "tiled(tile=2)")
+        for training in ("none", "centred", "translated")
     ]
-    # By hand: 3x3 windows, 1 -> 4 -> 4 channels with biases, 10 classes; four times the kernels.
+    # 3x3 windows, 1 -> 4 -> 4 channels with biases, 10 classes; four times the kernels.
     classifier = 4 * 10 + 10
     convolutions = (9 * 1 * 4 + 4) + (9 * 4 * 4 + 4)
-    assert [row["params"] for row in rows[::2]] == [
-        convolutions + classifier,
-        4 * convolutions + classifier,
-    ]
-    multiply_adds = 24 * 24 * 9 * 1 * 4 + 12 * 12 * 9 * 4 * 4 + 4 * 10
     for row in rows:
-        assert row["multiply_adds"] == multiply_adds
-        assert row["seeds"] == [0]
-        for kind in ("centred", "translated"):
-            accuracy = row[f"accuracy_{kind}"]
-            assert set(accuracy) == {"mean", "std", "n"}
-            assert 0 <= accuracy["mean"] <= 1
-            assert accuracy["n"] == 1
+        kernels = 1 if row["conv"] == "standard" else 4
+        assert int(row["parameters"]) == kernels * convolutions + classifier
+        assert int(row["multiply_adds"]) == 24 * 24 * 9 * 1 * 4 + 12 * 12 * 9 * 4 * 4 + 4 * 10
 
 
 def test_speeds_are_beside_the_results(run_directory):
     timings = json.loads((run_directory / "timings.json").read_text("utf-8"))
-    assert len(timings["rows"]) == len(results_of(run_directory)["rows"])
-    assert all(row["images_per_second"]["mean"] > 0 for row in timings["rows"])
+    assert set(timings) == {
+        f"{conv} {training} seed 0"
+        for conv in ("standard", "tiled(tile=2)")
+        for training in ("centred", "translated")
+    }
+    assert all(each["images_per_second"] > 0 for each in timings.values())
     assert "images_per_second" not in (run_directory / "results.json").read_text("utf-8")
 
 
 def test_lattices_are_the_predicted_ones_and_errors_where_they_belong(run_directory):
     expected = {
         "standard": {"conv1": [1, 1], "conv2": [2, 2], "network": [2, 2]},
-        "tiled": {"conv1": [2, 2], "conv2": [4, 4], "network": [4, 4]},
+        "tiled(tile=2)": {"conv1": [2, 2], "conv2": [4, 4], "network": [4, 4]},
     }
-    for row in results_of(run_directory)["rows"]:
-        lattices = expected[row["conv"]]
-        assert [layer["name"] for layer in row["layers"]] == list(lattices)
-        for layer in row["layers"]:
-            assert layer["predicted_lattice"] == lattices[layer["name"]]
-            assert layer["measured_lattice"] == lattices[layer["name"]]
-            assert layer["error_on_lattice"] <= 1e-5
-            for name in LAYER_NUMBERS:
-                assert layer[name] >= 0
-        if row["conv"] == "tiled":
-            assert row["layers"][0]["error_off_lattice"] > 0.1
-        else:
-            assert row["layers"][0]["error_off_lattice"] is None
+    alone = {"standard": [[1, 1], [2, 2]], "tiled(tile=2)": [[2, 2], [4, 4]]}
+    for conv, layers in results_of(run_directory)["layers"].items():
+        assert [layer["name"] for layer in layers] == list(expected[conv])
+        for layer in layers:
+            assert layer["predicted"] == layer["measured"] == expected[conv][layer["name"]]
+            assert 0 <= layer["error_on"] <= 1e-5
+        found = [layer["alone_measured"] for layer in layers[:-1]]
+        assert found == [layer["alone_predicted"] for layer in layers[:-1]] == alone[conv]
+        off = layers[0]["error_off"]["none"]
+        assert off is None if conv == "standard" else off > 0.1
 
 
 def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, tmp_path, capsys):
-    """One measurement is gone: its training is restored, the others are not done again."""
-    before = (run_directory / "results.json").read_bytes()
-    lines = (run_directory / "metrics.jsonl").read_text("utf-8")
+    """One observation is gone: its training is restored, the others are not done again."""
+    names = ("observations.csv", "results.json", "metrics.jsonl")
+    before = {name: (run_directory / name).read_bytes() for name in names}
     torn = tmp_path / "torn"
     shutil.copytree(run_directory, torn)
     for name in ("done", "results.json", "report.html"):
         (torn / name).unlink()
-    (lost,) = [
-        path
-        for path in (torn / "parts").iterdir()
-        if "tiled" in path.name and "centred" in path.name
-    ]
-    lost.unlink()
+    lines = before["observations.csv"].decode().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("tiled(tile=2),centred")]
+    assert len(kept) == len(lines) - 1
+    (torn / "observations.csv").write_text("".join(kept))
     capsys.readouterr()
     arguments = ["equivariance", "smoke", "--workdir", str(torn)]
     with pytest.raises(SystemExit) as stopped:
@@ -112,10 +270,9 @@ def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory,
     assert "--resume" in capsys.readouterr().err
     assert launch.main([*arguments, "--resume"]) == 0
     said = capsys.readouterr().out
-    assert "tiled(tile=2) centred seed 0" in said
-    assert "standard" not in said
-    assert (torn / "results.json").read_bytes() == before
-    assert (torn / "metrics.jsonl").read_text("utf-8") == lines
+    assert "conv=tiled(tile=2), training=centred, seed=0" in said
+    assert "conv=standard" not in said
+    assert {name: (torn / name).read_bytes() for name in names} == before
 
 
 @pytest.mark.fast
@@ -138,5 +295,5 @@ def test_wrong_input_is_one_sentence(arguments, message, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         launch.main(["equivariance", "smoke", "--workdir", str(directory), *arguments])
     assert stopped.value.code == 2
-    assert message in " ".join(capsys.readouterr().err.split())
+    assert message in " ".join(capsys.readouterr().err.replace("|", " ").split())
     assert not directory.exists()
