@@ -1,6 +1,6 @@
-"""Random changes to images on the device: each image its own, all from one key an image.
+"""Random augmentation of images on the device, each image by a key of its own.
 
-What moves pixels is one warp with one interpolation, whatever it is made of.
+All geometric transformations are composed to one warp with one interpolation.
 """
 
 import math
@@ -14,29 +14,29 @@ from cnnjax.ops.photometric import brightness, contrast
 
 
 def augment(images: jax.Array, keys: jax.Array, augmentation: Augmentation) -> jax.Array:
-    """Change every image by its own key: mirrored and warped, lit, noisy, cut out, in this order.
+    """Augment every image by its own key: flips, warp, contrast, brightness, spot, noise, cutout.
 
     Args:
       images: floating, with values from 0 to 1, `[batch, height, width, channels]`.
       keys: typed PRNG keys `[batch]`.
-      augmentation: how much of what.
+      augmentation: amounts of the transformations.
 
     Returns:
-      The shape and type of images; values may leave 0 to 1 by lighting and noise.
+      The shape and type of images; values may leave 0 to 1 by brightness, contrast and noise.
 
     Raises:
-      ValueError: images of another rank or of integers.
+      ValueError: images of another rank or of integer type.
     """
     if images.ndim != 4 or not jnp.issubdtype(images.dtype, jnp.floating):
         raise ValueError(
-            f"images must be floating, [batch, height, width, channels], got {images.dtype} of "
+            f"`images` must be floating, [batch, height, width, channels], got {images.dtype} of "
             f"shape {images.shape}."
         )
     return jax.vmap(lambda image, key: _augment(image, key, augmentation))(images, keys)
 
 
 def _augment(x: jax.Array, key: jax.Array, a: Augmentation) -> jax.Array:
-    # A key for each use, the same whatever else is switched on.
+    # A key for each transformation, the same whichever others are on.
     keys = dict(zip(_USES, jax.random.split(key, len(_USES)), strict=True))
     if a.mirror_columns:
         x = jnp.where(jax.random.bernoulli(keys["columns"]), x[:, ::-1], x)
@@ -69,19 +69,19 @@ def _moves(a: Augmentation) -> bool:
 
 
 def _sources(space: tuple[int, ...], keys: dict[str, jax.Array], a: Augmentation) -> jax.Array:
-    """Where each pixel comes from, `[2, height, width]`."""
+    """Source position of each pixel, `[2, height, width]`."""
     angle = math.pi / 180 * _either_way(keys["rotation"], a.rotation)
-    slide = math.pi / 180 * _either_way(keys["shear"], a.shear)
+    shear = math.pi / 180 * _either_way(keys["shear"], a.shear)
     factors = _factor(keys["rescale"], a.rescale) * _factor(keys["zoom"], a.zoom, (2,))
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     # On (down, right), counter-clockwise on a screen.
-    turn = jnp.array([[cos, -sin], [sin, cos]])
+    rotation = jnp.array([[cos, -sin], [sin, cos]])
     if a.shear_keeps == "area":
-        slid = jnp.array([[1.0, 0.0], [jnp.tan(slide), 1.0]])
+        sheared = jnp.array([[1.0, 0.0], [jnp.tan(shear), 1.0]])
     else:
-        slid = jnp.array([[jnp.cos(slide), 0.0], [jnp.sin(slide), 1.0]])
-    # Turned and slid by matrices of which accelerators must not round the entries.
-    matrix = jnp.matmul(turn, slid, precision="highest") * factors[None]
+        sheared = jnp.array([[jnp.cos(shear), 0.0], [jnp.sin(shear), 1.0]])
+    # The entries must not be rounded by the reduced precision of accelerators.
+    matrix = jnp.matmul(rotation, sheared, precision="highest") * factors[None]
     moved = _either_way(keys["translation"], a.translation, (2,)) * jnp.array(space, jnp.float32)
     sources = affine_sources(space, matrix, moved)
     if a.elastic:
@@ -90,7 +90,7 @@ def _sources(space: tuple[int, ...], keys: dict[str, jax.Array], a: Augmentation
 
 
 def _displacement(space: tuple[int, ...], key: jax.Array, a: Augmentation) -> jax.Array:
-    """Uniform noise, smoothed, of the root mean square that is asked for, `[2, height, width]`.
+    """Smoothed uniform noise of root mean square `elastic`, `[2, height, width]`.
 
     Source: Simard, Steinkraus, Platt, Best practices for convolutional neural networks applied to
     visual document analysis, 2003, section 2.
@@ -117,7 +117,7 @@ def _spot(space: tuple[int, ...], key: jax.Array, height: float) -> jax.Array:
 
 
 def _square(space: tuple[int, ...], key: jax.Array, side: int) -> jax.Array:
-    """Booleans `[height, width, 1]`: a square, part of which may lie outside."""
+    """Mask `[height, width, 1]` of a square, part of which may lie outside."""
     centre = jax.random.randint(key, (2,), 0, jnp.array(space))
     first = centre - side // 2
     inside = [

@@ -1,4 +1,4 @@
-"""Which examples belong to which step: pure functions on the host, in NumPy."""
+"""Order of the examples: pure functions on the host, in NumPy."""
 
 import functools
 from collections.abc import Iterator
@@ -9,24 +9,24 @@ import numpy as np
 def batch_indices(seed: int, step: int, batch_size: int, num_examples: int) -> np.ndarray:
     """Indices of the examples of one training step, a pure function of its arguments.
 
-    Every epoch is a permutation of its own, keyed by (seed, epoch); batches run across its end, so
-    each epoch uses every example exactly once, and nothing is dropped or padded. The permutation
+    Every epoch is its own permutation, keyed by (seed, epoch); batches continue across its end, so
+    that each epoch uses every example exactly once, and none is dropped or padded. The permutation
     sorts raw 64-bit numbers of Philox (Salmon et al., 2011), a counter-based generator whose
-    stream NumPy keeps for ever, so that a resumed run goes on alike with another version.
+    stream NumPy guarantees to keep, so that a resumed run is the same with another version.
 
     Args:
       seed: 0 .. 2**64 - 1.
       step: counted from 0.
-      batch_size: examples of a step, over all devices.
+      batch_size: number of examples of a step, over all devices.
       num_examples: size of the data set.
 
     Returns:
-      int32 [batch_size].
+      int32 `[batch_size]`.
     """
     if not 0 <= seed < 2**64:
-        raise ValueError(f"seed is {seed}, 0 to 2**64 - 1 would be right.")
+        raise ValueError(f"`seed` must be 0 to 2**64 - 1, got {seed}.")
     if step < 0:
-        raise ValueError(f"step is {step}, 0 or more would be right.")
+        raise ValueError(f"`step` must be at least 0, got {step}.")
     _check_sizes(num_examples, batch_size)
     position, stop = step * batch_size, (step + 1) * batch_size
     parts = []
@@ -41,16 +41,16 @@ def batch_indices(seed: int, step: int, batch_size: int, num_examples: int) -> n
 def evaluation_batches(
     num_examples: int, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches that count every example once, all of the same size.
+    """Batches of one size that cover every example once.
 
-    The last one is filled up with example 0 at weight 0.
+    The last one is padded with example 0 at weight 0.
 
     Args:
       num_examples: size of the data set.
-      batch_size: examples of a batch.
+      batch_size: number of examples of a batch.
 
     Yields:
-      indices int32 [batch_size] and weights float32 [batch_size], 1 or 0.
+      Indices int32 `[batch_size]` and weights float32 `[batch_size]`, 1 or 0.
     """
     _check_sizes(num_examples, batch_size)
     return _evaluation_batches(num_examples, batch_size)
@@ -63,7 +63,7 @@ def _evaluation_batches(num_examples, batch_size):
         yield np.where(real, indices, 0).astype(np.int32), real.astype(np.float32)
 
 
-# The end of one epoch and the beginning of the next, for a few seeds in turn.
+# The end of one epoch and the beginning of the next, for a few seeds.
 @functools.lru_cache(maxsize=16)
 def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
     numbers = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(num_examples)
@@ -75,4 +75,4 @@ def _permutation(seed: int, epoch: int, num_examples: int) -> np.ndarray:
 def _check_sizes(num_examples: int, batch_size: int) -> None:
     for name, value in (("num_examples", num_examples), ("batch_size", batch_size)):
         if not 1 <= value < 2**31:
-            raise ValueError(f"{name} is {value}, 1 to 2**31 - 1 would be right.")
+            raise ValueError(f"`{name}` must be 1 to 2**31 - 1, got {value}.")

@@ -1,4 +1,4 @@
-"""Data sets by TFDS name: prepared where they can be, read into memory without TensorFlow."""
+"""Data sets by TFDS name: prepared if missing, read into memory without TensorFlow."""
 
 import dataclasses
 import difflib
@@ -15,7 +15,7 @@ from cnnjax.data.quiet import quiet
 
 
 class DatasetNotFoundError(FileNotFoundError):
-    """A data set is not prepared in the folders searched, and cannot be prepared now."""
+    """A data set is neither prepared in the folders searched nor can it be prepared."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,32 +63,34 @@ class Dataset:
 
 
 def load(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
-    """Reads a data set into memory; prepares it first where that is needed and possible.
+    """Read a data set into memory; prepare it first if it is missing.
 
     Decoding takes about 75 microseconds an image on one CPU core: 5 s for mnist, 0.1 s for digits.
 
     Args:
       name: TFDS name: 'mnist', 'mnist:3.0.1' or 'name/config'. Any data set prepared by TFDS as
         array_record is read; those of `cnnjax.data.builders.NAMES` are prepared when missing.
-      data_dir: where prepared data sets are; None takes the environment's `TFDS_DATA_DIR`, else
+      data_dir: folder of prepared data sets; None: the environment's `TFDS_DATA_DIR`, else
         `~/tensorflow_datasets`.
 
     Raises:
-      DatasetNotFoundError: it is not there and cannot be prepared.
-      ValueError: it is there, but cannot be used.
+      DatasetNotFoundError: the data set is missing and cannot be prepared.
+      ValueError: it is prepared, but cannot be used.
     """
     path = prepare(name, data_dir)
     info = records.info(path)
     tested_on = records.test_split(path)
     if "train" not in info.splits or tested_on is None:
         raise ValueError(
-            f"Data set {name!r} in {path} has the splits {sorted(info.splits)}, 'train' and 'test' "
-            "(or 'validation') are needed."
+            f"Data set {name!r} in {path} must have the splits 'train' and 'test' (or "
+            f"'validation'), got {sorted(info.splits)}."
         )
     train = Split(*records.read(path, "train"))
     test = Split(*records.read(path, tested_on))
     if (lowest := min(train.labels.min(), test.labels.min())) < 0:
-        raise ValueError(f"The data set in {path} has the label {lowest}: examples lack a class.")
+        raise ValueError(
+            f"The labels of {path} must be at least 0, got {lowest}: examples without a class."
+        )
     label = info.features["label"]
     num_classes = getattr(label, "num_classes", None) or 1 + int(
         max(train.labels.max(), test.labels.max())
@@ -105,10 +107,10 @@ def load(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
 
 
 def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
-    """Sees to it that a data set is prepared on disk, and says where.
+    """Prepare a data set on disk unless it is prepared already.
 
-    What has to be downloaded goes to `<data_dir>/downloads/<name>/`; files of the same names put
-    there by hand are used instead. Several processes may prepare the same data set at once.
+    Files are downloaded to `<data_dir>/downloads/<name>/`; files of the same names put there by
+    hand are used instead. Several processes may prepare the same data set at once.
 
     Args:
       name: as in `load`.
@@ -118,8 +120,8 @@ def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
       The folder of the prepared version.
 
     Raises:
-      DatasetNotFoundError: it is not there and cannot be prepared.
-      ValueError: it is there but cannot be used, or a downloaded file is not the registered one.
+      DatasetNotFoundError: the data set is missing and cannot be prepared.
+      ValueError: it is prepared but cannot be used, or a downloaded file is not the registered one.
     """
     wanted = storage.parse(name)
     searched = storage.folders(data_dir)
@@ -153,7 +155,8 @@ def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
 
 
 def _build(builder_class, folder: Path, sources: dict[str, Path]) -> Path:
-    """TFDS writes to a folder with a random name and renames it, so nobody sees half of it."""
+    """Prepare by TFDS, which renames a temporary folder, so that no partial data set is ever
+    seen."""
     import tensorflow_datasets as tfds
 
     with quiet():

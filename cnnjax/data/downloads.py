@@ -1,4 +1,4 @@
-"""Downloads files of known size and SHA-256: a quick no, a progress bar, retries."""
+"""Downloads of files of known size and SHA-256: quick failure offline, a progress bar, retries."""
 
 import dataclasses
 import hashlib
@@ -20,7 +20,7 @@ BLOCK = 1 << 18
 
 
 class DownloadError(OSError):
-    """A file could not be downloaded; the message says why, in part of a sentence."""
+    """A file could not be downloaded; the message gives the reason, as part of a sentence."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +28,9 @@ class File:
     """A file on the web.
 
     Args:
-      url: where it is; its last part is the name it has on disk.
-      size: in bytes.
-      sha256: in hexadecimal.
+      url: its last part is the name of the file on disk.
+      size: size in bytes.
+      sha256: checksum in hexadecimal.
     """
 
     url: str
@@ -43,13 +43,13 @@ class File:
 
 
 def fetch(files: Sequence[File], folder: Path) -> list[Path]:
-    """Paths of the files in the folder, downloading those that are not there.
+    """Paths of the files in the folder; missing ones are downloaded.
 
-    A file that somebody put into the folder by hand is used like a downloaded one.
+    A file put into the folder by hand is used like a downloaded one.
 
     Raises:
-      DownloadError: a host cannot be reached (known within seconds) or refuses.
-      ValueError: a file is not the one registered, whether found or downloaded.
+      DownloadError: a host cannot be reached (found within seconds) or does not serve the file.
+      ValueError: a file, found or downloaded, is not the registered one.
     """
     missing = [file for file in files if not (folder / file.name).exists()]
     for host in dict.fromkeys(_contact(file.url) for file in missing):
@@ -62,7 +62,7 @@ def fetch(files: Sequence[File], folder: Path) -> list[Path]:
 
 
 def _contact(url: str) -> tuple[str, int]:
-    """Host and port that a request for the URL goes to: its own, or those of the proxy."""
+    """Host and port of a request for the URL: its own, or those of the proxy."""
     parts = urllib.parse.urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
@@ -82,14 +82,14 @@ def _verify(file: File, path: Path) -> None:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     if sha256 != file.sha256:
         raise ValueError(
-            f"{path} is not the registered file: its SHA-256 is {sha256} ({path.stat().st_size} "
-            f"bytes), {file.sha256} ({file.size} bytes) would be right; delete it to download it "
-            f"from {file.url}."
+            f"{path} is not the registered file: its SHA-256 must be {file.sha256} ({file.size} "
+            f"bytes), got {sha256} ({path.stat().st_size} bytes); delete it to download it from "
+            f"{file.url}."
         )
 
 
 def _download(file: File, folder: Path) -> None:
-    """Downloads to a temporary name beside the final one, and renames when the size is right."""
+    """Download to a temporary name beside the final one, and rename if the size is correct."""
     folder.mkdir(parents=True, exist_ok=True)
     for wait in (*WAITS, None):
         handle, partial = tempfile.mkstemp(prefix=f"{file.name}.", suffix=".part", dir=folder)
@@ -110,7 +110,7 @@ def _download(file: File, folder: Path) -> None:
 
 
 def _copy(file: File, output) -> int:
-    """Copies the URL's content to an open file; returns the number of bytes."""
+    """Copy the content of the URL to an open file; returns the number of bytes."""
     from rich import progress
     from rich.console import Console
 

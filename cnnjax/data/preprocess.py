@@ -1,4 +1,4 @@
-"""From stored uint8 images to the network's input, inside the compiled step."""
+"""Preprocessing of stored uint8 images to the network's input, inside the compiled step."""
 
 import dataclasses
 from typing import Literal
@@ -13,60 +13,60 @@ Fill = Literal["zero", "circular"]
 
 @dataclasses.dataclass(frozen=True)
 class Preprocess:
-    """What is done to images on their way into the network, in the order of `preprocess`."""
+    """Preprocessing of images, in the order of `preprocess`."""
 
     canvas: int | tuple[int, int] | None = None
-    """Height and width of the canvas that the image is placed on; None: the image's own."""
+    """Height and width of the canvas that the image is placed on; None: those of the image."""
     upsample: int = 1
-    """Factor by which the image grows before it is placed, by bilinear interpolation."""
+    """Factor by which the image is enlarged before it is placed, by bilinear interpolation."""
     fill: Fill = "zero"
-    """zero: the image stays whole on a black canvas; circular: it may leave at one edge of the
-    canvas and come back at the opposite one."""
+    """zero: the image lies entirely on a black canvas; circular: it may wrap around its edges."""
     mean: tuple[float, ...] = (0.0,)
-    """Subtracted from pixels in 0 .. 1, one for all channels or one for each."""
+    """Mean that is subtracted from pixels in 0 .. 1, one for all channels or one for each."""
     std: tuple[float, ...] = (1.0,)
-    """Divides after that, one for all channels or one for each."""
+    """Standard deviation that they are then divided by, one for all channels or one for each."""
     crop_padding: int = 0
-    """Random crops: zeros added on every side of the image, of which a window of the image's own
-    size is cut at random."""
+    """Zero padding on every side of the image, of which a random crop of the image's size is
+    taken."""
     flip: bool = False
-    """Whether to mirror left and right with probability 1/2."""
+    """Whether to flip left-right with probability 1/2."""
 
     def __post_init__(self):
         if self.fill not in ("zero", "circular"):
-            raise ValueError(f"fill is {self.fill!r}, 'zero' or 'circular' would be right.")
+            raise ValueError(f"`fill` must be 'zero' or 'circular', got {self.fill!r}.")
         if self.upsample < 1:
-            raise ValueError(f"upsample is {self.upsample}, 1 or more would be right.")
+            raise ValueError(f"`upsample` must be at least 1, got {self.upsample}.")
         if self.crop_padding < 0:
-            raise ValueError(f"crop_padding is {self.crop_padding}, 0 or more would be right.")
+            raise ValueError(f"`crop_padding` must be at least 0, got {self.crop_padding}.")
         if any(value <= 0 for value in self.std):
-            raise ValueError(f"std is {self.std}, positive numbers would be right.")
+            raise ValueError(f"`std` must be positive numbers, got {self.std}.")
 
 
 def preprocess(
     images: jax.Array, keys: jax.Array | None, config: Preprocess, translation=1
 ) -> jax.Array:
-    """Images as the network sees them: flipped, cropped, upsampled, placed, standardised.
+    """Network input from images: flipped, cropped, upsampled, placed, standardised.
 
-    Every example draws from its own key, so the result does not depend on how a batch is split.
-    The image's place is drawn uniformly, on each axis, from the `translation` positions in the
+    Every example has its own key, so that the result does not depend on how a batch is split.
+    The position of the image is drawn uniformly, on each axis, from the `translation` positions in
+    the
     middle: from `centre - (translation - 1) // 2` on, with `centre = (canvas - image) // 2`. With
     'zero' there are at most `canvas - image + 1` of them, with 'circular' at most `canvas`; a
-    traced number above that counts as that. At last `(x / 255 - mean) / std`, also of the
-    black around the image.
+    traced number above that is clipped. Last comes `(x / 255 - mean) / std`, on the black around
+    the image, too.
 
     Args:
-      images: uint8 [batch, height, width, channels].
-      keys: typed PRNG keys [batch]; None for no randomness: no crop, no flip, the image centred.
+      images: uint8 `[batch, height, width, channels]`.
+      keys: typed PRNG keys `[batch]`; None: no crop, no flip, the image centred.
       config: what to do.
       translation: number of positions, an int or a pair for the two axes; may be traced.
 
     Returns:
-      float32 [batch, canvas height, canvas width, channels].
+      float32 `[batch, canvas height, canvas width, channels]`.
     """
     x = jnp.asarray(images).astype(jnp.float32)
     if x.ndim != 4:
-        raise ValueError(f"images have shape {x.shape}, [batch, height, width, channels] is right.")
+        raise ValueError(f"`images` must be [batch, height, width, channels], got shape {x.shape}.")
     if keys is not None:
         flip_keys, crop_keys, place_keys = _split(keys, 3)
         # In this order, XLA's CPU backend makes one pass of it: cropping first is 9 times slower.
@@ -78,21 +78,21 @@ def preprocess(
 
 
 def shift(images: jax.Array, shifts: jax.Array, fill: Fill) -> jax.Array:
-    """Moves every image by whole pixels: `out[b, y, x] = images[b, y - dy, x - dx]`.
+    """Shift every image by whole pixels: `out[b, y, x] = images[b, y - dy, x - dx]`.
 
     Args:
-      images: [batch, height, width, channels], of any type.
-      shifts: ints [batch, 2], (dy, dx) down and to the right.
-      fill: 'circular' takes indices modulo the axis, 'zero' puts zeros where there is no image.
+      images: `[batch, height, width, channels]`, of any type.
+      shifts: ints `[batch, 2]`, (dy, dx) down and to the right.
+      fill: 'circular' takes indices modulo the axis, 'zero' fills with zeros.
 
     Returns:
-      array like `images`.
+      An array like `images`.
     """
     if fill not in ("zero", "circular"):
-        raise ValueError(f"fill is {fill!r}, 'zero' or 'circular' would be right.")
+        raise ValueError(f"`fill` must be 'zero' or 'circular', got {fill!r}.")
     images, shifts = jnp.asarray(images), jnp.asarray(shifts)
     if shifts.shape != (len(images), 2):
-        raise ValueError(f"shifts have shape {shifts.shape}, {(len(images), 2)} would be right.")
+        raise ValueError(f"`shifts` must have shape {(len(images), 2)}, got {shifts.shape}.")
     for axis in (1, 2):
         size = images.shape[axis]
         source = jnp.arange(size)[None] - shifts[:, axis - 1, None]
@@ -107,12 +107,12 @@ def shift(images: jax.Array, shifts: jax.Array, fill: Fill) -> jax.Array:
 
 
 def _split(keys: jax.Array, number: int) -> jax.Array:
-    """`number` keys out of every key: [number, batch]."""
+    """Split every key: keys `[number, batch]`."""
     return jax.vmap(lambda key: jax.random.split(key, number), out_axes=1)(keys)
 
 
 def _crop(x, keys, config):
-    """A window of padded images is the image moved by up to the padding."""
+    """Random crops of padded images, which are the images shifted by up to the padding."""
     if config.crop_padding == 0:
         return x
     low, high = -config.crop_padding, config.crop_padding + 1
@@ -145,7 +145,7 @@ def _place(x, keys, config, translation):
         draw = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, positions))
         offsets = offsets - ((positions - 1) // 2)[None] + draw(keys)
     below, right = (large - small for large, small in zip(canvas, image, strict=True))
-    # Where the image stays whole, wrapping and filling are the same.
+    # Where the image lies entirely on the canvas, wrapping and filling are the same.
     return shift(jnp.pad(x, ((0, 0), (0, below), (0, right), (0, 0))), offsets, "circular")
 
 
@@ -155,28 +155,29 @@ def _canvas_size(config, image):
     canvas = (config.canvas,) * 2 if isinstance(config.canvas, int) else tuple(config.canvas)
     if len(canvas) != 2 or any(big < small for big, small in zip(canvas, image, strict=True)):
         raise ValueError(
-            f"canvas is {config.canvas}, but the image is {image} after upsampling by "
-            f"{config.upsample} and must fit."
+            f"`canvas` must be at least {image}, the size of the image after upsampling by "
+            f"{config.upsample}, got {config.canvas}."
         )
     return canvas
 
 
 def _positions(image, canvas, fill, translation):
-    """Number of positions on each axis, int32 [2]; those of Python are checked, traced clipped."""
+    """Number of positions on each axis, int32 `[2]`; Python numbers are checked, traced ones
+    clipped."""
     most = canvas if fill == "circular" else np.subtract(canvas, image) + 1
     most = np.asarray(most, np.int32)
     if not any(isinstance(number, Tracer) for number in jax.tree.leaves(translation)):
-        asked = np.broadcast_to(np.asarray(translation), (2,))
-        if (asked < 1).any() or (asked > most).any():
+        wanted = np.broadcast_to(np.asarray(translation), (2,))
+        if (wanted < 1).any() or (wanted > most).any():
             raise ValueError(
-                f"translation is {translation}, 1 to {most.tolist()} would be right for an image "
-                f"of {tuple(image)} on a canvas of {tuple(canvas)} with fill={fill!r}."
+                f"`translation` must be 1 to {most.tolist()} for an image of {tuple(image)} on a "
+                f"canvas of {tuple(canvas)} with fill={fill!r}, got {translation}."
             )
-    asked = jnp.broadcast_to(jnp.asarray(translation, jnp.int32), (2,))
-    return jnp.clip(asked, 1, most)
+    wanted = jnp.broadcast_to(jnp.asarray(translation, jnp.int32), (2,))
+    return jnp.clip(wanted, 1, most)
 
 
 def _per_channel(values, channels):
     if len(values) not in (1, channels):
-        raise ValueError(f"{values} has {len(values)} numbers, 1 or {channels} would be right.")
+        raise ValueError(f"`mean` and `std` must have 1 or {channels} numbers, got {values}.")
     return jnp.broadcast_to(jnp.asarray(values, jnp.float32), (channels,))[None, None, None]

@@ -1,4 +1,4 @@
-"""A context in which TFDS says nothing but errors."""
+"""Context that silences TFDS except for errors."""
 
 import contextlib
 import io
@@ -7,7 +7,7 @@ import logging
 
 @contextlib.contextmanager
 def quiet():
-    """Hides TFDS's progress bars, what it prints, and what it logs below errors."""
+    """Hide the progress bars of TFDS, its output, and log messages below errors."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.utils import tqdm_utils
 

@@ -1,4 +1,4 @@
-"""Reads a prepared data set into memory, without TensorFlow."""
+"""Reading of prepared data sets into memory, without TensorFlow."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,7 @@ PILLOW_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of 1, 3 and 4 channels
 
 
 def info(path: Path):
-    """TFDS's description (`tfds.core.DatasetInfo`) of the data set prepared in the folder."""
+    """Description (`tfds.core.DatasetInfo`) of the data set prepared in the folder."""
     import tensorflow_datasets as tfds
 
     with quiet():
@@ -27,7 +27,7 @@ def read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
       split: for example 'train'.
 
     Returns:
-      images uint8 [n, height, width, channels] and labels int32 [n].
+      Images uint8 `[n, height, width, channels]` and labels int32 `[n]`.
 
     Raises:
       ValueError: the data set has no `image` of fixed shape and type uint8, or no integer `label`.
@@ -47,9 +47,9 @@ def read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_split(path: Path) -> str | None:
-    """The split to test on: 'test', or 'validation' where there is none or its labels are secret.
+    """Split to test on: 'test', or 'validation' where there is none or its labels are not public.
 
-    The test images of ImageNet, for one, all have the label -1.
+    For example, the test images of ImageNet all have the label -1.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.proto import tf_example_pb2
@@ -69,28 +69,28 @@ def test_split(path: Path) -> str | None:
 
 
 def check(path: Path, features) -> None:
-    """Raises ValueError unless the features are an image of fixed shape and a label."""
+    """Raise ValueError unless the features are an image of fixed shape and a label."""
     if not {"image", "label"} <= set(features):
         raise ValueError(
-            f"The data set in {path} has the features {sorted(features)}, 'image' and 'label' are "
-            "needed."
+            f"The data set in {path} must have the features 'image' and 'label', got "
+            f"{sorted(features)}."
         )
     image, label = features["image"], features["label"]
     shape = tuple(image.shape)
     if len(shape) != 3 or None in shape or np.dtype(image.np_dtype) != np.uint8:
         raise ValueError(
-            f"The images of {path} are {np.dtype(image.np_dtype).name} of shape {shape}, uint8 of "
-            "one fixed shape (height, width, channels) is needed."
+            f"The images of {path} must be uint8 of one fixed shape (height, width, channels), got "
+            f"{np.dtype(image.np_dtype).name} of shape {shape}."
         )
     if tuple(label.shape) != () or not np.issubdtype(label.np_dtype, np.integer):
         raise ValueError(
-            f"The labels of {path} are {np.dtype(label.np_dtype).name} of shape "
-            f"{tuple(label.shape)}, one integer is needed."
+            f"The labels of {path} must be one integer each, got {np.dtype(label.np_dtype).name} "
+            f"of shape {tuple(label.shape)}."
         )
 
 
 def _read_encoded(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Parses the stored examples itself: half the time of TFDS's general decoder."""
+    """Parse the stored examples directly, in half the time of the general decoder of TFDS."""
     import tensorflow_datasets as tfds
     from PIL import Image
     from tensorflow_datasets.proto import tf_example_pb2

@@ -1,4 +1,4 @@
-"""The Red-Green images: two squares whose order tells the class, and whose height gives it away."""
+"""Red-Green images: the class is the order of two squares, and their height reveals it."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ SIZE = 32
 SQUARE = 4
 """Side of a square."""
 BANDS = (7, 23)
-"""Row about which the squares of class 0 and of class 1 lie: as far apart as SIZE / 2."""
+"""Mean row of the squares of class 0 and of class 1, SIZE / 2 apart."""
 JITTER = 4
-"""Most rows that a square is away from its band."""
+"""Largest distance of a square from its band, in rows."""
 
 
 def red_green(seed: int, number: int, *, swapped: bool = False) -> Split:
-    """Red left of green in the upper half (class 0), green left of red in the lower (class 1).
+    """Images with red left of green in the upper half (class 0), green left of red below (1).
 
     Each square is moved up or down on its own by up to JITTER rows; the left one begins in the
     left third, the right one at least SQUARE + 1 columns after it. Classes alternate.
@@ -23,16 +23,16 @@ def red_green(seed: int, number: int, *, swapped: bool = False) -> Split:
     absolute spatial location, 2020, section 4.1.
 
     Args:
-      seed: the images are a pure function of it, and another seed gives others.
-      number: of images.
+      seed: the images are a pure function of it.
+      number: number of images.
       swapped: move class 0 to the lower and class 1 to the upper half, by exactly SIZE / 2 rows:
         the images are otherwise those of the same seed.
 
     Returns:
-      uint8 images [number, SIZE, SIZE, 3], black around the squares, and their classes.
+      Images uint8 `[number, SIZE, SIZE, 3]`, black around the squares, and their classes.
     """
     if number < 1:
-        raise ValueError(f"number is {number}, 1 or more would be right.")
+        raise ValueError(f"`number` must be at least 1, got {number}.")
     random = np.random.Generator(np.random.Philox(seed))
     labels = np.arange(number, dtype=np.int32) % 2
     left = random.integers(0, SIZE // 2 - SQUARE - 2, number)

@@ -1,4 +1,4 @@
-"""Images of any sizes, made one size."""
+"""Resizing of images of any sizes to one size."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,25 +13,26 @@ def resize_all(
     size: tuple[int, int],
     how: Literal["stretch", "crop", "pad"] = "crop",
 ) -> jax.Array:
-    """Images of any sizes, all made one size.
+    """Resize images of any sizes to one size.
 
     Args:
       images: each `[height, width, channels]`, with one number of channels.
       size: height and width of the result.
-      how: stretch: each axis by its own factor; crop: both by one, so that the image covers the
-        result, whose middle is kept; pad: both by one, so that it fits, zeros around it.
+      how: stretch: each axis by its own factor; crop: both by the same, so that the image covers
+        the result, then cropped to the centre; pad: both by the same, so that it fits, then padded
+        with zeros.
 
     Returns:
       float32 `[len(images), *size, channels]`, antialiased.
 
     Raises:
-      ValueError: no images, another `how`, or channels that differ.
+      ValueError: no images, another `how`, or different numbers of channels.
     """
     if how not in ("stretch", "crop", "pad"):
-        raise ValueError(f"how must be 'stretch', 'crop' or 'pad', got {how!r}.")
+        raise ValueError(f"`how` must be 'stretch', 'crop' or 'pad', got {how!r}.")
     if not len(images) or len({image.shape[2:] for image in images}) > 1:
         raise ValueError(
-            f"images must be some, with the same channels, got shapes "
+            f"`images` must be at least one, with the same channels, got shapes "
             f"{[image.shape for image in images]}."
         )
     return jnp.stack([_resized(jnp.asarray(image, jnp.float32), size, how) for image in images])

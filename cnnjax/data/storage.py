@@ -1,4 +1,4 @@
-"""Where prepared data sets are: `<data_dir>/<name>[/<config>]/<version>`, as TFDS has it."""
+"""Folders of prepared data sets: `<data_dir>/<name>[/<config>]/<version>`, as in TFDS."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """A data set's TFDS name, with the config and the version where they are asked for."""
+    """TFDS name of a data set, with optional config and version."""
 
     name: str
     config: str | None = None
@@ -27,27 +27,27 @@ class Name:
 
 
 def parse(text: str) -> Name:
-    """Reads `name`, `name:1.2.3`, `name/config` or `name/config:1.2.3`."""
+    """Parse `name`, `name:1.2.3`, `name/config` or `name/config:1.2.3`."""
     match = NAME.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"{text!r} is not the name of a data set: 'mnist', 'mnist:3.0.1' or 'name/config' "
-            "would be."
+            f"The name of a data set must be like 'mnist', 'mnist:3.0.1' or 'name/config', got "
+            f"{text!r}."
         )
     return Name(**match.groupdict())
 
 
 def folders(data_dir: str | os.PathLike | None = None) -> tuple[Path, ...]:
-    """The folders to look in, in this order; the last one can be written to.
+    """Folders to search, in this order; the last one is writable.
 
     The first is `data_dir`, else the environment's `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
     Where it is read-only, `~/tensorflow_datasets` follows, and where that is too, a temporary one.
     """
     home = Path("~/tensorflow_datasets").expanduser()
-    asked = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or home).expanduser().resolve()
+    wanted = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or home).expanduser().resolve()
     temporary = Path(tempfile.gettempdir()) / f"tensorflow_datasets-{os.getuid()}"
     searched = []
-    for folder in dict.fromkeys((asked, home, temporary)):
+    for folder in dict.fromkeys((wanted, home, temporary)):
         searched.append(folder)
         if _writable(folder):
             break
@@ -55,20 +55,20 @@ def folders(data_dir: str | os.PathLike | None = None) -> tuple[Path, ...]:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether the folder, or the one it would be made in, may be written to."""
+    """Whether the folder, or the one it would be created in, is writable."""
     while not folder.exists():
         folder = folder.parent
-    # A folder whose write bits are all cleared is meant to stay as it is, also for root.
+    # A folder without any write bit is read-only by intention, for root too.
     any_write_bit = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
     return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & any_write_bit)
 
 
 def find(name: Name, searched: Iterable[Path]) -> Path | None:
-    """The folder of the newest version of a prepared data set, or None.
+    """Folder of the newest version of a prepared data set, or None.
 
     Raises:
-      ValueError: it is prepared, but in a format that only TensorFlow reads, or only in configs
-        of which none was named.
+      ValueError: it is prepared in a format that only TensorFlow reads, or in several configs and
+        none was named.
     """
     for folder in searched:
         path = folder / name.name / (name.config or "")

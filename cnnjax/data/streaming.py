@@ -1,4 +1,4 @@
-"""Data sets that stay on disk: examples are read and decoded by their index, as they are needed."""
+"""Data sets that stay on disk: examples are read and decoded by their index, on demand."""
 
 import concurrent.futures
 import dataclasses
@@ -17,14 +17,14 @@ from cnnjax.data.records import PILLOW_MODES
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Stream:
-    """A split on disk. Images of any size are made one: scaled to cover a square, cut to it."""
+    """A split on disk. Images are resized to cover a square and cropped to it."""
 
     source: Any
-    """TFDS's random-access source of raw records."""
+    """Random-access source of raw records, of TFDS."""
     size: int
     """Side of the squares in pixels."""
     channels: int
-    """Of the images."""
+    """Number of channels of the images."""
     pool: concurrent.futures.ThreadPoolExecutor
     """Threads that decode."""
 
@@ -38,7 +38,10 @@ class Stream:
         decoded = list(self.pool.map(self._decode, raw))
         images, labels = zip(*decoded, strict=True)
         if min(labels) < 0:
-            raise ValueError(f"{self.source} has the label {min(labels)}: examples lack a class.")
+            raise ValueError(
+                f"The labels of {self.source} must be at least 0, got {min(labels)}: examples "
+                "without a class."
+            )
         return np.stack(images), np.array(labels, np.int32)
 
     def _decode(self, record: bytes) -> tuple[np.ndarray, int]:
@@ -56,42 +59,43 @@ class Stream:
 
 
 def stream(name: str, size: int, data_dir: str | os.PathLike | None = None) -> Dataset:
-    """A data set whose splits are streams, for what does not fit into memory, such as ImageNet.
+    """Data set whose splits are streams, for data that do not fit into memory, such as ImageNet.
 
     Any data set prepared by TFDS as array_record with encoded images, of one size or of many, and
     an integer label.
 
     Args:
-      name: as for `cnnjax.data.datasets.load`; 'imagenet2012', say.
-      size: side in pixels of the squares that images are made.
+      name: as for `cnnjax.data.datasets.load`, for example 'imagenet2012'.
+      size: side in pixels of the squares that images are resized to.
       data_dir: as for `load`.
 
     Raises:
-      DatasetNotFoundError: it is not there and cannot be prepared.
-      ValueError: it is there, but its images are not encoded, or it has no labels or no test split.
+      DatasetNotFoundError: the data set is missing and cannot be prepared.
+      ValueError: its images are not encoded, or it has no labels or no test split.
     """
     import tensorflow_datasets as tfds
 
     if size < 1:
-        raise ValueError(f"size must be at least 1, got {size!r}.")
+        raise ValueError(f"`size` must be at least 1, got {size!r}.")
     path = prepare(name, data_dir)
     described = records.info(path)
     features, splits = dict(described.features.items()), described.splits
     image, label = features.get("image"), features.get("label")
     if not isinstance(image, tfds.features.Image) or image.shape[-1] not in PILLOW_MODES:
         raise ValueError(
-            f"Only encoded images can be streamed; 'image' of {path} is {image}. Leave --stream."
+            f"'image' of {path} must be encoded images to be streamed, got {image}: leave out "
+            "--stream."
         )
     if not isinstance(label, tfds.features.ClassLabel):
-        raise ValueError(f"'label' of {path} must be a class label, is {label}.")
+        raise ValueError(f"'label' of {path} must be a class label, got {label}.")
     test = records.test_split(path)
     if "train" not in splits or test is None:
         raise ValueError(
-            f"Data set {name!r} in {path} has the splits {sorted(splits)}, 'train' and 'test' (or "
-            "'validation') are needed."
+            f"Data set {name!r} in {path} must have the splits 'train' and 'test' (or "
+            f"'validation'), got {sorted(splits)}."
         )
     threads = concurrent.futures.ThreadPoolExecutor(min(32, os.cpu_count() or 1))
-    # Whoever only reads by index does not see the difference from a Split.
+    # Has the methods of a Split that are used.
     opened: list[Any] = [
         _opened(path, split, size, image.shape[-1], threads) for split in ("train", test)
     ]

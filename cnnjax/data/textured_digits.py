@@ -1,4 +1,4 @@
-"""Handwritten digits on textured ground, with a label for every pixel."""
+"""Handwritten digits on textured backgrounds, with a label for every pixel."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,12 @@ SIDE = 32
 
 
 class Labelled(NamedTuple):
-    """Images and what each pixel shows."""
+    """Images and the class of each pixel."""
 
     images: np.ndarray
     """uint8 `[n, 32, 32, 1]`."""
     labels: np.ndarray
-    """int32 `[n, 32, 32]`: 0 ground, 1 + digit where a digit's ink is."""
+    """int32 `[n, 32, 32]`: 0 background, 1 + digit on the ink of a digit."""
 
 
 def textured_digits(
@@ -22,23 +22,23 @@ def textured_digits(
 ) -> Labelled:
     """Images of several digits on gratings of random direction, wavelength and phase, with noise.
 
-    Ink is brighter than the ground on average, but single pixels of both overlap in value. Digits
-    are enlarged to 16 pixels and stand in cells of their own, at random places of them.
+    Ink is brighter than the background on average, but the ranges of pixel values overlap. Digits
+    are enlarged to 16 pixels, each in its own cell, chosen at random.
 
     Args:
       digits: uint8 `[examples, 8, 8, 1]` or twice that size.
       classes: `[examples]`, from 0.
-      count: images to make.
-      seed: of everything random.
-      each: digits to an image, at most 4.
+      count: number of images.
+      seed: seed of everything random.
+      each: number of digits in an image, at most 4.
 
     Raises:
-      ValueError: digits of another size, or more than fit.
+      ValueError: digits of another size, or more than 4.
     """
     if digits.ndim != 4 or digits.shape[1:3] not in ((8, 8), (16, 16)):
-        raise ValueError(f"digits must be of 8 x 8 or 16 x 16 pixels, got shape {digits.shape}.")
+        raise ValueError(f"`digits` must be of 8 x 8 or 16 x 16 pixels, got shape {digits.shape}.")
     if not 1 <= each <= 4:
-        raise ValueError(f"each must be 1 to 4 digits, got {each!r}.")
+        raise ValueError(f"`each` must be 1 to 4 digits, got {each!r}.")
     draw = np.random.default_rng(seed)
     factor = 16 // digits.shape[1]
     images = np.empty((count, SIDE, SIDE, 1), np.uint8)
@@ -55,8 +55,8 @@ def textured_digits(
             labels[number, top : top + 16, left : left + 16] = np.where(
                 large > 0.4, 1 + classes[example], 0
             )
-        ground, stroke = _grating(draw), _grating(draw)
-        values = (1 - ink) * (0.35 + 0.12 * ground) + ink * (0.75 + 0.12 * stroke)
+        background, stroke = _grating(draw), _grating(draw)
+        values = (1 - ink) * (0.35 + 0.12 * background) + ink * (0.75 + 0.12 * stroke)
         values += draw.normal(0, 0.05, values.shape)
         images[number, ..., 0] = np.clip(255 * values, 0, 255).round()
     return Labelled(images, labels)

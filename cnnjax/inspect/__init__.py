@@ -1,4 +1,4 @@
-"""What a layer or a network is: its cost, its linear map, its receptive field, its derivatives."""
+"""Properties of a layer or network: cost, linear map, receptive field, derivatives, features."""
 
 from cnnjax.inspect.architecture import Layer, cost_of, layers_of
 from cnnjax.inspect.classification import classification_metrics

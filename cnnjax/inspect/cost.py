@@ -1,4 +1,4 @@
-"""What a function costs, counted from its jaxpr, whatever it is made of."""
+"""Cost of any function, counted from its jaxpr."""
 
 import math
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from jax.extend import core
 
 
 def multiply_adds(function: Callable, *arguments) -> int:
-    """Multiply-adds of the convolutions and matrix products that a function performs.
+    """Number of multiply-adds of the convolutions and matrix products of a function.
 
-    A convolution counts output size * window * in/groups, taps in the zero padding included; a
-    product `[m, k] [k, n]` counts m k n. Sums, biases and activations are not counted. Of branches
-    the dearest counts; of loops each turn, and a `while` of unknown length once.
+    A convolution counts output size * window * in/groups, with those in the zero padding; a product
+    `[m, k] [k, n]` counts m k n. Sums, biases and activations are not counted. The most expensive
+    of several branches counts; every iteration of a loop does, one of a `while`.
 
     Args:
       function: anything jax can trace.
@@ -28,9 +28,9 @@ def parameter_count(parameters) -> int:
 
 
 def bytes_moved(function: Callable, *arguments) -> int:
-    """Bytes that a function must at least read and write: its arguments and its outputs, once each.
+    """Least number of bytes that a function reads and writes: its arguments and outputs, once each.
 
-    What it keeps in between counts as staying in the caches.
+    Intermediate results are assumed to stay in the caches.
 
     Args:
       function: anything jax can trace.
@@ -42,7 +42,7 @@ def bytes_moved(function: Callable, *arguments) -> int:
 
 
 def arithmetic_intensity(function: Callable, *arguments) -> float:
-    """Multiply-adds for each byte moved: `multiply_adds / bytes_moved`.
+    """Arithmetic intensity: multiply-adds per byte moved, `multiply_adds / bytes_moved`.
 
     Source: Williams, Waterman, Patterson, Roofline: an insightful visual performance model, 2009
     (they count a multiply-add as two operations).
@@ -61,7 +61,7 @@ def _of_equation(equation: core.JaxprEqn) -> int:
         dimensions = equation.params["dimension_numbers"]
         features = kernel[dimensions.rhs_spec[0]]
         products = math.prod(_shape(equation.outvars[0])) * math.prod(kernel) // features
-        # Of the entries that a tap reads, those between dilated ones are zeros.
+        # Products with the zeros between the entries of a dilated input do not count.
         return products // math.prod(equation.params["lhs_dilation"])
     if name == "dot_general":
         contracted, _ = equation.params["dimension_numbers"]

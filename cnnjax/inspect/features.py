@@ -1,4 +1,4 @@
-"""What a network has learned to see: feature maps, preferred inputs, what decisions rest on."""
+"""Learned features: feature maps, preferred inputs, saliency and occlusion."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,13 +10,13 @@ import numpy as np
 from flax import linen
 
 Score = Callable[[jax.Array], jax.Array]
-"""From images `[batch, height, width, channels]` to a number for each, `[batch]`."""
+"""Function from images `[batch, height, width, channels]` to a score for each, `[batch]`."""
 
 
 def feature_maps(model: linen.Module, variables: Any, x: jax.Array) -> dict[str, jax.Array]:
-    """What every module of a network gives, at evaluation, in the order in which they end.
+    """Output of every module of a network, at evaluation, in the order in which their calls end.
 
-    Under jit the order is lost, as that of every dictionary is.
+    Under jit the order is lost, as that of every dictionary.
 
     Args:
       model: any Flax module; called with x alone.
@@ -42,9 +42,9 @@ def feature_maps(model: linen.Module, variables: Any, x: jax.Array) -> dict[str,
 
 
 def saliency(score: Score, x: jax.Array) -> jax.Array:
-    """The gradient of a score by the image, `[batch, height, width, channels]`.
+    """Saliency: gradient of a score with respect to the image, `[batch, height, width, channels]`.
 
-    Of a linear score it is the weights.
+    For a linear score this is its weights.
     Source: Simonyan, Vedaldi, Zisserman, Deep inside convolutional networks, 2014, section 3.
     """
     return jax.grad(lambda images: score(images).sum())(x)
@@ -53,27 +53,27 @@ def saliency(score: Score, x: jax.Array) -> jax.Array:
 def smooth_saliency(
     score: Score, x: jax.Array, key: jax.Array, *, noise: float = 0.15, samples: int = 16
 ) -> jax.Array:
-    """`saliency`, the mean over noisy copies of the image.
+    """Mean of `saliency` over noisy copies of the image (SmoothGrad).
 
     Source: Smilkov, Thorat, Kim, Viegas, Wattenberg, SmoothGrad, 2017.
 
     Args:
-      score: of images.
+      score: score of images.
       x: images.
-      key: of the noise.
-      noise: its standard deviation, as a share of the range of the values of x.
-      samples: copies.
+      key: random key of the noise.
+      noise: standard deviation, relative to the range of the values of x.
+      samples: number of copies.
 
     Raises:
-      ValueError: no samples.
+      ValueError: samples below 1.
     """
     if samples < 1:
-        raise ValueError(f"samples must be at least 1, got {samples!r}.")
-    deviation = noise * (x.max() - x.min())
+        raise ValueError(f"`samples` must be at least 1, got {samples!r}.")
+    std = noise * (x.max() - x.min())
 
     @jax.jit
     def one(key):
-        return saliency(score, x + deviation * jax.random.normal(key, x.shape, x.dtype))
+        return saliency(score, x + std * jax.random.normal(key, x.shape, x.dtype))
 
     return jnp.stack([one(each) for each in jax.random.split(key, samples)]).mean(0)
 
@@ -81,28 +81,28 @@ def smooth_saliency(
 def occlusion_map(
     score: Score, x: jax.Array, *, size: int = 4, stride: int = 2, value: float = 0.0
 ) -> jax.Array:
-    """How far a score falls when a square of the image is covered, by the square's place.
+    """Decrease of a score when a square of the image is covered, for every place of the square.
 
     Source: Zeiler & Fergus, Visualizing and understanding convolutional networks, 2014, section
     4.2.
 
     Args:
-      score: of images.
+      score: score of images.
       x: `[batch, height, width, channels]`.
       size: side of the square in pixels.
       stride: pixels from one place to the next.
-      value: of the covered pixels.
+      value: value of the covered pixels.
 
     Returns:
       `score(x) - score(covered)`, `[batch, rows, columns]`.
 
     Raises:
-      ValueError: a square that does not fit, or no stride.
+      ValueError: a square that does not fit, or a stride below 1.
     """
     height, width = x.shape[1:3]
     if not 1 <= size <= min(height, width) or stride < 1:
         raise ValueError(
-            f"size must be 1 to {min(height, width)} and stride at least 1, got {size} and "
+            f"`size` must be 1 to {min(height, width)} and stride at least 1, got {size} and "
             f"{stride}."
         )
     rows = np.arange(0, height - size + 1, stride)
@@ -130,28 +130,28 @@ def preferred_inputs(
     decorrelate: bool = True,
     norm: float | None = None,
 ) -> jax.Array:
-    """Images that units answer strongly, one a unit, by gradient ascent from small noise.
+    """Images that maximise the responses of units, by gradient ascent from small noise.
 
-    Each step moves the images by up to `jitter` pixels before they are scored, and mixes a share
-    `blur` of their blurred selves in. Decorrelated: the ascent runs over the images' spectra,
-    divided by the frequency, as natural images have it. With a norm the images are kept at that
-    length, so that the best input of a linear unit is its kernel.
+    Each step shifts the images by up to `jitter` pixels before they are scored, and mixes in a
+    share `blur` of blurred copies. Decorrelated: the ascent is over spectra scaled by 1 /
+    frequency, as those of natural images are. With a norm the images are kept at that norm, so
+    that the best input of a linear unit is its kernel.
     Source: Erhan, Bengio, Courville, Vincent, Visualizing higher-layer features of a deep network,
     2009; Olah, Mordvintsev, Schubert, Feature visualization, 2017.
 
     Args:
-      scores: of images, number i by unit i.
+      scores: scores of images; image i is scored by unit i.
       shape: `[units, height, width, channels]`.
-      key: of the start and the jitter.
-      steps: of Adam's ascent.
-      rate: its learning rate.
-      jitter: pixels, 0 for none.
-      blur: share, 0 for none.
+      key: random key of the start and the jitter.
+      steps: steps of Adam.
+      rate: learning rate of Adam.
+      jitter: largest shift in pixels.
+      blur: share of blurred copies.
       decorrelate: ascend in the spectrum.
-      norm: length of each image, None for free.
+      norm: Euclidean norm of each image, None for unconstrained.
 
     Returns:
-      The images, of that shape.
+      The images, one for each unit, of the given shape.
     """
     import optax
 
@@ -198,16 +198,16 @@ def preferred_inputs(
 
 
 def top_patches(
-    responses: np.ndarray, images: np.ndarray, field: int, jump: int, count: int = 9
+    responses: np.ndarray, images: np.ndarray, field: int, stride: int, count: int = 9
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The parts of images that a unit answers most, one an image.
+    """Patches of images to which a unit responds most, at most one for each image.
 
     Args:
-      responses: of one channel, `[images, rows, columns]`.
+      responses: responses of one channel, `[images, rows, columns]`.
       images: `[images, height, width, channels]`.
-      field: the unit's receptive field in pixels, the same on both axes.
-      jump: pixels from one response to the next.
-      count: how many.
+      field: size of the unit's receptive field in pixels, on both axes.
+      stride: effective stride, pixels from one response to the next.
+      count: number of patches.
 
     Returns:
       The patches `[count, field, field, channels]`, the strongest first, zero beyond the image; and
@@ -218,21 +218,21 @@ def top_patches(
     """
     if responses.ndim != 3 or len(responses) != len(images):
         raise ValueError(
-            f"responses must be [images, rows, columns] for {len(images)} images, got shape "
+            f"`responses` must be [images, rows, columns] for {len(images)} images, got shape "
             f"{responses.shape}."
         )
     flat = np.asarray(responses).reshape(len(responses), -1)
     best = np.argsort(-flat.max(1), kind="stable")[:count]
     rows, columns = np.unravel_index(flat[best].argmax(1), responses.shape[1:])
     margins = [
-        (size - 1 - (positions - 1) * jump) / 2
+        (size - 1 - (positions - 1) * stride) / 2
         for size, positions in zip(images.shape[1:3], responses.shape[1:], strict=True)
     ]
     padded = np.pad(images, ((0, 0), (field, field), (field, field), (0, 0)))
     patches = []
     for example, *place in zip(best, rows, columns, strict=True):
-        centres = [margin + at * jump for margin, at in zip(margins, place, strict=True)]
-        # Half-way always to the same side: round() goes to the even one.
+        centres = [margin + at * stride for margin, at in zip(margins, place, strict=True)]
+        # Halves are always rounded up: round() goes to the even integer.
         top, left = (math.floor(centre - (field - 1) / 2 + 0.5) + field for centre in centres)
         patches.append(padded[example, top : top + field, left : left + field])
     return np.stack(patches), flat[best].max(1)

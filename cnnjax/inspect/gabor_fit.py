@@ -1,4 +1,4 @@
-"""Gabor functions fitted to kernels: which filters of a first layer are edge and bar detectors."""
+"""Fits of Gabor functions to kernels: which filters of a first layer are edge or bar detectors."""
 
 import itertools
 from typing import NamedTuple
@@ -12,44 +12,44 @@ class GaborFit(NamedTuple):
     """A Gabor function, with the parameters of `cnnjax.ops.gabor_kernel`, and how well it fits."""
 
     alpha: float
-    """Height of the bell."""
+    """Amplitude."""
     beta_x: float
-    """Fall of the bell along the wave."""
+    """Decay of the envelope along the wave."""
     beta_y: float
-    """Fall of the bell across the wave."""
+    """Decay of the envelope across the wave."""
     frequency: float
-    """Of the wave, in radians a pixel."""
+    """Frequency of the wave, in radians per pixel."""
     phase: float
-    """Of the wave at the centre, in radians."""
+    """Phase of the wave at the centre, in radians."""
     x0: float
-    """Column of the centre, from that of the kernel."""
+    """Column of the centre, relative to the centre of the kernel."""
     y0: float
-    """Row of the centre, from that of the kernel."""
+    """Row of the centre, relative to the centre of the kernel."""
     tau: float
     """Direction of the wave, in radians, from 0 to pi."""
     r_squared: float
-    """1 - squared error / squared deviation of the kernel: 1 a Gabor function, of noise low."""
+    """Coefficient of determination: 1 for a Gabor function, low for noise."""
 
 
 def fit_gabor(kernel: np.ndarray | jax.Array) -> GaborFit:
-    """The Gabor function nearest to a kernel, in least squares, from several starts.
+    """Least-squares fit of a Gabor function to a kernel, from several starting points.
 
         w(x, y) = alpha exp(-beta_x x'^2 - beta_y y'^2) cos(frequency x' + phase),  see
         cnnjax.ops.gabor_kernel
 
-    Eight numbers describe it: kernels of few taps fit whatever they are, so compare with the fit of
-    noise of the same size.
+    With eight parameters any small kernel fits well: compare with the fit of noise of the same
+    size.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.10.
 
     Args:
       kernel: `[height, width]`.
 
     Raises:
-      ValueError: a kernel that is no matrix of at least 3 x 3.
+      ValueError: a kernel that is not a matrix of at least 3 x 3.
     """
     kernel = np.asarray(kernel, np.float64)
     if kernel.ndim != 2 or min(kernel.shape) < 3:
-        raise ValueError(f"a kernel to fit must be at least 3 x 3, got shape {kernel.shape}.")
+        raise ValueError(f"`kernel` must be a matrix of at least 3 x 3, got shape {kernel.shape}.")
     height, width = kernel.shape
     y, x = np.meshgrid(
         np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij"
@@ -84,20 +84,20 @@ def fit_gabor(kernel: np.ndarray | jax.Array) -> GaborFit:
     a, b = wave(best.x)[1]
     alpha, phase = float(np.hypot(a, b)), float(np.arctan2(b, a))
     if np.floor(tau / np.pi) % 2:
-        # Half a turn runs the wave backwards.
+        # Rotated by 180 degrees, the wave runs backwards.
         phase = -phase
-    deviation = ((kernel - kernel.mean()) ** 2).sum()
-    r_squared = 1 - 2 * best.cost / deviation if deviation else 1.0
+    total = ((kernel - kernel.mean()) ** 2).sum()
+    r_squared = 1 - 2 * best.cost / total if total else 1.0
     return GaborFit(alpha, beta_x, beta_y, frequency, phase, x0, y0, tau % np.pi, float(r_squared))
 
 
 def gabor_features(kernels: np.ndarray | jax.Array) -> list[GaborFit]:
-    """`fit_gabor` of every kernel of a bank `[height, width, in, out]`, the mean over its inputs.
+    """Fits by `fit_gabor` of every filter of a kernel `[height, width, in, out]`, mean over inputs.
 
     Raises:
-      ValueError: a bank of another rank.
+      ValueError: kernels of another rank.
     """
     if kernels.ndim != 4:
-        raise ValueError(f"kernels must be [height, width, in, out], got shape {kernels.shape}.")
+        raise ValueError(f"`kernels` must be [height, width, in, out], got shape {kernels.shape}.")
     means = np.moveaxis(np.asarray(kernels).mean(2), -1, 0)
     return [fit_gabor(kernel) for kernel in means]

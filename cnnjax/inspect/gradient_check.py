@@ -1,4 +1,4 @@
-"""Derivatives by automatic differentiation against finite differences."""
+"""Check of automatic differentiation against finite differences."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# A step h leaves a relative error of h^2 by truncation and eps / h by rounding. Float32 is for what
-# computes in it whatever it is given; bfloat16 is too coarse for differences.
+# A step h has relative errors of h^2 by truncation and eps / h by rounding. float32 is for
+# functions that compute in it whatever their input; bfloat16 is too coarse for differences.
 _STEPS = {"float64": 1e-5, "float32": 1e-2}
 _TOLERANCES = {"float64": 1e-6, "float32": 1e-2}
 
@@ -19,32 +19,32 @@ class GradientCheck:
     """Relative errors of derivatives, by argument."""
 
     errors: dict[str, float]
-    """Under each array's path: 0 is exact, 1 is a derivative of zero where there is one."""
+    """Relative error by path of the array: 0 is exact, 1 for a zero in place of the derivative."""
     tolerance: float
     """Largest error that rounding and truncation explain."""
     dtype: str
-    """In which the function computed."""
+    """Type in which the function computed."""
 
     @property
     def passed(self) -> bool:
-        """Whether every error is explained."""
+        """Whether every error is within the tolerance."""
         return all(error <= self.tolerance for error in self.errors.values())
 
 
 def check_gradients(
     function: Callable[..., jax.Array], *arguments: Any, seed: int = 0, directions: int = 3
 ) -> GradientCheck:
-    """Reverse-mode derivatives against central differences, in float64 where the function takes it.
+    """Compare reverse-mode derivatives with central differences, in float64 where possible.
 
         <dF/da, v>  against  (F(a + h v) - F(a - h v)) / 2h,    F = <c, f>, c and v Gaussian noise
 
     one array a at a time, and the error relative to the differences over all directions v.
 
     Args:
-      function: of trees of arrays; its value is one array.
+      function: from trees of arrays to one array.
       *arguments: where to differentiate.
-      seed: of c and v.
-      directions: v for each array.
+      seed: seed of c and v.
+      directions: number of directions v for each array.
 
     Raises:
       ValueError: the function computes in a type too coarse for finite differences.
@@ -54,7 +54,7 @@ def check_gradients(
         shape = jax.eval_shape(function, *arguments)
         if shape.dtype.name not in _STEPS:
             raise ValueError(
-                f"Finite differences need an output of float32 or float64, not {shape.dtype}."
+                f"the output of `function` must be float32 or float64, got {shape.dtype}."
             )
         step = _STEPS[shape.dtype.name]
         noise = np.random.default_rng(seed)

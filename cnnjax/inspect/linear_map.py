@@ -1,4 +1,4 @@
-"""The explicit matrix of a layer, and which of its entries are one and the same parameter."""
+"""Explicit matrix of a layer, and which of its entries share a parameter."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 UNCONNECTED = -1
-"""Label of an entry that is zero whatever the parameters are."""
+"""Label of an entry that is zero for all parameters."""
 
 _ROUNDING = 1e3
-"""Values that are equal in exact arithmetic differ by less than this many machine epsilons."""
+"""Largest difference of values that are equal in exact arithmetic, in machine epsilons."""
 
 
 def linear_map(
@@ -22,12 +22,12 @@ def linear_map(
 
         offset = f(0),    matrix[i, j] = f(e_j)[i] - f(0)[i],    f(x) = matrix x + offset
 
-    Of a function that is not affine this is no description: see `affine_error`.
+    This describes affine functions only: see `affine_error`.
 
     Args:
-      function: from `[batch, *shape]` to `[batch, *out_shape]`, each example by itself.
-      shape: of one input, `[*space, channels]`.
-      dtype: of the input.
+      function: from `[batch, *shape]` to `[batch, *out_shape]`, each example on its own.
+      shape: shape of one input, `[*space, channels]`.
+      dtype: type of the input.
 
     Returns:
       The matrix `[outputs, inputs]` and the offset `[outputs]`, both axes flattened as by `ravel`.
@@ -41,14 +41,14 @@ def linear_map(
 def affine_error(
     function: Callable[[jax.Array], jax.Array], shape: Sequence[int], *, seed: int = 0
 ) -> float:
-    """How far a function is from its own linear map, on Gaussian noise.
+    """Relative distance of a function from its own linear map, on Gaussian noise.
 
         ||f(x) - f(0) - M x|| / ||f(x) - f(0)||,    M the matrix of `linear_map`
 
     Args:
       function: from `[batch, *shape]` to `[batch, *out_shape]`.
-      shape: of one input, `[*space, channels]`.
-      seed: of the noise.
+      shape: shape of one input, `[*space, channels]`.
+      seed: seed of the noise.
 
     Returns:
       Rounding error for an affine function, of the order of 1 for others.
@@ -69,18 +69,17 @@ def sharing_pattern(
     seed: int = 0,
     draws: int = 4,
 ) -> np.ndarray:
-    """Which entries of a layer's matrix are the same function of its parameters.
+    """Labels of the entries of a layer's matrix, equal for the same function of its parameters.
 
-    Two entries have one label if they are equal, and move by the same amount, whichever way the
-    parameters move: their values and their derivatives in random directions at a random point agree
-    for each of `draws` directions. Nothing is assumed of how the layer is made.
+    Two entries have the same label if, at random parameters, their values and their derivatives in
+    `draws` random directions agree. Nothing is assumed of how the layer is computed.
 
     Args:
       function: from `[batch, *shape]` and parameters to `[batch, *out_shape]`, affine in the first.
-      parameters: a tree of arrays; only shapes count.
-      shape: of one input, `[*space, channels]`.
-      seed: of the random parameters.
-      draws: random directions.
+      parameters: a tree of arrays, of which only the shapes are used.
+      shape: shape of one input, `[*space, channels]`.
+      seed: seed of the random parameters.
+      draws: number of random directions.
 
     Returns:
       Labels `[outputs, inputs]`: 0, 1, ... in the order in which they first appear, row by row;
@@ -117,7 +116,7 @@ def sharing_pattern(
 
 
 def _same_rows(rows: np.ndarray, tolerance: float) -> np.ndarray:
-    """A label for each row, equal for rows that agree in every column to the tolerance."""
+    """Labels of rows, equal for rows that agree in every column to the tolerance."""
     labels = np.zeros(len(rows), int)
     for column in rows.T:
         order = np.lexsort((column, labels))

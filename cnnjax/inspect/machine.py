@@ -1,4 +1,4 @@
-"""What this machine can do at most, measured."""
+"""Measured peak performance of this machine."""
 
 import dataclasses
 
@@ -10,15 +10,17 @@ from cnnjax.inspect.timing import interleaved_seconds
 
 @dataclasses.dataclass(frozen=True)
 class MachineLimits:
-    """Limits of the default device in float32."""
+    """Peak rates of the default device in float32."""
 
     multiply_adds_per_second: float
-    """Of a large matrix product."""
+    """Rate of a large matrix product."""
     bytes_per_second: float
-    """Read and written by a sum of two arrays that fit no cache."""
+    """Bytes read and written by the sum of two arrays that exceed the caches."""
 
     def least_seconds(self, multiply_adds: float, bytes_moved: float) -> float:
-        """The roofline: `max(multiply_adds / their rate, bytes / their rate)`.
+        """Roofline: the larger of the times at the peak rates of arithmetic and memory.
+
+            max(multiply_adds / multiply_adds_per_second, bytes_moved / bytes_per_second)
 
         Source: Williams, Waterman, Patterson, Roofline: an insightful visual performance model,
         2009.
@@ -29,12 +31,12 @@ class MachineLimits:
 
 
 def machine_limits(*, size: int = 1024, entries: int = 2**24, rounds: int = 5) -> MachineLimits:
-    """Measure both limits, by the fastest of `rounds` calls each; a second on two CPU cores.
+    """Measure both rates, by the fastest of `rounds` calls each; a second on two CPU cores.
 
     Args:
-      size: of the square matrices that are multiplied.
-      entries: of the float32 arrays that are added, 64 MiB each by default.
-      rounds: timed calls.
+      size: size of the square matrices that are multiplied.
+      entries: number of entries of the float32 arrays that are added, 64 MiB each by default.
+      rounds: number of timed calls.
     """
     matrix = jnp.ones((size, size))
     array, other = jnp.ones(entries), jnp.zeros(entries)

@@ -1,4 +1,4 @@
-"""Which part of its input one output of a function can see, and which it does see."""
+"""Theoretical and effective receptive field of an output of any function, by gradient."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -15,25 +15,28 @@ two standard deviations of a Gaussian (Luo et al., 2016, section 3)."""
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReceptiveField:
-    """What one output position sees of the input."""
+    """Receptive field of one output position."""
 
     position: tuple[int, ...]
     """The output position; () for an output without space."""
     squared_gradient: np.ndarray
-    """`[*space]`: mean of the squared derivative by each input position."""
+    """`[*space]`: mean squared derivative with respect to each input position."""
 
     @property
     def support(self) -> np.ndarray:
-        """Booleans `[*space]`: the input positions that the output depends on, the theoretical
-        receptive field. Any gradient counts, as small as those at the corner of a deep network
-        are; so does, for a function that goes through a Fourier transform, rounding, which is
-        spread over everything: see `effective_size` there."""
+        """Theoretical receptive field, `[*space]`: True where the output depends on the input.
+
+        Any gradient counts, however small, so that for a function computed by a Fourier transform
+        rounding errors do too: see `effective_size` there.
+        """
         return self.squared_gradient > 0
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Extent of the theoretical field on each axis, as the shortest stretch of the circle that
-        holds it; taps that lie apart (dilation) count with what is between them."""
+        """Extent of the theoretical field on each axis, with the gaps of a dilation.
+
+        The axis is taken to be circular: the shortest arc that contains the field.
+        """
         axes = range(self.support.ndim)
         return tuple(
             _extent(np.any(self.support, tuple(other for other in axes if other != axis)))
@@ -42,7 +45,8 @@ class ReceptiveField:
 
     @property
     def effective_size(self) -> float:
-        """(number of positions with sqrt(squared gradient) > EFFECTIVE largest)^(1 / axes)."""
+        """Effective size: (number of positions with |gradient| > EFFECTIVE * largest)^(1 /
+        axes)."""
         gradient = np.sqrt(self.squared_gradient)
         count = int((gradient > EFFECTIVE * gradient.max()).sum()) if gradient.any() else 0
         return count ** (1 / gradient.ndim)
@@ -60,22 +64,22 @@ def receptive_field(
 
         squared_gradient[q] = mean of (d <u, z[position]> / d x[q, c])^2 over x, u and c
 
-    with x and u Gaussian noise. A position that counts for nothing at one x (a ReLU that is off, a
-    maximum elsewhere) is found at another, if there are samples enough; the function's parameters
-    should be random. Average over functions of other parameters for the expectation of the source.
+    with x and u Gaussian noise. A position without influence at one x (an inactive ReLU, a maximum
+    elsewhere) is found at another, given enough samples; the parameters of the function should be
+    random. Average over several draws of them for the expectation of the source.
     Source: Luo, Li, Urtasun, Zemel, Understanding the effective receptive field in deep
     convolutional neural networks, 2016.
 
     Args:
       function: from `[batch, *space, channels]` to `[batch, *out_space, features]` or
-        `[batch, features]`, each example by itself.
-      shape: of one input, `[*space, channels]`.
-      position: of the output; its middle if None.
-      samples: inputs x.
-      seed: of the noise.
+        `[batch, features]`, each example on its own.
+      shape: shape of one input, `[*space, channels]`.
+      position: the output position; its middle if None.
+      samples: number of inputs x.
+      seed: seed of the noise.
 
     Raises:
-      ValueError: a position that is not in the output.
+      ValueError: a position outside the output.
     """
     noise = np.random.default_rng(seed)
     x = jnp.asarray(noise.normal(size=(samples, *shape)), jnp.float32)
@@ -86,7 +90,7 @@ def receptive_field(
         0 <= place < size for place, size in zip(at, out_space)
     )
     if not inside:
-        raise ValueError(f"position must lie in an output of sizes {tuple(out_space)}, got {at}.")
+        raise ValueError(f"`position` must lie in an output of sizes {tuple(out_space)}, got {at}.")
 
     u = jnp.asarray(noise.normal(size=(samples, output.shape[-1])), output.dtype)
 
@@ -101,7 +105,7 @@ def receptive_field(
 
 
 def _extent(seen: Any) -> int:
-    """Length of the shortest stretch of a circle that holds every True."""
+    """Length of the shortest arc of a circle that contains every True."""
     places = np.flatnonzero(seen)
     if len(places) == 0:
         return 0

@@ -1,4 +1,4 @@
-"""Times of functions that are to be compared, under the same disturbances."""
+"""Times of functions to be compared, under the same disturbances."""
 
 import statistics
 import time
@@ -11,23 +11,23 @@ import jax
 def interleaved_seconds(
     functions: Mapping[str, Callable[[], Any]], *, rounds: int = 9
 ) -> dict[str, dict[str, float]]:
-    """Seconds that each function takes, measured in turns: one call of each, then the next round.
+    """Seconds that each function takes, interleaved: one call of each, then the next round.
 
-    What disturbs the machine for a while disturbs all alike; the median forgets single outliers.
+    Disturbances of the machine affect all functions alike; the median is robust to outliers.
 
     Args:
-      functions: without arguments, under their names; each is called once before, to compile. What
-        they return is waited for.
-      rounds: timed calls of each.
+      functions: functions without arguments, by name; each is called once before, to compile.
+        Calls are timed until their results are ready.
+      rounds: number of timed calls of each.
 
     Returns:
-      For each name the `median` and the smallest of its times, `least`.
+      For each name the `median` and the minimum of its times, `least`.
 
     Raises:
-      ValueError: no rounds.
+      ValueError: rounds below 1.
     """
     if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, got {rounds!r}.")
+        raise ValueError(f"`rounds` must be at least 1, got {rounds!r}.")
     for function in functions.values():
         jax.block_until_ready(function())
     seconds: dict[str, list[float]] = {name: [] for name in functions}

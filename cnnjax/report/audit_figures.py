@@ -12,7 +12,7 @@ from cnnjax.report.style import BLACK, DOUBLE_COLUMN, styled
 
 Results = Mapping[str, Any]
 
-TURNS = ("quarter turn", "half turn", "left-right flip", "up-down flip")
+TURNS = ("90-degree rotation", "180-degree rotation", "left-right flip", "up-down flip")
 _MOST_ROWS = 60
 _KEPT, _REORDERED, _PARTLY, _LOST, _UNKNOWN = range(5)
 _COLOURS = ("#7cc8ab", "#b9dff0", "#f5dc9c", "#f0b9a0", "#ededed")

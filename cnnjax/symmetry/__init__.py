@@ -1,4 +1,4 @@
-"""Transformations of images, and measures of how any function answers to them."""
+"""Transformations of images, and measures of how any function responds to them."""
 
 from cnnjax.ops.photometric import brightness, contrast
 from cnnjax.symmetry.alignment import (

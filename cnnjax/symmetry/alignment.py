@@ -1,11 +1,11 @@
-"""Whether two representations hold the same: linear maps from one to the other, fitted and tested.
+"""Linear equivalence of two representations: maps from one to the other, fitted and tested.
 
-Representations are arrays `[examples, ...]`. A map is fitted on some examples and judged on others
-by
+Representations are arrays `[examples, ...]`. A map is fitted on some examples and evaluated on
+others by
 
     R^2 = 1 - sum ||b - predicted b||^2 / sum ||b - mean b||^2
 
-1: all of b can be read off; 0 or below: no more than its mean.
+1: b is a linear function of a; 0 or below: no better than the mean of b.
 """
 
 from typing import NamedTuple
@@ -28,13 +28,13 @@ class LinearMap(NamedTuple):
 
 
 def fit_linear_map(a: jax.Array, b: jax.Array, ridge: float = 0.0) -> LinearMap:
-    """The linear map from a to b with the least squared error.
+    """Linear map from a to b with the least squared error.
 
         min over M, o of sum ||b - a M - o||^2 + ridge n ||M||^2,    n the number of rows
 
-    Of vectors `[examples, features]` a full map; of feature maps `[examples, *space, channels]` one
-    1 x 1 convolution for all positions, so that a geometric transformation has to be made first:
-    compare f(g x) with g f(x) mapped, or with f(x) where there is no space.
+    A full map between vectors `[examples, features]`; between feature maps `[examples, *space,
+    channels]` one 1 x 1 convolution for all positions, so that a geometric transformation has to be
+    applied first: compare f(g x) with the map of g f(x), or of f(x) where there is no space.
     Source: Lenc & Vedaldi, Understanding image representations by measuring their equivariance and
     equivalence, 2015, section 3.
 
@@ -44,19 +44,19 @@ def fit_linear_map(a: jax.Array, b: jax.Array, ridge: float = 0.0) -> LinearMap:
       ridge: strength of regularisation, at least 0.
 
     Raises:
-      ValueError: other shapes, or a negative ridge.
+      ValueError: shapes that do not match, or a negative ridge.
     """
     if a.shape[:-1] != b.shape[:-1] or a.ndim < 2:
         raise ValueError(
-            f"representations must agree in all axes but the last, got {a.shape} and {b.shape}."
+            f"`a` and `b` must agree in all axes but the last, got {a.shape} and {b.shape}."
         )
     if ridge < 0:
-        raise ValueError(f"ridge must be at least 0, got {ridge!r}.")
+        raise ValueError(f"`ridge` must be at least 0, got {ridge!r}.")
     rows, targets = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
     centre, target_centre = rows.mean(0), targets.mean(0)
     rows, targets = rows - centre[None], targets - target_centre[None]
     if ridge:
-        # Ridge as further rows: better conditioned than the normal equations.
+        # Ridge as additional rows: better conditioned than the normal equations.
         more = jnp.sqrt(ridge * len(rows)) * jnp.eye(rows.shape[1], dtype=rows.dtype)
         rows = jnp.concatenate([rows, more])
         nothing = jnp.zeros((len(more), targets.shape[1]), targets.dtype)
@@ -66,7 +66,14 @@ def fit_linear_map(a: jax.Array, b: jax.Array, ridge: float = 0.0) -> LinearMap:
 
 
 def explained_variance(b: jax.Array, predicted: jax.Array) -> jax.Array:
-    """R^2 of a prediction of b `[..., features]`, over all features together."""
+    """R^2 of a prediction of b, over all features together.
+
+        1 - sum ||b - predicted||^2 / sum ||b - mean b||^2
+
+    Args:
+      b: `[..., features]`.
+      predicted: of the same shape.
+    """
     rows = b.reshape(-1, b.shape[-1])
     total = jnp.sum((rows - rows.mean(0)[None]) ** 2)
     return 1 - jnp.sum((b - predicted) ** 2) / total
@@ -77,7 +84,8 @@ def linear_equivalence(
 ) -> jax.Array:
     """R^2, on held-out examples, of the best linear map from a to b.
 
-    Not symmetric: what b leaves out costs nothing. The first examples train, the others test.
+    Not symmetric: what a holds and b does not costs nothing. The map is fitted on the first
+    examples and tested on the others.
     Source: Lenc & Vedaldi, 2015, section 3 (there with the loss of a network on top).
 
     Args:
@@ -91,7 +99,8 @@ def linear_equivalence(
     count = round(train_share * len(a))
     if not 0 < count < len(a):
         raise ValueError(
-            f"train_share {train_share!r} of {len(a)} examples leaves none to train or to test."
+            f"`train_share` must leave an example to fit and one to test of {len(a)}, got "
+            f"{train_share!r}."
         )
     fitted = fit_linear_map(a[:count], b[:count], ridge)
     return explained_variance(b[count:], fitted(a[count:]))

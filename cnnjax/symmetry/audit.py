@@ -1,8 +1,8 @@
-"""The auditor: which translations, turns and flips a network keeps, and which part breaks each.
+"""Audit of a network: its equivariance to translations, rotations and flips, and what breaks each.
 
-Every call of a Flax submodule is observed while the network sees an image and all transformed
-copies of it. What a submodule receives and what it returns are compared with their transformed
-selves; so is its answer, alone, to its own input transformed.
+Every call of a Flax submodule is observed while the network is applied to an image and to all
+transformed copies of it. The input and the output of a submodule are compared with their
+transformed versions; so is the output of the submodule alone, applied to its own transformed input.
 """
 
 import dataclasses
@@ -40,65 +40,66 @@ ATTRIBUTES = (
     "rank",
     "group",
 )
-"""The arguments of a module that bear on its symmetry."""
+"""Arguments of a module that determine its symmetry."""
 
 _NO_ARRAY = "{} returns no array of numbers with the batch of its images."
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One call of a submodule, in the order in which the calls end; the network's own is last."""
+    """One call of a submodule; stages are in the order in which the calls end, the network last."""
 
     path: str
-    """Of the submodule, as 'Block_0/Conv_1'; '' is the network itself."""
+    """Path of the submodule, as 'Block_0/Conv_1'; '' is the network itself."""
     module: str
     """Name of its class."""
     attributes: Mapping[str, Any]
     """Its arguments among ATTRIBUTES."""
     innermost: bool
-    """Whether it calls no other submodule."""
+    """Whether the submodule calls no other one."""
     input_shape: tuple[int, ...]
-    """Of the first array it receives, the batch included; () where it receives none."""
+    """Shape of the first array it receives, with the batch; () where it receives none."""
     output_shape: tuple[int, ...]
-    """Of the first array it returns."""
+    """Shape of the first array it returns."""
     response: Response | None
-    """Of its output to transformations of the network's image."""
+    """Response of its output to transformations of the network's image."""
     alone: Response | None
-    """Of its output to transformations of its own input; None where that has no space."""
+    """Response of its output to transformations of its own input; None where that has no space."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Break:
-    """The first place in a network that does not keep a transformation."""
+    """First place in a network that is not equivariant to a transformation."""
 
     path: str
-    """Of the submodule, or of the one whose own functions, between its submodules, do it."""
+    """Path of the submodule, or of the one whose functions, outside its submodules, break it."""
     module: str
     """Name of its class."""
     attributes: Mapping[str, Any]
-    """Its arguments among ATTRIBUTES; of functions nothing is known."""
+    """Its arguments among ATTRIBUTES; empty for functions."""
     functions: bool
-    """Whether it is what the module does before, between or after its submodules' calls."""
+    """Whether a function is the cause, before, between or after the calls of submodules."""
     between: tuple[str, str]
-    """For functions: the submodules called before and after; '' is an end of the module."""
+    """For functions: the submodules called before and after; '' is the start or end of the
+    module."""
     error: float
-    """Relative error there."""
+    """Relative equivariance error there."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """What a network keeps, stage by stage, and where each transformation is lost."""
+    """Equivariance of a network, stage by stage, and where each transformation is lost."""
 
     stages: tuple[Stage, ...]
-    """All calls of submodules."""
+    """All calls of submodules, and of the network."""
     breaks: Mapping[str, Break | None]
-    """For each transformation the first break, or None if the network keeps it."""
+    """For each transformation the first break, or None if the network is equivariant to it."""
 
     @property
     def network(self) -> Response:
-        """Of the network's output."""
+        """Response of the network's output."""
         response = self.stages[-1].response
-        assert response is not None  # else `audit` had raised
+        assert response is not None  # else `audit` would have raised
         return response
 
 
@@ -109,23 +110,23 @@ def audit(
     *,
     tolerance: float = EXACT,
 ) -> Audit:
-    """Observe every submodule of a network while an image and its transformed copies pass.
+    """Measure the equivariance of every submodule of a network, on transformed copies of an image.
 
     Args:
-      model: from `[batch, height, width, channels]` to an array or a tree of arrays; called in
-        evaluation, with `train=False` or `deterministic=True` where it takes them. Modules from
-        anywhere do, as long as the examples of a batch do not see each other.
+      model: any Flax module from `[batch, height, width, channels]` to an array or a tree of
+        arrays, in which the examples of a batch do not interact; called in evaluation mode, with
+        `train=False` or `deterministic=True` where it takes them.
       variables: its parameters and statistics; see `generic`.
       x: `[batch, height, width, channels]`, noise; one or two images suffice.
-      tolerance: largest relative error that counts as none.
+      tolerance: largest relative error that counts as zero.
 
     Raises:
-      ValueError: x of another rank, or a network that returns no array with its batch, or numbers
-        that are not finite.
+      ValueError: x of another rank, a network that returns no array with its batch, or numbers that
+        are not finite.
     """
     x = np.asarray(x)
     if x.ndim != 4:
-        raise ValueError(f"x must be [batch, height, width, channels], got shape {x.shape}.")
+        raise ValueError(f"`x` must be [batch, height, width, channels], got shape {x.shape}.")
     with jax.default_matmul_precision("highest"):
         events = observe(model, variables, x, tolerance)
         if not events or events[-1].response is None:
@@ -145,7 +146,8 @@ def response(
     *,
     tolerance: float = EXACT,
 ) -> Response:
-    """How the output of a network answers to the transformations of its image; as `audit`."""
+    """Response of the output of a network to transformations of its image; arguments as of
+    `audit`."""
     x = np.asarray(x)
     acts = transformations(x.shape[1:3])
 
@@ -173,21 +175,21 @@ def over_sizes(
     seed: int = 0,
     tolerance: float = EXACT,
 ) -> dict[int, Response | str]:
-    """How the output of a network answers, for square images of each size.
+    """Response of the output of a network, for square images of each size.
 
     Args:
       model: as for `audit`.
       variables: used at each size that they fit.
       sizes: heights and widths.
-      channels: of the images.
-      trained: whether the variables are what counts; else new ones are drawn where these do not
-        fit, see `generic`.
-      images: of noise, of each size.
-      seed: of the noise, and of the new variables.
-      tolerance: largest relative error that counts as none.
+      channels: channels of the images.
+      trained: keep the variables at every size; else new ones are drawn where these do not fit,
+        see `generic`.
+      images: number of images of noise.
+      seed: seed of the noise, and of new variables.
+      tolerance: largest relative error that counts as zero.
 
     Returns:
-      For each size the response, or in words why the network takes no such image.
+      For each size the response, or the error message of a network that does not accept the image.
     """
     found: dict[int, Response | str] = {}
     for size in sizes:
@@ -201,21 +203,21 @@ def over_sizes(
 
 
 def noise(shape: Sequence[int], seed: int = 0) -> np.ndarray:
-    """Gaussian images, which no symmetry of their own can hide behind."""
+    """Gaussian noise: images without any symmetry of their own."""
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def initialise(model: linen.Module, x: jax.typing.ArrayLike, seed: int = 0) -> Mapping[str, Any]:
-    """The variables of an untrained network for images like x."""
+    """Variables of an untrained network for images like x."""
     run = jax.jit(lambda key, x: model.init(key, x, **in_evaluation(model)), compiler_options=LEAST)
     return run(jax.random.key(seed), jnp.asarray(x))
 
 
 def generic(variables: Any, seed: int = 0) -> Any:
-    """The variables of an untrained network, with those that are constant moved off it.
+    """Variables of an untrained network, with noise added to those that are constant.
 
-    The zeros and ones that a network begins with (biases, scales, statistics) can make it more
-    symmetric than its architecture is: their entries get uniform noise between 0 and 0.2.
+    Biases, scales and statistics that are initialised to zeros and ones can make a network more
+    symmetric than its architecture is: uniform noise between 0 and 0.2 is added to them.
     """
     random = np.random.default_rng(seed)
 
@@ -237,13 +239,13 @@ def _stage(call: Call, variables: Mapping[str, Any], batch: int, tolerance: floa
         input_shape=shape_of(call.inputs, batch),
         output_shape=call.output_shape,
         response=call.returned,
-        # The network by itself is the network.
+        # The network alone is the network.
         alone=alone(call, variables, batch, tolerance) if call.path else call.returned,
     )
 
 
 def _first_break(name: str, events: list[Event]) -> Break | None:
-    """The first event at which a transformation is lost."""
+    """First event at which a transformation is lost."""
     after = ""
     for event in events:
         if event.response is None or event.response.keeps(name):
@@ -271,7 +273,7 @@ def _attributes(module: linen.Module) -> dict[str, Any]:
 def _fitting(
     model: linen.Module, variables: Mapping[str, Any], x: np.ndarray, trained: bool, seed: int
 ) -> Mapping[str, Any]:
-    """The variables, or new ones if these are of another size and only the architecture counts."""
+    """The variables, or new ones where they do not fit the image and are not trained."""
     try:
         jax.eval_shape(lambda x: model.apply(dict(variables), x, **in_evaluation(model)), x)
     except (ValueError, TypeError, FlaxError):

@@ -1,4 +1,5 @@
-"""Equivariance errors of shifts, by what happens at the border, and of any list of actions."""
+"""Equivariance errors under several transformations; under shifts, by the treatment of the
+border."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -18,33 +19,33 @@ Function = Callable[[jax.Array], jax.Array]
 
 
 class EquivarianceErrors(NamedTuple):
-    """Errors `||f(g x) - g f(x)|| / ||f(x)||` over several transformations; `INDEPENDENT`, sqrt(2),
-    is that of outputs that have nothing to do with each other."""
+    """Errors `||f(g x) - g f(x)|| / ||f(x)||` under several transformations; `INDEPENDENT`, that is
+    sqrt(2), is the error of unrelated outputs."""
 
     each: jax.Array
     """`[transformations]`."""
     mean: jax.Array
-    """Over the transformations."""
+    """Mean over the transformations."""
     max: jax.Array
-    """Largest of them."""
+    """Largest over the transformations."""
 
 
 def equivariance_errors(
     f: Function, actions: Sequence[Function], actions_out: Sequence[Function], x: jax.Array
 ) -> EquivarianceErrors:
-    """The equivariance error of f under each of several transformations, such as a group's.
+    """Equivariance error of f under each of several transformations, such as those of a group.
 
     Args:
       f: from x to an array.
-      actions: what each does to x, such as `Group.actions()`.
-      actions_out: what each does to f(x).
+      actions: how each acts on x, such as `Group.actions()`.
+      actions_out: how each acts on f(x).
       x: input.
 
     Raises:
-      ValueError: no actions, or not as many on the output as on the input.
+      ValueError: no actions, or different numbers of them.
     """
     z = f(x)
-    return _summed_up(
+    return _summarised(
         [
             relative_error(*equivariance_pair(f, g, g_out, x), z)
             for g, g_out in paired(actions, actions_out)
@@ -55,27 +56,27 @@ def equivariance_errors(
 def circular_errors(
     f: Function, x: jax.Array, shifts: Sequence[Sequence[int]]
 ) -> EquivarianceErrors:
-    """Errors under circular shifts: what leaves the image enters on the other side.
+    """Errors under circular shifts: pixels that leave the image enter on the other side.
 
     Args:
       f: from `[batch, *space, channels]` to `[batch, *out_space, channels]` or `[batch, channels]`.
       x: `[batch, *space, channels]`.
-      shifts: integers, one an axis, for each error.
+      shifts: for each error an integer for each spatial axis.
     """
     z, space = f(x), x.shape[1:-1]
     moved = [
         relative_error(f(shift(x, list(each))), translate_output(z, jnp.array(each), space), z)
         for each in shifts
     ]
-    return _summed_up(moved)
+    return _summarised(moved)
 
 
 def zero_fill_errors(
     f: Function, x: jax.Array, shifts: Sequence[Sequence[int]]
 ) -> EquivarianceErrors:
-    """Errors under shifts that lose what leaves the image, and bring in zeros, in x and in f(x).
+    """Errors under shifts that fill with zeros, in x and in f(x): pixels that leave are lost.
 
-    A convolution with zero padding has an error here, of the border alone.
+    The error of a convolution with zero padding is due to the border alone.
 
     Args:
       f: as for `circular_errors`, to an output of the input's size.
@@ -85,7 +86,7 @@ def zero_fill_errors(
       ValueError: an output of another size.
     """
     z = _same_size(f(x), x)
-    return _summed_up(
+    return _summarised(
         [
             relative_error(f(shift(x, each, 0.0)), shift(z, each, 0.0), z)
             for each in map(list, shifts)
@@ -96,19 +97,19 @@ def zero_fill_errors(
 def interior_errors(
     f: Function, x: jax.Array, shifts: Sequence[Sequence[int]], margin: int
 ) -> EquivarianceErrors:
-    """Errors under shifts with zeros, where neither border can have been seen.
+    """Errors under shifts that fill with zeros, at outputs whose receptive fields reach no border.
 
-    Compared are the output positions that lie at least `margin` and the shift from the border.
+    Output positions at least `margin` plus the shift away from the border are compared.
 
     Args:
       f, x, shifts: as for `zero_fill_errors`.
-      margin: reach of f: half of its receptive field.
+      margin: half of the receptive field of f.
 
     Raises:
-      ValueError: an output of another size, or a margin that is negative or leaves nothing.
+      ValueError: an output of another size, or a margin that is negative or leaves no position.
     """
     if margin < 0:
-        raise ValueError(f"margin must be at least 0, got {margin!r}.")
+        raise ValueError(f"`margin` must be at least 0, got {margin!r}.")
     z = _same_size(f(x), x)
     errors = []
     for each in map(list, shifts):
@@ -117,24 +118,25 @@ def interior_errors(
             first, last = margin + max(move, 0), size - margin + min(move, 0)
             if first >= last:
                 raise ValueError(
-                    f"a margin of {margin} and a shift of {move} leave nothing of {size} positions."
+                    f"`margin` must leave some of {size} positions at a shift of {move}, got "
+                    f"{margin}."
                 )
             crop.append(slice(first, last))
         inside = tuple(crop)
         after, before = f(shift(x, each, 0.0))[inside], shift(z, each, 0.0)[inside]
         errors.append(relative_error(after, before, before))
-    return _summed_up(errors)
+    return _summarised(errors)
 
 
 def _same_size(z: jax.Array, x: jax.Array) -> jax.Array:
     if z.shape[1:-1] != x.shape[1:-1]:
         raise ValueError(
-            f"shifts with zeros need an output of the input's size {x.shape[1:-1]}, got "
+            f"the output of `f` must have the spatial size of the input {x.shape[1:-1]}, got "
             f"{z.shape[1:-1]}."
         )
     return z
 
 
-def _summed_up(errors: list[jax.Array]) -> EquivarianceErrors:
+def _summarised(errors: list[jax.Array]) -> EquivarianceErrors:
     each = jnp.stack(errors)
     return EquivarianceErrors(each, each.mean(), each.max())

@@ -1,4 +1,4 @@
-"""Equivariance deviation: how far apart f(g x) and g f(x) are, in distances of their own."""
+"""Empirical equivariance deviation: mean distance between f(g x) and g f(x)."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, get_args
@@ -19,29 +19,29 @@ def equivariance_deviation(
     x: jax.Array,
     distance: Distance = "l2",
 ) -> jax.Array:
-    """Mean distance of both ways round, over a group (or a list of transformations) and a batch.
+    """Mean distance between f(g x) and g f(x), over a group (or any transformations) and a batch.
 
         mean over g and x of m(f(g x), g f(x))
         l2:     m(a, b) = ||a - b||
         cosine: m(a, b) = 1 - <a, b> / (||a|| ||b||)
 
-    For invariance let `actions_out` leave outputs alone. The cosine distance does not depend on the
-    size of outputs; of unrelated outputs it is about 1, as it is if one of the two is zero.
+    For invariance let `actions_out` be identities. The cosine distance does not depend on the norm
+    of the outputs; it is about 1 for unrelated outputs, and 1 if one of the two is zero.
     Source: Kvinge, Emerson, Jorgenson, Vasquez, Doster, Lew, In what ways are deep neural networks
     invariant and how should we measure this?, 2022 (G-empirical equivariance deviation).
 
     Args:
-      f: from `[batch, ...]` to `[batch, ...]`, each example by itself.
-      actions: what each transformation does to x, such as `Group.actions()`.
-      actions_out: what each does to f(x).
+      f: from `[batch, ...]` to `[batch, ...]`, each example on its own.
+      actions: how each transformation acts on x, such as `Group.actions()`.
+      actions_out: how each acts on f(x).
       x: `[batch, ...]`.
       distance: 'l2' or 'cosine'.
 
     Raises:
-      ValueError: another distance, no actions, or unequal numbers of them.
+      ValueError: another distance, no actions, or different numbers of them.
     """
     if distance not in get_args(Distance):
-        raise ValueError(f"distance must be 'l2' or 'cosine', got {distance!r}.")
+        raise ValueError(f"`distance` must be 'l2' or 'cosine', got {distance!r}.")
     between = _l2 if distance == "l2" else _cosine
     pairs = paired(actions, actions_out)
     return jnp.stack(

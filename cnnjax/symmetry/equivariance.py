@@ -1,7 +1,7 @@
-"""How far a function is from commuting with a transformation, and with which it commutes.
+"""Equivariance error of any function, and the translations with which it commutes.
 
 A function f commutes with a transformation (is equivariant) if `f(g x) = g f(x)`, where g may act
-on inputs and on outputs in different ways. Nothing here knows what f is.
+differently on inputs and on outputs; f is any function.
 """
 
 import functools
@@ -19,44 +19,52 @@ from cnnjax.symmetry.transformations import fourier_shift, shift
 Function = Callable[[jax.Array], jax.Array]
 
 INDEPENDENT = math.sqrt(2)
-"""The equivariance error of outputs that have nothing to do with each other: equal norms, at right
-angles."""
+"""Equivariance error of unrelated outputs: orthogonal, of equal norms."""
 
 EXACT = 1e-5
-"""Errors up to this count as zero: float32 rounding through a dozen layers."""
+"""Largest error that counts as zero: float32 rounding through a dozen layers."""
 
 
 def equivariance_pair(
     f: Function, g_in: Function, g_out: Function, x: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Both ways round: `(f(g_in(x)), g_out(f(x)))`, equal if f is equivariant."""
+    """Both sides of the equation: `(f(g_in(x)), g_out(f(x)))`, equal if f is equivariant."""
     return f(g_in(x)), g_out(f(x))
 
 
 def paired(
     actions: Sequence[Function], actions_out: Sequence[Function]
 ) -> list[tuple[Function, Function]]:
-    """What each of several transformations does to x, with what it does to f(x).
+    """Pairs of the action on x and the action on f(x), for several transformations.
 
     Raises:
-      ValueError: no actions, or not as many on the output as on the input.
+      ValueError: no actions, or different numbers of them.
     """
     if not actions or len(actions) != len(actions_out):
         raise ValueError(
-            f"each action on x needs one on f(x), got {len(actions)} and {len(actions_out)}."
+            f"`actions` and `actions_out` must be equally many, at least one, got "
+            f"{len(actions)} and {len(actions_out)}."
         )
     return list(zip(actions, actions_out, strict=True))
 
 
 def relative_error(actual: jax.Array, expected: jax.Array, reference: jax.Array) -> jax.Array:
-    """`||actual - expected|| / ||reference||`, Euclidean over everything; 0 where all is zero."""
+    """Relative error `||actual - expected|| / ||reference||`, Euclidean over all entries; 0 if
+    equal."""
     difference = jnp.linalg.norm((actual - expected).ravel())
     size = jnp.linalg.norm(reference.ravel())
     return jnp.where(difference == 0, 0.0, difference / size)
 
 
 def equivariance_error(f: Function, g_in: Function, g_out: Function, x: jax.Array) -> jax.Array:
-    """`||f(g x) - g f(x)|| / ||f(x)||`: 0 exactly equivariant, sqrt(2) unrelated."""
+    """Equivariance error `||f(g x) - g f(x)|| / ||f(x)||`: 0 equivariant, sqrt(2) unrelated.
+
+    Args:
+      f: from x to an array.
+      g_in: the transformation of x.
+      g_out: the transformation of f(x).
+      x: input.
+    """
     actual, expected = equivariance_pair(f, g_in, g_out, x)
     return relative_error(actual, expected, f(x))
 
@@ -79,23 +87,24 @@ def assert_equivariant(
 
 
 def translate_output(z: jax.Array, shifts: jax.Array, space: Sequence[int]) -> jax.Array:
-    """What a shift of the input does to an output of another size, or of no space at all.
+    """Action of a shift of the input on an output of another size, or without space.
 
     Args:
-      z: `[batch, *out_space, channels]`, or `[batch, channels]`, which a shift leaves alone.
-      shifts: `[axes]` integers, input positions.
+      z: `[batch, *out_space, channels]`, or `[batch, channels]`, which stays as it is.
+      shifts: `[axes]` integers, in input positions.
       space: sizes of the input's spatial axes.
 
     Returns:
-      z moved by `shifts * out_space / space`: whole moves exactly, others by Fourier interpolation.
+      z shifted by `shifts * out_space / space`: exactly if that is whole, else by Fourier
+      interpolation.
     """
     out_space = z.shape[1:-1]
     if not out_space:
         return z
     if len(out_space) != len(space):
         raise ValueError(
-            f"an input with {len(space)} spatial axes {tuple(space)} has no shift that acts on an "
-            f"output of shape {z.shape}; its spatial axes must be as many, or none."
+            f"`z` must have the {len(space)} spatial axes of the input {tuple(space)}, or none, "
+            f"got shape {z.shape}."
         )
     scaled = [step * size for step, size in zip(shifts, out_space, strict=True)]
     whole = jnp.all(jnp.array([move % size == 0 for move, size in zip(scaled, space)]))
@@ -109,24 +118,24 @@ def translate_output(z: jax.Array, shifts: jax.Array, space: Sequence[int]) -> j
 def errors_over_shifts(
     f: Callable[..., Any], x: jax.typing.ArrayLike, *arguments: Any, chunk: int = 24
 ) -> Any:
-    """The equivariance error of f at every circular shift of its input.
+    """Equivariance error of f under every circular shift of its input.
 
         error[m] = ||f(S_m x) - S_m f(x)|| / ||f(x)||,    norms over the whole batch
 
-    Outputs smaller than the input move by the same fraction of their size, between positions by
-    Fourier interpolation; outputs without space (logits) must stay as they are: their error is a
-    lack of invariance.
+    Outputs of another size shift by the same fraction of it, between positions by Fourier
+    interpolation; outputs without space (logits) should not change: their error is a lack of
+    invariance.
 
     Args:
       f: from `[batch, *space, channels]` to an array or a tree of arrays, each
         `[batch, *out_space, channels]` or `[batch, channels]`; must be traceable by jax.
       x: `[batch, *space, channels]`.
-      *arguments: handed to f after the images, as arguments of the compiled function: call with
-        other parameters of equal shapes, and nothing is compiled anew if f is the same object.
-      chunk: shifts to a call.
+      *arguments: passed to f after the images, as arguments of the compiled function: other
+        parameters of equal shapes compile nothing anew if f is the same object.
+      chunk: number of shifts in a call.
 
     Returns:
-      As f's output, each array replaced by its errors, NumPy float32 `[*space]`.
+      Like f's output, each array replaced by its errors, NumPy float32 `[*space]`.
     """
     x = jnp.asarray(x)
     space = x.shape[1:-1]
@@ -146,7 +155,7 @@ def errors_over_shifts(
 def _errors_of_shifts(f, x, shifts, *arguments):
     space = x.shape[1:-1]
     moved = jax.vmap(lambda each: shift(x, each))(shifts)
-    # With the images where they are, so that there is one function to compile.
+    # With the unshifted images, so that there is one function to compile.
     outputs = f(jnp.concatenate([x[None], moved]).reshape(-1, *x.shape[1:]), *arguments)
 
     def errors(z: jax.Array) -> jax.Array:
@@ -159,22 +168,22 @@ def _errors_of_shifts(f, x, shifts, *arguments):
 
 
 def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int, ...]:
-    """The smallest step on each axis whose every multiple has no error.
+    """Smallest step on each axis all of whose multiples have no error.
 
     Args:
-      errors: `[*space]`, error at each circular shift, as `errors_over_shifts` gives it.
-      tolerance: largest error that counts as none.
+      errors: `[*space]`, the error at each circular shift, from `errors_over_shifts`.
+      tolerance: largest error that counts as zero.
 
     Returns:
-      A step an axis, in input positions; the axis' size: only the zero shift is exact.
+      A step for each axis, in input positions; the size of the axis: only the zero shift is exact.
 
     Raises:
       ValueError: not even the zero shift is exact.
     """
     if not (still := float(errors.flat[0])) <= tolerance:
         raise ValueError(
-            f"the function differs from itself without any shift, by {still:.2g}: it is random, "
-            "not finite, or its examples see each other."
+            f"`errors` must be zero at the zero shift, got {still:.2g}: the function is random, "
+            "not finite, or its examples interact."
         )
     steps = []
     for axis, size in enumerate(errors.shape):
@@ -191,7 +200,7 @@ def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int
 
 
 def on_lattice(space: Sequence[int], lattice: Sequence[int]) -> np.ndarray:
-    """Booleans `[*space]`: which shifts are multiples of the lattice's steps on every axis."""
+    """Mask `[*space]` of the shifts that are multiples of the lattice's steps on every axis."""
     shifts = np.indices(tuple(space))
     return np.all([shift % step == 0 for shift, step in zip(shifts, lattice, strict=True)], axis=0)
 
@@ -199,16 +208,16 @@ def on_lattice(space: Sequence[int], lattice: Sequence[int]) -> np.ndarray:
 def translation_lattice(
     f: Function, shape: Sequence[int], *, seed: int = 0, tolerance: float = EXACT
 ) -> tuple[int, ...]:
-    """The translations a function commutes with, measured over all circular shifts of noise.
+    """Translations that a function commutes with, measured over all circular shifts of noise.
 
     Args:
       f: from `[batch, *space, channels]` to `[batch, *out_space, channels]` or `[batch, channels]`.
-      shape: of the input, batch and channels included.
-      seed: of the Gaussian noise that f is measured on.
-      tolerance: largest relative error that counts as none.
+      shape: shape of the input, with batch and channels.
+      seed: seed of the Gaussian noise that f is measured on.
+      tolerance: largest relative error that counts as zero.
 
     Returns:
-      The smallest step on each axis, in input positions; the axis' size: only the zero shift.
+      The smallest step on each axis, in input positions; the size of the axis: only the zero shift.
     """
     x = jax.random.normal(jax.random.key(seed), tuple(shape))
     return lattice_of_errors(errors_over_shifts(f, x), tolerance)

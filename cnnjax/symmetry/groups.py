@@ -1,8 +1,8 @@
-"""Finite groups of transformations, and what they do to images and to regular features.
+"""Finite groups of transformations, and their actions on images and on regular features.
 
-A group is its multiplication table and what each element does to an image. Elements are numbers, 0
-the identity. Regular features, `[*leading, *space, group, channels]`, hold a value for every
-element and follow an image h x as
+A group is a multiplication table and an action on images. Elements are integers, 0 the identity.
+Regular features f, `[*leading, *space, group, channels]`, hold a value for every element and
+transform with the image, h x, as
 
     (h f)[p, g] = f[h^-1 p, h^-1 g]
 """
@@ -27,9 +27,9 @@ class Group:
     """A finite group that acts on images."""
 
     table: np.ndarray
-    """Integers `[order, order]`: `table[g, h]` is the element that applies h, then g."""
+    """Multiplication table, integers `[order, order]`: `table[g, h]` applies h, then g."""
     act: Callable[[int, jax.Array], jax.Array]
-    """`act(element, x)`: images or spatial features `[*leading, *space, channels]`, transformed."""
+    """Action `act(element, x)` on images or feature maps `[*leading, *space, channels]`."""
 
     @property
     def order(self) -> int:
@@ -38,52 +38,52 @@ class Group:
 
     @property
     def inverses(self) -> np.ndarray:
-        """Integers `[order]`: the element that undoes each."""
+        """Inverse of every element, integers `[order]`."""
         return np.argwhere(self.table == 0)[:, 1]
 
     def regular_representation(self, element: int) -> np.ndarray:
-        """The permutation matrix `[order, order]` that takes basis vector h to basis vector gh."""
+        """Permutation matrix `[order, order]` that maps basis vector h to basis vector gh."""
         matrix = np.zeros((self.order, self.order))
         matrix[self.table[element], np.arange(self.order)] = 1
         return matrix
 
     def act_on_regular(self, element: int, f: jax.Array) -> jax.Array:
-        """Transform regular features `[*leading, *space, group, channels]`: space and group.
+        """Action of an element on regular features `[*leading, *space, group, channels]`.
 
         Raises:
           ValueError: features of another group.
         """
         if f.ndim < 3 or f.shape[-2] != self.order:
             raise ValueError(
-                f"regular features of a group of {self.order} elements must be [*leading, *space, "
-                f"{self.order}, channels], got shape {f.shape}."
+                f"`f` must be [*leading, *space, {self.order}, channels], regular features of a "
+                f"group of {self.order} elements, got shape {f.shape}."
             )
         sources = self.table[self.inverses[element]]
         moved = self.act(element, f.reshape(*f.shape[:-2], -1)).reshape(f.shape)
         return moved[..., sources, :]
 
     def actions(self) -> list[Action]:
-        """What every element does to images, as functions."""
+        """Actions of all elements on images, as functions."""
         return [functools.partial(self.act, element) for element in range(self.order)]
 
     def regular_actions(self) -> list[Action]:
-        """What every element does to regular features, as functions."""
+        """Actions of all elements on regular features, as functions."""
         return [functools.partial(self.act_on_regular, element) for element in range(self.order)]
 
 
 def translations(space: Sequence[int], steps: Sequence[int]) -> Group:
-    """Circular shifts by multiples of `steps`: the product of the cyclic groups Z / (size / step).
+    """Group of circular shifts by multiples of `steps`: product of cyclic groups Z / (size / step).
 
     Args:
       space: sizes of the spatial axes.
-      steps: of each axis, divisors of the sizes; an axis' size leaves it alone.
+      steps: one for each axis, divisors of the sizes; the size itself leaves the axis alone.
 
     Raises:
       ValueError: a step that does not divide its axis.
     """
     if len(space) != len(steps) or any(s < 1 or size % s for size, s in zip(space, steps)):
         raise ValueError(
-            f"steps must divide the sizes {tuple(space)}, one an axis, got {tuple(steps)}."
+            f"`steps` must divide the sizes {tuple(space)}, one an axis, got {tuple(steps)}."
         )
     orders = tuple(size // step for size, step in zip(space, steps, strict=True))
     elements = np.array(list(np.ndindex(*orders)))
@@ -96,57 +96,57 @@ def translations(space: Sequence[int], steps: Sequence[int]) -> Group:
 
 
 def cyclic(order: int, *, interpolation: Interpolation = "fourier") -> Group:
-    """C_n: rotations by multiples of 2 pi / n. Element k makes k of them, counter-clockwise.
+    """Cyclic group C_n of rotations; element k rotates by 2 pi k / n, counter-clockwise.
 
-    Quarter turns are exact; other angles are interpolated, so that the group's law holds in so far
-    as interpolation loses nothing.
+    Multiples of 90 degrees are exact; other angles are interpolated, so that the group law holds up
+    to the error of interpolation.
 
     Args:
       order: n, at least 1.
-      interpolation: of `rotate`, for angles that are no quarter turns.
+      interpolation: of `rotate`, for angles that are not multiples of 90 degrees.
 
     Raises:
-      ValueError: no elements.
+      ValueError: an order below 1.
     """
     if order < 1:
-        raise ValueError(f"order must be at least 1, got {order!r}.")
+        raise ValueError(f"`order` must be at least 1, got {order!r}.")
     elements = np.arange(order)
     return Group(
         (elements[:, None] + elements) % order,
-        lambda element, x: _turn(x, element, order, interpolation),
+        lambda element, x: _rotated(x, element, order, interpolation),
     )
 
 
-def dihedral(turns: int, *, interpolation: Interpolation = "fourier") -> Group:
-    """D_n: n rotations, with and without a mirroring first; 2 n elements.
+def dihedral(rotations: int, *, interpolation: Interpolation = "fourier") -> Group:
+    """Dihedral group D_n of n rotations, with and without a reflection first; 2 n elements.
 
-    Element k + n m mirrors left-right if m is 1, then makes k rotations by 2 pi / n: r^k s^m, as in
+    Element k + n m reflects left-right if m is 1, then rotates by 2 pi k / n: r^k s^m, as in
     `cnnjax.ops.group_conv` for n = 4.
 
     Args:
-      turns: n, at least 1.
+      rotations: n, at least 1.
       interpolation: as for `cyclic`.
 
     Raises:
-      ValueError: no rotations.
+      ValueError: rotations below 1.
     """
-    if turns < 1:
-        raise ValueError(f"turns must be at least 1, got {turns!r}.")
-    turn, mirrored = np.arange(2 * turns) % turns, np.arange(2 * turns) // turns
+    if rotations < 1:
+        raise ValueError(f"`rotations` must be at least 1, got {rotations!r}.")
+    power, reflected = np.arange(2 * rotations) % rotations, np.arange(2 * rotations) // rotations
     # s r = r^-1 s
-    sign = np.where(mirrored == 1, -1, 1)
-    total = (turn[:, None] + sign[:, None] * turn) % turns
-    table = total + turns * ((mirrored[:, None] + mirrored) % 2)
+    sign = np.where(reflected == 1, -1, 1)
+    total = (power[:, None] + sign[:, None] * power) % rotations
+    table = total + rotations * ((reflected[:, None] + reflected) % 2)
 
     def act(element: int, x: jax.Array) -> jax.Array:
-        x = flip(x, -2) if element >= turns else x
-        return _turn(x, element % turns, turns, interpolation)
+        x = flip(x, -2) if element >= rotations else x
+        return _rotated(x, element % rotations, rotations, interpolation)
 
     return Group(table, act)
 
 
-def _turn(x: jax.Array, number: int, order: int, interpolation: Interpolation) -> jax.Array:
-    # Elements that differ by quarter turns differ by exact ones, also where 45 degrees is rounded.
+def _rotated(x: jax.Array, number: int, order: int, interpolation: Interpolation) -> jax.Array:
+    # Elements 90 degrees apart differ by an exact rotation, also where 45 degrees is rounded.
     quarters, rest = divmod(4 * number, order)
     if rest:
         angle = math.pi / 2 * rest / order

@@ -1,4 +1,4 @@
-"""Which linear motions of its input leave a function alone, found from its derivatives."""
+"""Linear motions of the input under which a function is invariant, from its derivatives."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,12 +10,12 @@ Function = Callable[[jax.Array], jax.Array]
 
 
 class Generators(NamedTuple):
-    """Generators of motions, from the one that changes the function least."""
+    """Generators of motions, ordered by how much they change the function, least first."""
 
     matrices: jax.Array
     """`[d^2, d, d]`, orthonormal."""
     changes: jax.Array
-    """`[d^2]`, rising: root mean square of `gradient . (matrix x)`, how much the function changes
+    """`[d^2]`, increasing: root mean square of `gradient . (matrix x)`, the change of the function
     along each; zero for a symmetry."""
 
 
@@ -30,38 +30,37 @@ def invariant_generators(f: Function, x: jax.Array) -> Generators:
 
     Args:
       f: from vectors `[batch, d]` to `[batch]` or `[batch, outputs]`; every output counts.
-      x: `[batch, d]`, as many as d^2 and spread over where f matters.
+      x: `[batch, d]`, at least d^2 samples of the inputs of interest.
 
     Raises:
-      ValueError: x of another rank, or fewer rows than generators.
+      ValueError: x of another rank, or fewer outputs over all examples than generators.
     """
     if x.ndim != 2:
-        raise ValueError(f"x must be [batch, d], got shape {x.shape}.")
+        raise ValueError(f"`x` must be [batch, d], got shape {x.shape}.")
     gradients = _gradients(f, x)
     rows = jnp.einsum("boi,bj->boij", gradients, x).reshape(-1, x.shape[1] ** 2)
     return _least_changing(rows, x.shape[1])
 
 
 def invariant_plane_motions(f: Function, images: jax.Array) -> Generators:
-    """Generators of linear motions of the plane, about the centre, that leave a function of images
-    unchanged.
+    """Generators of linear motions of the plane, about the centre, that leave a function unchanged.
 
-        d/dt f(x(exp(-t A) p)) = - sum over p of grad f(x)[p] . slope x(p) . A p
+        d/dt f(x(exp(-t A) p)) = - sum over p of grad f(x)[p] . grad x(p) . A p
 
-    Slopes by central differences, one-sided at the border. In (down, right) coordinates rotation is
-    [[0, -1], [1, 0]] / sqrt(2), scaling the identity / sqrt(2).
+    Image gradients by central differences, one-sided at the border. In (down, right) coordinates
+    rotation is [[0, -1], [1, 0]] / sqrt(2), scaling the identity / sqrt(2).
     Source: Moskalev et al., 2022, section 4.2.
 
     Args:
       f: from `[batch, height, width, channels]` to `[batch]` or `[batch, outputs]`.
-      images: smooth ones, `[batch, height, width, channels]`.
+      images: smooth images `[batch, height, width, channels]`.
 
     Raises:
       ValueError: images of another rank, or too few outputs for four generators.
     """
     if images.ndim != 4:
         raise ValueError(
-            f"images must be [batch, height, width, channels], got shape {images.shape}."
+            f"`images` must be [batch, height, width, channels], got shape {images.shape}."
         )
     gradients = _gradients(f, images)
     slopes = jnp.stack(jnp.gradient(images, axis=(1, 2)), -1)
@@ -72,7 +71,8 @@ def invariant_plane_motions(f: Function, images: jax.Array) -> Generators:
 
 
 def _gradients(f: Function, x: jax.Array) -> jax.Array:
-    """Gradients of every output by its own example, `[batch, outputs, *x.shape[1:]]`."""
+    """Gradients of every output with respect to its own example, `[batch, outputs,
+    *x.shape[1:]]`."""
 
     def one(example):
         return f(example[None])[0].reshape(-1)
@@ -83,7 +83,8 @@ def _gradients(f: Function, x: jax.Array) -> jax.Array:
 def _least_changing(rows: jax.Array, size: int) -> Generators:
     if len(rows) < size**2:
         raise ValueError(
-            f"{size**2} generators need as many outputs over all examples, got {len(rows)}."
+            f"outputs over all examples must be at least {size**2}, one for each generator, got "
+            f"{len(rows)}."
         )
     _, values, vectors = jnp.linalg.svd(rows, full_matrices=False)
     changes = values / jnp.sqrt(len(rows))

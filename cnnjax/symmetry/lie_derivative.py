@@ -1,7 +1,7 @@
-"""How a function answers to an infinitely small transformation: its Lie derivative.
+"""Lie derivative of a function: its response to an infinitesimal transformation.
 
 An action is a function `action(x, t)` that transforms x by the amount t, is the identity at t = 0,
-and is differentiable in t there. It acts on the input of a function, and another on its output.
+and is differentiable in t there. One acts on the input of a function, another on its output.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ Action = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def unchanged(x: jax.Array, t: jax.Array) -> jax.Array:
-    """The action on logits and whatever else should not change: none."""
+    """Trivial action, on logits and other outputs that should be invariant."""
     del t
     return x
 
@@ -25,17 +25,17 @@ def unchanged(x: jax.Array, t: jax.Array) -> jax.Array:
 def translation(axis: int) -> Action:
     """Circular translation by t times the size of a spatial axis, counted from 0; band-limited.
 
-    A part of the image's size, not a number of pixels, so that it is the same for feature maps of
+    A fraction of the size, not a number of pixels, so that it means the same for feature maps of
     any size.
 
     Raises:
-      ValueError: when it acts on an array without this axis.
+      ValueError: when the action is applied to an array without this axis.
     """
 
     def act(x: jax.Array, t: jax.Array) -> jax.Array:
         space = x.shape[1:-1]
         if axis not in range(len(space)):
-            raise ValueError(f"axis must be a spatial axis, 0 to {len(space) - 1}, got {axis!r}.")
+            raise ValueError(f"`axis` must be a spatial axis, 0 to {len(space) - 1}, got {axis!r}.")
         return fourier_shift(x, [t * size * (axis == i) for i, size in enumerate(space)])
 
     return act
@@ -47,34 +47,34 @@ def rotation(x: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def scaling(x: jax.Array, t: jax.Array) -> jax.Array:
-    """Enlargement of images or feature maps about their centre by exp(t), bicubic, zero outside."""
+    """Scaling of images or feature maps about their centre by exp(t), bicubic, zero outside."""
     return scale(x, jnp.exp(t), interpolation="bicubic")
 
 
 def shearing(x: jax.Array, t: jax.Array) -> jax.Array:
-    """Shear of images or feature maps, rows moving right by t times their height, bicubic."""
+    """Shear of images or feature maps: rows move right by t times their height; bicubic."""
     return shear(x, t, interpolation="bicubic")
 
 
 def lie_derivative(
     f: Function, x: jax.Array, action: Action, action_out: Action = unchanged
 ) -> jax.Array:
-    """The Lie derivative of f at x: how f's answer to a small transformation differs from it.
+    """Lie derivative of f at x: the rate at which f fails to commute with a transformation.
 
         L f(x) = d/dt action_out(f(action(x, t)), -t)  at t = 0
 
-    Zero everywhere means equivariant under the whole group that the action generates.
+    Zero everywhere: equivariant under the one-parameter group that the action generates.
     Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
     2022, eq. 2; here by forward-mode differentiation, exact to rounding.
 
     Args:
       f: from x to an array.
       x: `[batch, *space, channels]`.
-      action: on x.
-      action_out: on f(x); the default is for a function that should be invariant.
+      action: action on x.
+      action_out: action on f(x); the default is for a function that should be invariant.
 
     Returns:
-      Like f(x).
+      An array of the shape of f(x).
     """
     zero = jnp.zeros((), x.dtype)
 
@@ -87,9 +87,14 @@ def lie_derivative(
 def local_equivariance_error(
     f: Function, x: jax.Array, action: Action, action_out: Action = unchanged
 ) -> jax.Array:
-    """`mean over the batch of ||L f(x)||^2 / dim f(x)`, Euclidean over an example's outputs.
+    """Local equivariance error: squared norm of the Lie derivative, per output, batch mean.
+
+        mean over the batch of ||L f(x)||^2 / dim f(x)
 
     Source: Gruver et al., 2022, eq. 4.
+
+    Args:
+      f, x, action, action_out: as for `lie_derivative`.
     """
     return jnp.mean(lie_derivative(f, x, action, action_out) ** 2)
 
@@ -97,30 +102,30 @@ def local_equivariance_error(
 def layer_terms(
     layers: Sequence[Function], x: jax.Array, actions: Sequence[Action]
 ) -> list[jax.Array]:
-    """What each layer of a chain adds to the Lie derivative of the whole.
+    """Contribution of each layer of a chain to the Lie derivative of the whole.
 
-        L(f_n ... f_1) = sum over i of d(f_n ... f_{i+1}) L f_i,    each where the chain has come to
+        L(f_n ... f_1) = sum over i of d(f_n ... f_{i+1}) L f_i,    each at its own input
 
     Source: Gruver et al., 2022, section 4 and appendix; the terms sum to `lie_derivative` of the
-    whole to rounding.
+    whole, up to rounding.
 
     Args:
       layers: f_1 to f_n, applied in this order.
       x: input of the first.
-      actions: on x, and on the output of each layer: one more than layers.
+      actions: actions on x and on the output of each layer, one more than layers.
 
     Returns:
-      A term for each layer, like the last one's output.
+      A term for each layer, of the shape of the last layer's output.
 
     Raises:
-      ValueError: as many actions as do not fit the layers.
+      ValueError: another number of actions.
     """
     _check(layers, actions)
     terms: list[jax.Array] = []
     for index, layer in enumerate(layers):
         local = lie_derivative(layer, x, actions[index], actions[index + 1])
         x, onwards = jax.linearize(layer, x)
-        # All terms of the layers below pass this one together.
+        # All terms of the layers below pass through this one together.
         passed = list(jax.vmap(onwards)(jnp.stack(terms))) if terms else []
         terms = [*passed, local]
     return terms
@@ -133,18 +138,18 @@ def estimated_layer_errors(
     key: jax.Array,
     samples: int = 16,
 ) -> jax.Array:
-    """`mean ||term_i||^2` of every layer, estimated by random projections of the output.
+    """Mean of `||term_i||^2` for every layer, estimated by random projections of the output.
 
         E over v of (v . term_i)^2 = ||term_i||^2,    v standard normal
 
-    One backward pass a sample gives the projections of all layers at once, where `layer_terms`
-    needs a forward pass a layer.
+    One backward pass for each sample gives the projections of all layers, where `layer_terms` needs
+    a forward pass for each layer.
     Source: Hutchinson, A stochastic estimator of the trace of the influence matrix, 1989; Gruver et
     al., 2022, section 4.
 
     Args:
       layers, x, actions: as for `layer_terms`.
-      key: of the projections.
+      key: random key of the projections.
       samples: projections to average over; the relative error falls as sqrt(2 / samples).
 
     Returns:
@@ -152,7 +157,7 @@ def estimated_layer_errors(
     """
     _check(layers, actions)
     if samples < 1:
-        raise ValueError(f"samples must be at least 1, got {samples!r}.")
+        raise ValueError(f"`samples` must be at least 1, got {samples!r}.")
     local, pullbacks = [], []
     for index, layer in enumerate(layers):
         local.append(lie_derivative(layer, x, actions[index], actions[index + 1]))
@@ -171,9 +176,9 @@ def estimated_layer_errors(
 
 
 def _from_rest(action: Action, x: jax.Array, t: jax.Array) -> jax.Array:
-    """What an action does near t = 0, with x itself at t = 0, not x to rounding.
+    """Action near t = 0 that is exactly the identity at t = 0, not up to rounding.
 
-    Rounding would decide between equal entries, which a maximum over a flat ground is full of.
+    Rounding would decide between equal entries, as in a maximum over a flat background.
     """
     moved = action(jax.lax.stop_gradient(x), t)
     return x + (moved - jax.lax.stop_gradient(moved))
@@ -182,6 +187,6 @@ def _from_rest(action: Action, x: jax.Array, t: jax.Array) -> jax.Array:
 def _check(layers: Sequence[Function], actions: Sequence[Action]) -> None:
     if len(actions) != len(layers) + 1:
         raise ValueError(
-            f"{len(layers)} layers need {len(layers) + 1} actions, on the input and on the output "
-            f"of each, got {len(actions)}."
+            f"`actions` must be {len(layers) + 1} for {len(layers)} layers, on the input and on "
+            f"the output of each, got {len(actions)}."
         )

@@ -1,4 +1,4 @@
-"""What goes in and out of every submodule of a Flax network, and each of them by itself."""
+"""Inputs and outputs of every submodule of a Flax network, and each submodule alone."""
 
 import dataclasses
 import functools
@@ -11,7 +11,7 @@ import numpy as np
 from flax import linen
 
 from cnnjax.symmetry.responses import (
-    TURNS,
+    ROTATIONS_AND_FLIPS,
     Act,
     Response,
     is_batched,
@@ -20,24 +20,25 @@ from cnnjax.symmetry.responses import (
 )
 
 LEAST = {"xla_backend_optimization_level": 0}
-"""Of what runs a few times only: compiling it well would take longer than running it badly."""
+"""Compiler options for what runs a few times only: optimising takes longer than it saves."""
 
 
 @dataclasses.dataclass(eq=False)
 class Call:
-    """A call of a submodule. `inputs` and `outputs` are the leaves of its arguments and result."""
+    """A call of a submodule. `inputs` are the arrays among the leaves of its arguments."""
 
     path: str
     module: linen.Module
     variables_at: tuple[str, ...]
     parent: "Call | None"
     structure: Any
-    """Of its arguments, a tuple and a dictionary, as `jax.tree.flatten` gives it."""
+    """Tree structure of its arguments, a tuple and a dictionary, from `jax.tree.flatten`."""
     constants: list[Any]
-    """The leaves of its arguments that are no arrays, None in place of the others."""
+    """Leaves of its arguments, with a marker in the place of arrays."""
     innermost: bool = True
     among_tokens: bool = False
-    """Whether a module around it received `[batch, tokens, channels]`: it sees no space then."""
+    """Whether a module that contains it received `[batch, tokens, channels]`: it has no space
+    then."""
     takes_tokens: bool = False
     """Whether it received `[batch, tokens, channels]` itself."""
     inputs: list[Any] = dataclasses.field(default_factory=list)
@@ -48,21 +49,21 @@ class Call:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Event:
-    """Something enters or leaves a submodule."""
+    """Start or end of the call of a submodule."""
 
     enters: bool
     call: Call
 
     @property
     def response(self) -> Response | None:
-        """Of what enters or leaves, to transformations of the network's image."""
+        """Response of its inputs or outputs to transformations of the network's image."""
         return self.call.received if self.enters else self.call.returned
 
 
 def observe(
     model: linen.Module, variables: Mapping[str, Any], x: np.ndarray, tolerance: float
 ) -> list[Event]:
-    """All that enters and leaves the submodules of a network, in order, with its responses."""
+    """Calls of all submodules of a network, starts and ends in order, with their responses."""
     events: list[Event] = []
 
     def run(variables, x):
@@ -78,7 +79,7 @@ def observe(
 
     def once(x):
         arrays = compiled(dict(variables), x)
-        seen[:] = seen or arrays  # those of the images as they are come first
+        seen[:] = seen or arrays  # the first call is on the untransformed images
         return [
             [_flat(array) for array in group] if event.call.among_tokens else group
             for event, group in zip(events, arrays, strict=True)
@@ -97,11 +98,12 @@ def observe(
 def alone(
     call: Call, variables: Mapping[str, Any], batch: int, tolerance: float
 ) -> Response | None:
-    """The response of a submodule to transformations of its own input; None if that has no space.
+    """Response of a submodule to transformations of its own input; None if that has no space.
 
-    Where the network below keeps a turn or flip, its input is known as it comes, with its channels
-    in whatever order; elsewhere regular features `[batch, height, width, group, channels]` are
-    tried both as they are and with their group turned.
+    Where the network below is equivariant to a rotation or flip, the response to the network's
+    image is that of the submodule, whatever order the channels of its input are in; elsewhere
+    regular features `[batch, height, width, group, channels]` are tried with and without a
+    permutation of their group axis.
     """
     spaces = [array.shape[1:3] for array in call.inputs if _has_space(array, batch)]
     if not spaces or call.among_tokens:
@@ -136,7 +138,7 @@ def alone(
     if tries[0] is None:
         return None
     best = {name: min(tries, key=lambda each: each.errors[name]) for name in acts}
-    for name in TURNS.keys() & acts.keys():
+    for name in ROTATIONS_AND_FLIPS.keys() & acts.keys():
         if call.received is not None and call.returned and call.received.keeps(name):
             best[name] = call.returned
     errors = {name: each.errors[name] for name, each in best.items()}
@@ -145,10 +147,10 @@ def alone(
 
 
 def in_evaluation(model: linen.Module) -> dict[str, Any]:
-    """The arguments that tell a module, if it takes any, that it is not being trained."""
-    said = {"train": False, "training": False, "deterministic": True}
+    """Keyword arguments of a module, if it has any, that select evaluation mode."""
+    modes = {"train": False, "training": False, "deterministic": True}
     takes = inspect.signature(type(model).__call__).parameters
-    return {name: value for name, value in said.items() if name in takes}
+    return {name: value for name, value in modes.items() if name in takes}
 
 
 def shape_of(arrays: Sequence[Any], batch: int) -> tuple[int, ...]:
@@ -160,7 +162,8 @@ _ARRAY = object()
 
 
 def _interceptor(events: list[Event], arrays: list[list[Any]]) -> Callable:
-    """Writes events down, and into `arrays` the arrays that enter or leave."""
+    """Interceptor that appends to `events`, and to `arrays` the arrays of their inputs or
+    outputs."""
     running: list[Call] = []
 
     def intercept(next_function, args, kwargs, context):
@@ -194,7 +197,7 @@ def _interceptor(events: list[Event], arrays: list[list[Any]]) -> Callable:
 
 
 def _takes_tokens(leaves: Sequence[Any]) -> bool:
-    """Whether arrays come in, the largest of which are `[batch, tokens, channels]`."""
+    """Whether the inputs of highest rank are `[batch, tokens, channels]`."""
     ranks = [array.ndim for array in _arrays(leaves)]
     return bool(ranks) and max(ranks) == 3
 
@@ -208,7 +211,7 @@ def _arrays(leaves: Sequence[Any]) -> list[jax.Array]:
 
 
 def _variables_of(call: Call, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the network's variables that a submodule reads."""
+    """Variables of a submodule."""
     mine = {}
     for collection, tree in variables.items():
         for name in call.variables_at:
@@ -222,25 +225,25 @@ def _has_space(array: Any, batch: int) -> bool:
 
 
 def _regular(name: str, act: Act) -> Act:
-    """A turn or flip of regular features; element k + 4 m makes k quarter turns, of a mirrored m.
+    """Rotation or flip of regular features; element k + 4 m is r^k s^m, r by 90 degrees.
 
     (h f)[p, g] = f[h^-1 p, h^-1 g]
     """
-    turns, mirrored = {
-        "quarter turn": (1, 0),
-        "half turn": (2, 0),
+    rotations, reflected = {
+        "90-degree rotation": (1, 0),
+        "180-degree rotation": (2, 0),
         "left-right flip": (0, 1),
         "up-down flip": (2, 1),
     }.get(name, (0, 0))
 
-    def turned(z: np.ndarray) -> np.ndarray:
-        if mirrored and z.shape[3] == 4:
+    def moved(z: np.ndarray) -> np.ndarray:
+        if reflected and z.shape[3] == 4:
             return act(z)
-        sign = -1 if mirrored else 1  # h^-1 g, of h = r^turns s^mirrored
+        sign = -1 if reflected else 1  # h^-1 g for h = r^rotations s^reflected
         order = [
-            (sign * (element - turns)) % 4 + 4 * ((element // 4 + mirrored) % 2)
+            (sign * (element - rotations)) % 4 + 4 * ((element // 4 + reflected) % 2)
             for element in range(z.shape[3])
         ]
         return act(z)[:, :, :, order]
 
-    return turned
+    return moved

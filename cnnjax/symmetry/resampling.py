@@ -1,4 +1,4 @@
-"""Transformations that look between the pixels of an image `[*leading, height, width, channels]`.
+"""Transformations that interpolate images `[*leading, height, width, channels]`.
 
 Everything may be jitted, is batched over leading axes, and differentiable in the image and in the
 parameter. Angles are in radians, counter-clockwise as seen on a screen, where the first spatial
@@ -6,9 +6,9 @@ axis points down and the second to the right. Interpolation is
 
     bilinear  of 2 x 2 pixels, see `ops.interpolate`
     bicubic   of 4 x 4 pixels, smooth in the parameter
-    fourier   band-limited and periodic; rotations and shears only. What lies below the highest
-              frequency, which has no sign, is sheared without loss; rotations are smooth in the
-              angle but at 45 degrees, where another quarter turn is the nearest
+    fourier   band-limited and periodic; rotations and shears only. Frequencies below the Nyquist
+              frequency are sheared without loss; rotations are smooth in the angle except at 45
+              degrees, where the nearest multiple of 90 degrees changes
 """
 
 from collections.abc import Sequence
@@ -32,14 +32,14 @@ def affine(
     offset: Sequence[float] | jax.Array = (0.0, 0.0),
     interpolation: Interpolation = "bilinear",
 ) -> jax.Array:
-    """Warp an image linearly about its centre, then move it.
+    """Apply a linear map of the plane about the centre of an image, then a translation.
 
         (g x)[c + p] = x[c + matrix^-1 (p - offset)],    c = (size - 1) / 2
 
     Args:
       x: `[*leading, height, width, channels]`.
       matrix: `[2, 2]`, acts on (down, right) coordinates; may be traced.
-      fill: what lies outside the image.
+      fill: value outside the image.
       offset: in pixels down and right.
       interpolation: 'bilinear' or 'bicubic'.
 
@@ -47,9 +47,9 @@ def affine(
       ValueError: another interpolation, or x without two spatial axes.
     """
     if x.ndim < 3:
-        raise ValueError(f"x must be [*leading, height, width, channels], got shape {x.shape}.")
+        raise ValueError(f"`x` must be [*leading, height, width, channels], got shape {x.shape}.")
     if interpolation == "fourier":
-        raise ValueError("interpolation must be bilinear or bicubic here, got 'fourier'.")
+        raise ValueError("`interpolation` must be 'bilinear' or 'bicubic' here, got 'fourier'.")
     matrix = jnp.asarray(matrix, jnp.result_type(float))
     sources = affine_sources(x.shape[-3:-1], matrix, offset)
     return interpolate(x, sources, interpolation=interpolation, fill=fill)
@@ -62,9 +62,9 @@ def translate(
     *,
     interpolation: Interpolation = "bilinear",
 ) -> jax.Array:
-    """Move by any distances down and right, in pixels; whole ones as `shift` with a fill.
+    """Translate by any distances down and right, in pixels; whole ones as `shift` with a fill.
 
-    For a periodic image `fourier_shift` moves without loss.
+    `fourier_shift` translates a periodic image without loss.
     """
     return affine(x, jnp.eye(2), fill, offset=distances, interpolation=interpolation)
 
@@ -78,9 +78,9 @@ def rotate(
 ) -> jax.Array:
     """Rotate about the centre by any angle, in radians, counter-clockwise.
 
-    Quarter turns of square images are those of `rotate90`, to rounding. 'fourier' is the
-    nearest quarter turn followed by three shears, for square images, periodic: what leaves the
-    image enters on the other side, and `fill` is not used.
+    Rotations of square images by multiples of 90 degrees are those of `rotate90`, up to rounding.
+    'fourier' is the nearest of these followed by three shears, for square images, periodic: pixels
+    that leave the image enter on the other side, and `fill` is not used.
     Source: Unser, Thevenaz, Yaroslavsky, Convolution-based interpolation for fast, high-quality
     rotation of images, 1995; Larkin, Oldfield, Klemm, Fast Fourier method for the accurate rotation
     of sampled images, 1997.
@@ -102,7 +102,7 @@ def scale(
     *,
     interpolation: Interpolation = "bilinear",
 ) -> jax.Array:
-    """Enlarge about the centre by `factor`, which may be below 1."""
+    """Scale about the centre by `factor`: above 1 enlarges."""
     matrix = jnp.asarray(factor, jnp.result_type(float)) * jnp.eye(2)
     return affine(x, matrix, fill, interpolation=interpolation)
 
@@ -115,12 +115,12 @@ def shear(
     axis: int = -2,
     interpolation: Interpolation = "bilinear",
 ) -> jax.Array:
-    """Move each line along one axis by `amount` times its distance from the centre; keeps areas.
+    """Shear: move each line along an axis by `amount` times its distance from the centre.
 
     Args:
       x: `[*leading, height, width, channels]`.
       amount: tangent of the angle.
-      fill: what lies outside; not used by 'fourier', which is periodic.
+      fill: value outside; not used by 'fourier', which is periodic.
       axis: -2, rows move right the further down they are; -3, columns move down the further right.
       interpolation: 'bilinear', 'bicubic' or 'fourier'.
 
@@ -128,7 +128,7 @@ def shear(
       ValueError: another axis.
     """
     if axis not in (-2, -3):
-        raise ValueError(f"axis must be -2 (rows move) or -3 (columns move), got {axis!r}.")
+        raise ValueError(f"`axis` must be -2 (rows move) or -3 (columns move), got {axis!r}.")
     amount = jnp.asarray(amount, jnp.result_type(float))
     if interpolation == "fourier":
         return _fourier_shear(x, amount, axis)
@@ -143,7 +143,7 @@ def _fourier_shear(x: jax.Array, amount: jax.Array, axis: int) -> jax.Array:
     distance = amount * (jnp.arange(lines) - (lines - 1) / 2)
     phase = jnp.exp(-2j * np.pi * distance[:, None] * np.fft.fftfreq(size)[None])
     if size % 2 == 0:
-        # The highest frequency has no sign: the real part keeps images real.
+        # The real part at the Nyquist frequency keeps images real.
         phase = phase.at[:, size // 2].set(phase[:, size // 2].real)
     phase = phase if axis == -2 else phase.T
     spectrum = jnp.fft.fft(x, axis=along) * jnp.expand_dims(phase[..., None], range(x.ndim - 3))
@@ -152,12 +152,12 @@ def _fourier_shear(x: jax.Array, amount: jax.Array, axis: int) -> jax.Array:
 
 def _rotate_by_shears(x: jax.Array, angle: jax.Array) -> jax.Array:
     if x.shape[-3] != x.shape[-2]:
-        raise ValueError(f"fourier rotation needs a square image, got shape {x.shape}.")
+        raise ValueError(f"`x` must be square for fourier rotation, got shape {x.shape}.")
     # Half-way always up: round() goes to the even one.
     quarters = jnp.floor(jax.lax.stop_gradient(angle) / (np.pi / 2) + 0.5)
-    turned = jnp.stack([rotate90(x, turns) for turns in range(4)])
-    x = turned[quarters.astype(int) % 4]
+    rotated = jnp.stack([rotate90(x, times) for times in range(4)])
+    x = rotated[quarters.astype(int) % 4]
     rest = angle - quarters * (np.pi / 2)
-    # (down, right) turns counter-clockwise by [[cos, -sin], [sin, cos]].
+    # (down, right) rotates counter-clockwise by [[cos, -sin], [sin, cos]].
     half, whole = jnp.tan(rest / 2), -jnp.sin(rest)
     return _fourier_shear(_fourier_shear(_fourier_shear(x, half, -2), whole, -3), half, -2)

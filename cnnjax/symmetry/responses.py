@@ -1,4 +1,4 @@
-"""How an array answers when the image it was computed from is shifted, turned or mirrored."""
+"""Responses of arrays to shifts, rotations and flips of the image they are computed from."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -14,31 +14,32 @@ from cnnjax.symmetry.transformations import fourier_shift
 
 Act = Callable[[np.ndarray], np.ndarray]
 
-TURNS: dict[str, Act] = {
-    "quarter turn": lambda z: np.rot90(z, 1, (1, 2)),
-    "half turn": lambda z: np.rot90(z, 2, (1, 2)),
+ROTATIONS_AND_FLIPS: dict[str, Act] = {
+    "90-degree rotation": lambda z: np.rot90(z, 1, (1, 2)),
+    "180-degree rotation": lambda z: np.rot90(z, 2, (1, 2)),
     "left-right flip": lambda z: np.flip(z, 2),
     "up-down flip": lambda z: np.flip(z, 1),
 }
-"""Turns and flips of `[batch, height, width, ...]`, by name."""
+"""Rotations and flips of `[batch, height, width, ...]`, by name."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Response:
-    """How arrays answer to each transformation of an image."""
+    """Equivariance of arrays to each transformation of an image."""
 
     space: tuple[int, int]
     """Height and width of the image."""
     errors: Mapping[str, float]
-    """Relative error of each transformation: 0 kept, sqrt(2) unrelated or of another shape."""
+    """Relative equivariance error of each transformation; sqrt(2) if unrelated or of another
+    shape."""
     reordered: frozenset[str]
-    """Transformations that are kept, but put the channels in another order as well, or move the
-    positions by a whole number where the shift falls between two."""
+    """Transformations with zero error only after a permutation of the channels, or after rounding a
+    shift that falls between two positions to one of them."""
     tolerance: float
-    """Largest error that counts as none."""
+    """Largest error that counts as zero."""
 
     def keeps(self, transformation: str) -> bool:
-        """Whether the arrays become what the transformation makes of them."""
+        """Whether the arrays are equivariant to the transformation."""
         return self.errors.get(transformation, INDEPENDENT) <= self.tolerance
 
     @property
@@ -55,18 +56,22 @@ def transformations(space: Sequence[int]) -> dict[str, Act]:
     """All transformations of images of this height and width, by name.
 
     Circular shifts down and to the right by every proper divisor of the size, of which all exact
-    shifts are multiples; half turn and flips; and, of squares, the quarter turn.
+    shifts are multiples; flips and the 180-degree rotation; for squares, the 90-degree rotation.
     """
     acts: dict[str, Act] = {}
     for axis, size in enumerate(space):
         for step in divisors(size):
             acts[shift_name(axis, step)] = _Shift(axis, step, tuple(space))
     square = space[0] == space[1]
-    return acts | {name: act for name, act in TURNS.items() if square or name != "quarter turn"}
+    return acts | {
+        name: act
+        for name, act in ROTATIONS_AND_FLIPS.items()
+        if square or name != "90-degree rotation"
+    }
 
 
 def divisors(size: int) -> list[int]:
-    """The proper divisors of a size, smallest first."""
+    """Proper divisors of a size, smallest first."""
     return [step for step in range(1, size) if size % step == 0]
 
 
@@ -83,25 +88,25 @@ def responses(
     batch: int,
     tolerance: float,
 ) -> list[Response | None]:
-    """How everything that is computed from images answers to their transformations.
+    """Responses of everything that is computed from images to their transformations.
 
         error = ||f(g x) - g f(x)|| / ||f(x)||, the largest over the arrays of a group
 
-    On arrays `[batch, height, width, ...]` g moves positions; shifts by the same fraction of the
-    size, between positions by Fourier interpolation, or to the position on one side, whichever each
-    image prefers (adaptive downsampling). A turn or flip may also put the channels in another
-    order, and so may anything in arrays without space, `[batch, ...]`: flattened pixels.
+    On arrays `[batch, height, width, ...]` g moves positions, in shifts by the same fraction of the
+    size: between positions by Fourier interpolation, or rounded to either side, whichever fits each
+    image (adaptive downsampling). A rotation or flip may also permute the channels, and anything
+    may in arrays without space, `[batch, ...]`: flattened pixels.
 
     Args:
-      run: from inputs to groups of arrays; those whose first axis is the batch count.
-      inputs: what holds the images.
-      move: from the name of a transformation to the inputs transformed.
+      run: from inputs to groups of arrays; those whose first axis is the batch are compared.
+      inputs: contain the images.
+      move: from the name of a transformation to the transformed inputs.
       space: height and width of the images.
       batch: number of images.
-      tolerance: largest error that counts as none.
+      tolerance: largest error that counts as zero.
 
     Returns:
-      A response for each group, None where no array of it counts.
+      A response for each group, None where it has no array to compare.
 
     Raises:
       ValueError: numbers that are not finite.
@@ -113,19 +118,21 @@ def responses(
         ]
 
     base = groups(inputs)
-    answers: list[dict[str, tuple[float, bool]]] = [{} for _ in base]
+    found_errors: list[dict[str, tuple[float, bool]]] = [{} for _ in base]
     for name, act in transformations(space).items():
-        for answer, actual, reference in zip(answers, groups(move(name)), base, strict=True):
+        for errors_of, actual, reference in zip(
+            found_errors, groups(move(name)), base, strict=True
+        ):
             pairs = zip(actual, reference, strict=True)
             each = [_error(*pair, name, act, tolerance) for pair in pairs]
-            answer[name] = (
+            errors_of[name] = (
                 max(error for error, _ in each) if each else 0.0,
                 any(reordered for _, reordered in each),
             )
     found = []
-    for answer, reference in zip(answers, base, strict=True):
-        errors = {name: error for name, (error, _) in answer.items()}
-        reordered = (name for name, (_, other) in answer.items() if other)
+    for errors_of, reference in zip(found_errors, base, strict=True):
+        errors = {name: error for name, (error, _) in errors_of.items()}
+        reordered = (name for name, (_, other) in errors_of.items() if other)
         kept = frozenset(name for name in reordered if errors[name] <= tolerance)
         response = Response((space[0], space[1]), errors, kept, tolerance)
         found.append(response if reference else None)
@@ -133,7 +140,7 @@ def responses(
 
 
 def is_batched(array: Any, batch: int) -> bool:
-    """Whether something is an array of real numbers whose first axis is the batch."""
+    """Whether a value is an array of real numbers whose first axis is the batch."""
     if not isinstance(array, jax.Array | np.ndarray) or array.ndim < 2 or len(array) != batch:
         return False
     return bool(jnp.issubdtype(array.dtype, jnp.floating))
@@ -142,18 +149,21 @@ def is_batched(array: Any, batch: int) -> bool:
 def _finite(array: Any) -> np.ndarray:
     values = np.asarray(array, np.float64)
     if not np.isfinite(values).all():
-        raise ValueError(f"an array of shape {array.shape} holds numbers that are not finite.")
+        raise ValueError(
+            f"all outputs must be finite, got numbers that are not finite in an array of shape "
+            f"{array.shape}."
+        )
     return values
 
 
 def _error(
     actual: np.ndarray, reference: np.ndarray, name: str, act: Act, tolerance: float
 ) -> tuple[float, bool]:
-    """The error of one array, and whether its channels had to be put in another order."""
+    """Error of one array, and whether its channels had to be permuted or a shift rounded."""
     has_space = reference.ndim >= 4
     expected = act(reference) if has_space else reference
     error = _relative(actual, expected)
-    if error > tolerance and (name in TURNS or not has_space):
+    if error > tolerance and (name in ROTATIONS_AND_FLIPS or not has_space):
         matched = _up_to_order(actual, expected, 3 if has_space else 1)
         if matched <= tolerance:
             return matched, True
@@ -166,7 +176,7 @@ def _error(
 
 @dataclasses.dataclass(frozen=True)
 class _Shift:
-    """A circular shift of the image, and what it is on arrays of other sizes."""
+    """Circular shift of the image, and its action on arrays of other sizes."""
 
     axis: int
     step: int
@@ -182,7 +192,7 @@ class _Shift:
         return np.asarray(fourier_shift(flat, between), np.float64).reshape(z.shape)
 
     def neighbours(self, z: np.ndarray) -> list[np.ndarray]:
-        """The whole shifts on both sides of one that falls between the positions."""
+        """Shifts by whole positions on both sides of one that falls between them."""
         whole, rest = divmod(self.step * z.shape[1 + self.axis], self.space[self.axis])
         return [np.roll(z, whole + more, 1 + self.axis) for more in (0, 1)] if rest else []
 
@@ -195,7 +205,7 @@ def _relative(actual: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _each_nearest(actual: np.ndarray, candidates: list[np.ndarray]) -> float:
-    """The largest error of an image, each compared with the most similar candidate."""
+    """Largest error over images, each compared with the most similar candidate."""
     if not candidates or actual.shape != candidates[0].shape:
         return INDEPENDENT
     return max(
@@ -205,10 +215,10 @@ def _each_nearest(actual: np.ndarray, candidates: list[np.ndarray]) -> float:
 
 
 def _up_to_order(actual: np.ndarray, expected: np.ndarray, first: int) -> float:
-    """The error if each channel is compared with the most similar one, both ways round.
+    """Error if each channel is compared with the most similar one, in both directions.
 
-    Channels are what lies behind axis `first`. Similar channels are found by a few random sums; of
-    those alike there must be equally many on both sides, else this is no new order.
+    Channels are the axes from `first` on. Similar channels are found by a few random projections;
+    equal ones must be equally many on both sides, else it is not a permutation.
     """
     if actual.shape != expected.shape:
         return INDEPENDENT

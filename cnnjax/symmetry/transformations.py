@@ -1,4 +1,4 @@
-"""Transformations of images and feature maps that interpolate nothing, or a periodic image only.
+"""Transformations of images and feature maps: exact, or band-limited on a periodic image.
 
 Channels last, `[*leading, *space, channels]`; all may be jitted, are batched over leading axes and
 differentiable in the image; where a parameter is continuous, in the parameter as well.
@@ -12,12 +12,12 @@ import numpy as np
 
 
 def shift(x: jax.Array, shifts: Sequence[int] | jax.Array, fill: float | str = "circular"):
-    """Move an image by whole positions: `(g x)[p] = x[p - shifts]`.
+    """Shift an image by whole positions: `(g x)[p] = x[p - shifts]`.
 
     Args:
       x: `[*leading, *space, channels]`, as many spatial axes as there are shifts.
-      shifts: an integer an axis; may be traced.
-      fill: 'circular', or the number that stands where nothing was moved to.
+      shifts: an integer for each axis; may be traced.
+      fill: 'circular', or the value of positions without a source.
 
     Raises:
       ValueError: another fill, or more shifts than spatial axes.
@@ -26,7 +26,7 @@ def shift(x: jax.Array, shifts: Sequence[int] | jax.Array, fill: float | str = "
     if fill == "circular":
         return jnp.roll(x, shifts, axes)
     if isinstance(fill, str):
-        raise ValueError(f"fill must be 'circular' or a number, got {fill!r}.")
+        raise ValueError(f"`fill` must be 'circular' or a number, got {fill!r}.")
     moved = x
     for step, axis in zip(shifts, axes, strict=True):
         source = jnp.arange(x.shape[axis]) - step
@@ -38,12 +38,16 @@ def shift(x: jax.Array, shifts: Sequence[int] | jax.Array, fill: float | str = "
 
 
 def fourier_shift(x: jax.Array, shifts: Sequence[float | jax.Array] | jax.Array) -> jax.Array:
-    """Move a periodic image by any distance: the shift of its band-limited interpolation.
+    """Shift a periodic image by any distance: the shift of its band-limited interpolation.
 
         F(g x)[k] = F(x)[k] exp(-2 pi i k shift / size)
 
-    A whole shift is `shift(x, shifts, 'circular')` to rounding. At the Nyquist frequency of an even
-    axis the real part is taken, cos(pi shift).
+    A whole shift is `shift(x, shifts, 'circular')` up to rounding. At the Nyquist frequency of an
+    even axis the real part is taken, cos(pi shift).
+
+    Args:
+      x: `[*leading, *space, channels]`, as many spatial axes as there are shifts.
+      shifts: a distance in positions for each axis; may be traced.
     """
     shifts, axes = _per_axis(x, shifts)
     spectrum = jnp.fft.fftn(x, axes=axes)
@@ -58,25 +62,29 @@ def fourier_shift(x: jax.Array, shifts: Sequence[float | jax.Array] | jax.Array)
     return jnp.fft.ifftn(spectrum, axes=axes).real.astype(x.dtype)
 
 
-def rotate90(x: jax.Array, turns: int = 1) -> jax.Array:
-    """Rotate by `turns` quarter turns, exactly: positions are permuted, nothing is interpolated.
+def rotate90(x: jax.Array, times: int = 1) -> jax.Array:
+    """Rotate by 90 degrees `times` times, exactly: positions are permuted, nothing is interpolated.
 
     Args:
       x: `[*leading, height, width, channels]`.
-      turns: any integer, positive counter-clockwise.
+      times: any integer, positive counter-clockwise.
     """
-    return jnp.rot90(x, turns, axes=(x.ndim - 3, x.ndim - 2))
+    return jnp.rot90(x, times, axes=(x.ndim - 3, x.ndim - 2))
 
 
 def flip(x: jax.Array, axis: int) -> jax.Array:
-    """Mirror a spatial axis, counted from the channels: -2 is left-right, -3 is up-down.
+    """Reflect a spatial axis: -2 is left-right, -3 is up-down.
+
+    Args:
+      x: `[*leading, height, width, channels]`.
+      axis: -2 or -3, counted from the channels.
 
     Raises:
       ValueError: an axis that is not spatial.
     """
     if axis not in (-2, -3) or x.ndim < -axis:
         raise ValueError(
-            f"axis must be -2 (left-right) or -3 (up-down), got {axis!r} of shape {x.shape}."
+            f"`axis` must be -2 (left-right) or -3 (up-down), got {axis!r} of shape {x.shape}."
         )
     return jnp.flip(x, axis)
 
@@ -85,7 +93,7 @@ def _per_axis(x: jax.Array, shifts) -> tuple[list, tuple[int, ...]]:
     shifts = list(shifts)
     if not 1 <= len(shifts) <= x.ndim - 1:
         raise ValueError(
-            f"{len(shifts)} shifts need x [*leading, *space, channels] with as many spatial axes, "
-            f"got shape {x.shape}."
+            f"`shifts` must be one for each spatial axis of x [*leading, *space, channels], got "
+            f"{len(shifts)} for shape {x.shape}."
         )
     return shifts, tuple(range(x.ndim - 1 - len(shifts), x.ndim - 1))

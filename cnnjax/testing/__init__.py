@@ -1,16 +1,16 @@
-"""What a convolution must satisfy, as checks to run on one of your own.
+"""Checks of the properties that a convolution must have, for a layer of your own.
 
-    print(check_variant(MyConv).text)                     everything, with a verdict
+    print(check_variant(MyConv).text)                     all checks, with a verdict
 
     @pytest.mark.parametrize("check", variant_checks(MyConv), ids=str)
     def test_my_conv(check):                              each check as a test
         check()
 
-    python launch.py check my_module:MyConv               from a command line
+    python launch.py check my_module:MyConv               from the command line
 
-A layer may claim two things, both tested: `predicted_lattice(space)`, the translations that it
-commutes with, as `cnnjax.layers.ConvolutionLayer` describes it, and `is_linear`, True or False:
-whether the output is affine in the input. What it does not claim is measured and reported.
+A layer may claim two properties, both tested: `predicted_lattice(space)`, the translations it
+commutes with, as in `cnnjax.layers.ConvolutionLayer`, and `is_linear`, True or False: whether the
+output is affine in the input. Without a claim the property is measured and reported.
 """
 
 from collections.abc import Callable
@@ -32,12 +32,12 @@ __all__ = [
 
 
 def check_variant(constructor: Callable[..., Any], **options: Any) -> Verdict:
-    """Check everything that a convolution must satisfy; takes seconds to a minute on a CPU.
+    """Check every property of a convolution; takes seconds to a minute on a CPU.
 
     Args:
-      constructor: a Flax module class, or a function that makes a module, taking `features,
-        kernel_size, strides, padding`; other arguments are bound by `functools.partial`.
-      **options: fields of `Subject`: what it is made and tried with.
+      constructor: a Flax module class, or a function that returns a module, with arguments
+        `features, kernel_size, strides, padding`; bind others by `functools.partial`.
+      **options: fields of `Subject`: channels, kernel size and seed.
     """
     subject = Subject(constructor, **options)
     try:
@@ -49,6 +49,6 @@ def check_variant(constructor: Callable[..., Any], **options: Any) -> Verdict:
 
 
 def variant_checks(constructor: Callable[..., Any], **options: Any) -> list[Check]:
-    """The checks of `check_variant`, to be called one by one or parametrised over in pytest."""
+    """Checks of `check_variant`, to be called one by one or as parameters of a pytest test."""
     subject = Subject(constructor, **options)
     return [Check(name, subject, measure) for name, measure in PROPERTIES.items()]

@@ -1,4 +1,4 @@
-"""The properties of a convolution: each a function from a layer to whether it has it, and words."""
+"""Properties of a convolution: each a function from a layer to whether it holds, and a message."""
 
 import contextlib
 import dataclasses
@@ -17,24 +17,25 @@ from cnnjax.symmetry import EXACT, errors_over_shifts, lattice_of_errors, on_lat
 from cnnjax.testing.subject import SPACES, Subject, extent, output_shape
 
 HALF_PRECISION = 0.03
-"""Relative error of sums of products in bfloat16, whose rounding unit is 2^-8: below 8 of them."""
+"""Largest relative error of sums of products in bfloat16: 8 times its rounding unit 2^-8."""
 
 
 def shapes(subject: Subject) -> tuple[bool, str]:
-    """Output `[batch, *out_space, features]` of a convolution's or transposed convolution's sizes.
+    """The output is `[batch, *out_space, features]`, as of a convolution or a transposed one.
 
-    A padding or stride may be refused by a ValueError, the plainest case not.
+    A layer may raise ValueError for a padding or stride, but not for the simplest case.
     """
     kind, wrong, refused = subject.sizes
     took = ", ".join(f"{axes}-D" for axes in subject.dimensions)
-    refusals = f"; refuses {', '.join(refused)}" if refused else ""
+    refusals = f"; raises ValueError for {', '.join(refused)}" if refused else ""
     if not wrong:
-        return True, f"those of a {kind} in {took}{refusals}"
+        return True, f"shapes of a {kind} in {took}{refusals}"
     return False, f"{wrong[0]}; {len(wrong)} wrong for a {kind} in all{refusals}"
 
 
 def dtypes(subject: Subject) -> tuple[bool, str]:
-    """float32 stays; `dtype` sets the output's and leaves parameters; `param_dtype` sets theirs."""
+    """float32 is preserved; `dtype` sets the type of the output, `param_dtype` of the
+    parameters."""
     x = subject.input(subject.usual)
     layer = subject.layer(subject.usual)
     parameters = subject.parameters(layer, x)
@@ -67,8 +68,8 @@ def dtypes(subject: Subject) -> tuple[bool, str]:
 
 
 def transforms(subject: Subject) -> tuple[bool, str]:
-    """jit and vmap change nothing; forward and reverse mode agree, float32 with float64 too; every
-    parameter has a gradient.
+    """jit and vmap change nothing, forward and reverse mode agree, as do float32 and float64, and
+    every parameter has a gradient.
 
     <v, J u> = <J^T v, u> for random u and v.
     """
@@ -115,7 +116,7 @@ def transforms(subject: Subject) -> tuple[bool, str]:
 
 
 def examples(subject: Subject) -> tuple[bool, str]:
-    """What becomes of an example is its own, whatever else is in the batch."""
+    """Examples of a batch do not interact."""
     x = subject.input(subject.usual, batch=3)
     layer = subject.layer(subject.usual)
     apply = jax.jit(functools.partial(layer.apply, subject.parameters(layer, x)))
@@ -129,9 +130,9 @@ def examples(subject: Subject) -> tuple[bool, str]:
 
 
 def gradients(subject: Subject) -> tuple[bool, str]:
-    """Derivatives by input and parameters are those that finite differences find.
+    """Derivatives by input and parameters agree with finite differences.
 
-    Also with strides, and under zero padding.
+    With strides and zero padding, too.
     """
     axes = subject.usual
     cases = {(1, subject.padding): 3, (2, subject.padding): 1, (1, "SAME"): 1}
@@ -154,9 +155,9 @@ def gradients(subject: Subject) -> tuple[bool, str]:
 
 
 def linearity(subject: Subject) -> tuple[bool, str]:
-    """The layer is its own explicit matrix and offset, or says by `is_linear = False` why not.
+    """The layer is affine in its input, or claims `is_linear = False`.
 
-    Of two that differ in `use_bias` one has a parameter more.
+    `use_bias=False` removes a parameter.
     """
     layer, x = subject.layer(subject.usual), subject.input(subject.usual)
     apply = functools.partial(layer.apply, subject.parameters(layer, x))
@@ -178,10 +179,10 @@ def linearity(subject: Subject) -> tuple[bool, str]:
 
 
 def initial_variance(subject: Subject) -> tuple[bool, str]:
-    """The output starts with the standard layer's variance.
+    """The variance of the output at initialisation is that of the standard layer, within 25 %.
 
-    Within 25 %: the variance of 16 draws of the fewest weights, 72 of a depthwise layer, is known
-    to sqrt(2 / (16 * 72)) = 4 %, and to as much for the standard layer.
+    From 16 draws of the fewest weights, 72 of a depthwise layer, the variance is known to
+    sqrt(2 / (16 * 72)) = 4 %, and similarly for the standard layer.
     """
     axes = subject.usual
     x = subject.input(axes, batch=16)
@@ -192,7 +193,7 @@ def initial_variance(subject: Subject) -> tuple[bool, str]:
         draw = jax.jit(lambda key: layer.init_with_output(key, x)[0].var())
         return float(np.mean([draw(key) for key in keys]))
 
-    # A constructor may have the initialiser bound already: so has the standard layer then.
+    # An initialiser that is bound to the constructor is used for the standard layer, too.
     given = getattr(subject.constructor, "keywords", {})
     bound = {key: given[key] for key in ("kernel_init", "bias_init", "use_bias") if key in given}
     module = Conv if subject.sizes[0] == "convolution" else ConvTranspose
@@ -202,9 +203,9 @@ def initial_variance(subject: Subject) -> tuple[bool, str]:
         for strides in (1, 2)
         if subject.refusal(axes, strides, subject.padding) is None
     }
-    told = " and ".join(f"{ratio:.2f} (strides {strides})" for strides, ratio in ratios.items())
+    found = " and ".join(f"{ratio:.2f} (strides {strides})" for strides, ratio in ratios.items())
     within = all(abs(ratio - 1) <= 0.25 for ratio in ratios.values())
-    return within, f"{told} times that of the standard layer (0.75 to 1.25)"
+    return within, f"{found} times that of the standard layer (0.75 to 1.25)"
 
 
 NONSENSE = {
@@ -215,11 +216,11 @@ NONSENSE = {
     "padding 'NONSENSE'": {"padding": "NONSENSE"},
     "a window larger than the input under 'VALID'": {"kernel_size": 9, "padding": "VALID"},
 }
-"""Arguments that no convolution may take."""
+"""Arguments for which every convolution must raise ValueError."""
 
 
 def bad_input(subject: Subject) -> tuple[bool, str]:
-    """Every nonsense raises ValueError with a sentence."""
+    """Invalid arguments raise ValueError with a sentence."""
     axes, wrong = subject.usual, []
     shape = (2, *SPACES[axes], subject.channels)
 
@@ -253,9 +254,8 @@ def bad_input(subject: Subject) -> tuple[bool, str]:
 def symmetry(subject: Subject) -> tuple[bool, str]:
     """The layer commutes with the translations that it claims, and with no others.
 
-    Over all circular shifts, strides 1 and 2, and under zero and without padding too. Shifts that
-    are no multiples of a step on each axis, as along a diagonal, cannot be claimed; they are
-    reported.
+    Measured over all circular shifts, with strides 1 and 2, and with zero padding and none. A claim
+    is a step on each axis; other shifts, as along a diagonal, are reported.
     """
     cases = [(axes, 1, subject.padding) for axes in subject.dimensions]
     cases += [(subject.usual, 2, subject.padding)]
@@ -297,7 +297,7 @@ def symmetry(subject: Subject) -> tuple[bool, str]:
 
 
 def compilation(subject: Subject) -> tuple[bool, str]:
-    """A second call with other values of equal shapes compiles nothing, jitted or not."""
+    """A second call with other values of the same shapes compiles nothing, jitted or not."""
     x = subject.input(subject.usual)
     layer = subject.layer(subject.usual)
     parameters = subject.parameters(layer, x)
@@ -314,7 +314,8 @@ def compilation(subject: Subject) -> tuple[bool, str]:
 
 
 def determinism(subject: Subject) -> tuple[bool, str]:
-    """Equal keys give equal parameters, other keys others; equal calls give equal outputs."""
+    """Equal keys give equal parameters, different keys different ones; equal calls equal
+    outputs."""
     x = subject.input(subject.usual)
     layer = subject.layer(subject.usual)
     keys = [jax.random.key(seed) for seed in (0, 0, 1)]
@@ -342,11 +343,11 @@ PROPERTIES: dict[str, Callable[[Subject], tuple[bool, str]]] = {
     "compilation": compilation,
     "determinism": determinism,
 }
-"""Every property, in the order of the verdict."""
+"""All properties, in the order of the verdict."""
 
 
 def _error(actual: jax.Array, expected: jax.Array) -> float:
-    """Relative to the size of what is expected."""
+    """Error relative to the norm of the expected values."""
     difference = np.linalg.norm(np.ravel(actual - expected))
     return float(difference / np.linalg.norm(np.ravel(expected))) if difference else 0.0
 
@@ -357,7 +358,7 @@ def _identical(one: Any, other: Any) -> bool:
 
 @contextlib.contextmanager
 def _compilations() -> Generator[list[str]]:
-    """What jax compiles meanwhile, as it logs it."""
+    """Log messages of compilations by jax in this context."""
     compiled: list[str] = []
 
     class Handler(logging.Handler):

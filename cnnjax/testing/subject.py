@@ -1,4 +1,4 @@
-"""The layer under check, and the inputs it is tried with."""
+"""Layer under test, and the inputs it is tested with."""
 
 import dataclasses
 import functools
@@ -13,25 +13,25 @@ import numpy as np
 from cnnjax.layers import Conv, ConvTranspose
 
 SPACES = {1: (8,), 2: (8, 4), 3: (4, 2, 4)}
-"""Sizes of the spatial axes that layers are tried on, by their number."""
+"""Sizes of the spatial axes of test inputs, by number of axes."""
 
 PADDINGS = ("CIRCULAR", "SAME", "VALID")
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """The layer under check, and what it is made and tried with."""
+    """Layer under test, with the arguments and inputs it is tested with."""
 
     constructor: Callable[..., Any]
-    """Takes `features, kernel_size, strides, padding` and makes a Flax module."""
+    """Function from `features, kernel_size, strides, padding` to a Flax module."""
     features: int = 8
     """Channels of the output."""
     channels: int = 4
     """Channels of the input."""
     kernel_size: int = 3
-    """Taps on each axis."""
+    """Kernel size on each axis."""
     seed: int = 0
-    """Of parameters and noise."""
+    """Seed of parameters and noise."""
 
     def __str__(self) -> str:
         made = self.constructor
@@ -43,7 +43,7 @@ class Subject:
     def layer(
         self, axes: int, strides: int | Sequence[int] = 1, padding: str | None = None, **more: Any
     ) -> Any:
-        """The layer for so many spatial axes."""
+        """Layer for this number of spatial axes."""
         arguments = {
             "features": self.features,
             "kernel_size": (self.kernel_size,) * axes,
@@ -59,7 +59,7 @@ class Subject:
         return jnp.asarray(noise, jnp.float32)
 
     def parameters(self, layer: Any, x: jax.Array) -> Any:
-        """Its variables, moved away from what they start at: biases that are zero hide mistakes."""
+        """Variables of a layer with noise added: initial biases of zero hide mistakes."""
         leaves, tree = jax.tree.flatten(jax.jit(layer.init)(jax.random.key(self.seed), x))
         noise = np.random.default_rng(self.seed + 2)
         moved = [
@@ -69,28 +69,38 @@ class Subject:
 
     @functools.cached_property
     def padding(self) -> str:
-        """'CIRCULAR' if the layer takes it, else 'SAME'."""
+        """Padding of most checks: 'CIRCULAR' if the layer accepts it, else 'SAME'."""
         takes = [axes for axes in SPACES if self.refusal(axes, 1, "CIRCULAR") is None]
         return "CIRCULAR" if takes else "SAME"
 
     @functools.cached_property
     def dimensions(self) -> list[int]:
-        """The numbers of spatial axes that it takes; a ValueError if there are none."""
+        """Numbers of spatial axes that the layer accepts.
+
+        Raises:
+          ValueError: there are none.
+        """
         refusals = {axes: self.refusal(axes, 1, self.padding) for axes in SPACES}
         if all(refusals.values()):
-            raise ValueError(f"takes no input in 1, 2 or 3 dimensions; in 2: {refusals[2]}")
+            raise ValueError(
+                f"the layer accepts no input with 1, 2 or 3 spatial axes; with 2: {refusals[2]}"
+            )
         return [axes for axes, refusal in refusals.items() if refusal is None]
 
     @property
     def usual(self) -> int:
-        """The number of axes to check with where one will do."""
+        """Number of spatial axes for checks that need only one."""
         return 2 if 2 in self.dimensions else self.dimensions[0]
 
     @functools.cached_property
     def sizes(self) -> tuple[str, list[str], list[str]]:
-        """The kind of layer whose sizes its outputs have, or nearly, which differ, what it refuses.
+        """Sizes of the outputs, compared with those of the standard layers.
 
-        An input or kernel dilation that the layer has is the standard layer's too.
+        The standard layers have the same input and kernel dilation.
+
+        Returns:
+          'convolution' or 'transposed convolution', whichever agrees in more cases; a message for
+          each case that differs; the cases for which the layer raises ValueError.
         """
         outputs, refused = {}, []
         for case in self._cases():
@@ -117,24 +127,25 @@ class Subject:
         return kind, kinds[kind], refused
 
     def _cases(self) -> list["Case"]:
-        """Even and odd sizes, windows and strides that differ from axis to axis, dilation."""
-        taps = self.kernel_size
+        """Cases: even and odd sizes, kernel sizes and strides that differ between axes,
+        dilation."""
+        size = self.kernel_size
         cases = [
-            Case(SPACES[axes], (taps,) * axes, (strides,) * axes, padding)
+            Case(SPACES[axes], (size,) * axes, (strides,) * axes, padding)
             for axes, strides, padding in itertools.product(self.dimensions, (1, 2), PADDINGS)
-            if not (axes == 3 and padding == "VALID")  # no window fits the small volume
+            if not (axes == 3 and padding == "VALID")  # no kernel fits the small volume
         ]
         axes = self.usual
-        space, window = (2 * taps + 1, 2 * taps - 1, 2 * taps)[:axes], (taps, taps - 1 or 1, taps)
+        space, window = (2 * size + 1, 2 * size - 1, 2 * size)[:axes], (size, size - 1 or 1, size)
         for strides, padding in itertools.product(((2, 1, 1), (1, 2, 2)), PADDINGS):
             cases.append(Case(space, window[:axes], strides[:axes], padding))
         if getattr(self.layer(axes), "kernel_dilation", None) == 1:
-            space = (2 * taps + 1,) * axes
-            cases.append(Case(space, (taps,) * axes, (1,) * axes, "VALID", dilation=2))
+            space = (2 * size + 1,) * axes
+            cases.append(Case(space, (size,) * axes, (1,) * axes, "VALID", dilation=2))
         return cases
 
     def refusal(self, axes: int, strides: int, padding: str) -> str | None:
-        """Why the layer does not take these, or None."""
+        """Error message of the layer for these arguments, or None."""
         try:
             self.output(axes, strides, padding)
         except Exception as error:
@@ -142,7 +153,7 @@ class Subject:
         return None
 
     def output(self, axes: int, strides: int, padding: str) -> tuple[int, ...]:
-        """Shape of its output."""
+        """Shape of the output."""
         each = (self.kernel_size,) * axes, (strides,) * axes
         return self._output(Case(SPACES[axes], *each, padding))
 
@@ -155,7 +166,7 @@ class Subject:
 
 
 class Case(NamedTuple):
-    """Sizes of an input and of a window over it."""
+    """Sizes of an input, and arguments of a convolution of it."""
 
     space: tuple[int, ...]
     kernel_size: tuple[int, ...]
@@ -172,12 +183,12 @@ class Case(NamedTuple):
 
 
 def extent(sizes: Sequence[int]) -> str:
-    """'8 x 4': sizes or steps by axis."""
+    """Sizes or steps of the axes as text, '8 x 4'."""
     return " x ".join(map(str, sizes))
 
 
 def output_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of what a layer makes of an input of this shape; nothing is computed."""
+    """Shape of the output of a layer for an input of this shape; nothing is computed."""
     x = jax.ShapeDtypeStruct(shape, jnp.float32)
     output, _ = jax.eval_shape(layer.init_with_output, jax.random.key(0), x)
     return output.shape

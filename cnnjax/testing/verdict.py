@@ -1,4 +1,4 @@
-"""What checks find, and how it is told."""
+"""Results of checks, and their text."""
 
 import dataclasses
 import textwrap
@@ -9,24 +9,24 @@ from cnnjax.testing.subject import Subject
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """Result of one check."""
 
     name: str
-    """Of the property."""
+    """Name of the property."""
     passed: bool
-    """Whether it holds, or is not claimed."""
+    """Whether the property holds, or is not claimed."""
     found: str
-    """What was measured, in words."""
+    """What was measured, as text."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What all checks found about one layer."""
+    """Results of all checks of one layer."""
 
     layer: str
-    """Its name and arguments."""
+    """Name and arguments of the layer."""
     findings: tuple[Finding, ...]
-    """One for each check."""
+    """Result of each check."""
 
     @property
     def passed(self) -> bool:
@@ -35,7 +35,7 @@ class Verdict:
 
     @property
     def text(self) -> str:
-        """The verdict, then a line for each property with what was found."""
+        """Verdict, then a line for each property with what was measured."""
         held = sum(finding.passed for finding in self.findings)
         verdict = "passed" if self.passed else "FAILED"
         lines = [f"{self.layer}: {verdict}, {held} of {len(self.findings)} properties hold"]
@@ -50,14 +50,15 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Check:
-    """One property of one layer: call it, and it raises AssertionError unless the layer has it."""
+    """Check of one property of one layer; calling it raises AssertionError unless the property
+    holds."""
 
     name: str
-    """Of the property."""
+    """Name of the property."""
     subject: Subject
-    """The layer."""
+    """Layer under test."""
     measure: Callable[[Subject], tuple[bool, str]]
-    """From the layer to whether it has the property, and what was found."""
+    """Function from the layer to whether the property holds, and what was measured."""
 
     def __str__(self) -> str:
         return self.name.replace(" ", "_")
@@ -68,7 +69,7 @@ class Check:
             raise AssertionError(f"{self.subject}: {finding.name}: {finding.found}")
 
     def finding(self) -> Finding:
-        """What the check finds; an error of the layer is a finding, too."""
+        """Result of the check; an exception of the layer is a failure, too."""
         try:
             passed, found = self.measure(self.subject)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written in the background, whole or not at all, checked when read."""
+"""Checkpoints on disk: written atomically in the background, verified when read."""
 
 import contextlib
 import errno
@@ -27,17 +27,21 @@ from cnnjax.train.state import TrainState
 
 
 class Checkpoints:
-    """The checkpoints of one run in one directory.
+    """Checkpoints of one run in one directory.
 
-    The newest `keep` are kept, the best, which is the one saved with the highest accuracy, and
-    those of steps that `keep_every` divides. A checkpoint is a flat mapping from
-    the names of the state's leaves to arrays, with their shapes and a checksum. On many processes
-    all of them call every method.
+    Kept are the newest `keep`, the best, saved with the highest accuracy, and those of steps
+    divisible by `keep_every`. A checkpoint is a flat mapping from the names of the state's leaves
+    to arrays, with their shapes and a checksum. Every process has to call every method.
+
+    Args:
+      directory: where the checkpoints are.
+      keep: number of newest checkpoints to keep.
+      keep_every: keep every checkpoint whose step this divides; 0: none.
     """
 
     def __init__(self, directory: str | Path, *, keep: int = 2, keep_every: int = 0) -> None:
         if keep < 1:
-            raise ValueError(f"keep={keep} must be at least 1.")
+            raise ValueError(f"`keep` must be at least 1, got {keep}.")
         self.directory = Path(directory).absolute()
         best = BestN(
             get_metric_fn=lambda metrics: metrics["accuracy"],
@@ -56,35 +60,35 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_) -> None:
-        with self._telling_a_full_disk():
+        with self._reporting_a_full_disk():
             self._manager.close()
 
     def wait(self) -> None:
-        """Return when the writing under way is done.
+        """Wait for pending writes.
 
         Raises:
           OSError: the disk is full; what was saved before is still there.
         """
-        with self._telling_a_full_disk():
+        with self._reporting_a_full_disk():
             self._manager.wait_until_finished()
 
     def steps(self) -> list[int]:
-        """The steps that are on disk, in order, once the writing under way is done."""
+        """Steps on disk, in order, after pending writes."""
         self.wait()
         return sorted(self._manager.all_steps())
 
     def save(self, state: TrainState, *, accuracy: float | None = None) -> None:
-        """Write the state under its step; returns while the writing goes on.
+        """Write the state under its step, in the background.
 
         Raises:
-          RuntimeError: the directory holds this step or a later one.
+          RuntimeError: the directory has a checkpoint of this step or a later one.
           OSError: the disk is full; what was saved before is still there.
         """
         leaves = _leaves(state)
         step = int(state.step)
         contents = {"shapes": _shapes(leaves), "checksum": _checksum(leaves)}
         contents["contents_checksum"] = _checksum_of_contents(contents)
-        with self._telling_a_full_disk():
+        with self._reporting_a_full_disk():
             saved = self._manager.save(
                 step,
                 args=ocp.args.Composite(
@@ -99,20 +103,20 @@ class Checkpoints:
             )
 
     def restore(self, state: TrainState) -> TrainState:
-        """The newest state on disk that can be read, or `state` itself where there is none.
+        """Newest state on disk that can be read, or `state` itself if there is none.
 
-        A broken checkpoint is renamed to `<step>.broken-1`, with one printed sentence, and the one
-        before it is taken; nothing is deleted.
+        A corrupt checkpoint is renamed to `<step>.broken-1`, which is reported, and the one before
+        it is restored; nothing is deleted.
 
         Args:
-          state: one of the same network and configuration, as `Training.init` makes it.
+          state: a state of the same network and configuration, from `Training.init`.
 
         Returns:
           A state of NumPy arrays; `fit` and `evaluate` place it on the devices.
 
         Raises:
-          ValueError: a checkpoint is of another network, or of another optimiser.
-          RuntimeError: there are checkpoints, and none of them can be read.
+          ValueError: a checkpoint of another network or optimiser.
+          RuntimeError: none of the checkpoints can be read.
         """
         if not isinstance(sys.unraisablehook, _ClosedLoopsIgnored):
             sys.unraisablehook = _ClosedLoopsIgnored(sys.unraisablehook)
@@ -124,7 +128,7 @@ class Checkpoints:
                 raise ValueError(self._difference(step, contents["shapes"], _shapes(wanted)))
             leaves = contents and self._read(step, "state", ocp.args.StandardRestore(wanted))
             whole = bool(leaves) and _checksum(leaves) == contents["checksum"]
-            # A process that alone could not read would wait for the others for ever.
+            # All processes have to agree, or one would wait for the others for ever.
             if hosts.all_of(whole) and leaves:
                 for other in broken:
                     self._set_aside(other, step)
@@ -139,13 +143,13 @@ class Checkpoints:
         return state
 
     def _read(self, step: int, item: str, how: ocp.args.CheckpointArgs):
-        with contextlib.suppress(Exception):  # torn files raise anything, a bare Exception too
+        with contextlib.suppress(Exception):  # corrupt files raise anything, a bare Exception too
             return self._manager.restore(step, args=ocp.args.Composite(**{item: how}))[item]
         return None
 
     def _set_aside(self, step: int, taken: int) -> None:
         if jax.process_index() == 0:
-            # Numbered, so that one of an earlier time is kept as well.
+            # Numbered, so that earlier ones are kept as well.
             names = (f"{step}.broken-{number}" for number in itertools.count(1))
             broken = next(path for name in names if not (path := self.directory / name).exists())
             (self.directory / str(step)).rename(broken)
@@ -163,19 +167,19 @@ class Checkpoints:
         )
 
     @contextlib.contextmanager
-    def _telling_a_full_disk(self) -> Generator[None]:
+    def _reporting_a_full_disk(self) -> Generator[None]:
         try:
             yield
-        except Exception as error:  # it comes as text, from the thread that wrote
+        except Exception as error:  # it comes as text, from the writing thread
             if not _says_disk_is_full(error):
                 raise
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.directory)) from None
 
 
 class _ClosedLoopsIgnored:
-    """A `sys.unraisablehook` that keeps one complaint of TensorStore's threads from stderr.
+    """A `sys.unraisablehook` that ignores one error of TensorStore's threads.
 
-    They outlive a failed read, and find its event loop closed; what failed is said elsewhere.
+    They outlive a failed read and find its event loop closed; the failure itself is reported.
     """
 
     def __init__(self, earlier: Callable[[Any], Any]) -> None:
@@ -195,7 +199,8 @@ def _says_disk_is_full(error: BaseException | None) -> bool:
 
 
 def _trusted(contents: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The contents, unless they are torn. Those of cnnjax 0.1.0 have no checksum of their own."""
+    """The contents, unless they are corrupt. Those of cnnjax 0.1.0 have no checksum of their
+    own."""
     if contents is None or not {"shapes", "checksum"} <= set(contents):
         return None
     expected = contents.get("contents_checksum", _checksum_of_contents(contents))

@@ -1,4 +1,4 @@
-"""Loss and accuracy over a whole set of examples, each counted once."""
+"""Evaluation: loss and accuracy over a set of examples, each counted once."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,20 +17,20 @@ def evaluate(
     batches: Iterable[dict[str, np.ndarray]],
     source: Any = None,
 ) -> dict[str, float]:
-    """Mean loss and accuracy over the examples of `batches`, each times its weight.
+    """Weighted mean loss and accuracy over the examples of `batches`.
 
     Args:
       training: the compiled functions.
-      state: what to evaluate; it is not changed.
-      batches: each holds what `prepare_eval` takes, or 'image' and 'label', and 'weight' [b]: 1,
-        and 0 for examples that only fill a batch up. One batch size means one compilation.
-      source: what `prepare_eval` takes examples from.
+      state: the state to evaluate; it is not changed.
+      batches: the entries that `prepare_eval` takes, or 'image' and 'label', and 'weight'
+        `[batch]`: 1, or 0 for examples that pad a batch. One batch size means one compilation.
+      source: where `prepare_eval` takes examples from.
 
     Returns:
       'loss', 'accuracy', and 'count', the sum of the weights.
 
     Raises:
-      ValueError: no example has a weight.
+      ValueError: all weights are 0.
     """
     state = replicate(state, training.devices)
     source = replicate(source, training.devices)
@@ -49,7 +49,9 @@ def evaluate(
     for sums in unread:
         add(sums)
     if totals["count"] == 0:
-        raise ValueError("There is nothing to evaluate: the weights of all examples sum to 0.")
+        raise ValueError(
+            "the weights of all examples must have a positive sum, got 0: nothing to evaluate."
+        )
     return {
         "loss": totals["loss"] / totals["count"],
         "accuracy": totals["correct"] / totals["count"],

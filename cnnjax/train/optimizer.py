@@ -1,4 +1,4 @@
-"""The learning-rate schedule and the optax optimiser that a configuration describes."""
+"""Learning-rate schedule and optax optimiser of a configuration."""
 
 import functools
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import optax
 from cnnjax.train.config import TrainConfig
 
 DECAYED = ("kernel", "kernels", "embedding")
-"""Names of the parameters that weight decay shrinks: never biases, nor scales of norms."""
+"""Names of the parameters with weight decay: no biases, no scales of normalisation."""
 
 
 def schedule(config: TrainConfig) -> optax.Schedule:
@@ -35,10 +35,10 @@ def schedule(config: TrainConfig) -> optax.Schedule:
 
 
 def optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Optimiser of the configuration: clip, direction u, decoupled decay, learning rate.
+    """Optimiser of the configuration: gradient clipping, direction, decoupled decay, learning rate.
 
-    `parameter -= rate(step) * (u + weight_decay * parameter)`, where the second term is there for
-    parameters named in `DECAYED` only; u is the velocity of stochastic gradient descent or the
+    `parameter -= rate(step) * (u + weight_decay * parameter)`, with the second term only for
+    parameters named in `DECAYED`; u is the velocity of stochastic gradient descent or the
     direction of Adam (Kingma and Ba, 2015), of the gradient scaled to a norm of at most
     `gradient_clip`.
     """
@@ -57,12 +57,12 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformation:
 
 
 def decayed(params, only: Sequence[str] = ()):
-    """Tree like `params` of booleans: True where weight decay shrinks the parameter.
+    """Mask of the parameters with weight decay: a tree like `params` of booleans.
 
-    Those named in `DECAYED`; with `only` those alone that are in modules of these names.
+    True for those named in `DECAYED`; with `only`, for those in modules of these names alone.
 
     Raises:
-      ValueError: a name in `only` that no module with such a parameter has.
+      ValueError: a name in `only` of no module with such a parameter.
     """
 
     def names(path) -> list[str]:
@@ -72,8 +72,8 @@ def decayed(params, only: Sequence[str] = ()):
     modules = {name for path in paths if path[-1] in DECAYED for name in path[:-1]}
     if unknown := [name for name in only if name not in modules]:
         raise ValueError(
-            f"decay_only names {', '.join(unknown)}, but the modules with kernels are "
-            f"{', '.join(sorted(modules))}."
+            f"`decay_only` must name modules with kernels, which are {', '.join(sorted(modules))}, "
+            f"got {', '.join(unknown)}."
         )
     return jax.tree_util.tree_map_with_path(
         lambda path, _: (

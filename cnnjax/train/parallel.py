@@ -1,4 +1,4 @@
-"""From one device to all of them: where the state lives, how a batch is dealt out."""
+"""Data parallelism: the state replicated on all devices, batches sharded across them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ Prepare = Callable[[Any, dict[str, jax.Array], TrainState], dict[str, jax.Array]
 
 
 def replicate(tree: Any, devices: Devices | None = None, *, copy: bool = False) -> Any:
-    """Place a whole copy of every array on each of this process's `devices` (default all).
+    """Replicate every array on each of this process's `devices` (default all).
 
     Python and NumPy values become arrays of jax's default widths, never weakly typed, so that
-    different values of one entry share a compiled step. What is placed already stays as it is,
-    unless `copy` asks for arrays of its own, which a step may then donate.
+    different values of one entry share a compiled step. Arrays that are replicated already stay
+    as they are, unless `copy` requires new ones, which a step may then donate.
     """
     local = [d for d in _devices(devices) if d.process_index == jax.process_index()]
     everywhere = NamedSharding(Mesh(np.array(local), (AXIS,)), PartitionSpec())
@@ -28,27 +28,28 @@ def replicate(tree: Any, devices: Devices | None = None, *, copy: bool = False) 
 
 
 def shard(batch: dict[str, Any], devices: Devices | None = None) -> dict[str, np.ndarray]:
-    """Deal a batch [n, ...] of all `devices` out: this process's part [local, n / devices, ...].
+    """Shard a batch `[n, ...]` across `devices`: this process's part `[local, n / devices, ...]`.
 
     Raises:
-      ValueError: the entries differ in length, or the devices do not divide it.
+      ValueError: entries of different lengths, or a length that the devices do not divide.
     """
     devices = _devices(devices)
     lengths = {name: len(values) for name, values in batch.items()}
     if len(set(lengths.values())) != 1:
-        raise ValueError(f"The entries of a batch must have one length, got {lengths}.")
+        raise ValueError(f"the entries of `batch` must have one length, got {lengths}.")
     size = next(iter(lengths.values()))
     if size == 0 or size % len(devices):
         raise ValueError(
-            f"A batch of {size} examples cannot be dealt out evenly to {len(devices)} devices."
+            f"`batch` must have a positive multiple of {len(devices)} examples, to be sharded "
+            f"across as many devices, got {size}."
         )
     local = [i for i, d in enumerate(devices) if d.process_index == jax.process_index()]
 
-    def deal(values):
+    def sharded(values):
         values = np.asarray(values)
         return values.reshape(len(devices), size // len(devices), *values.shape[1:])[local]
 
-    return {name: deal(values) for name, values in batch.items()}
+    return {name: sharded(values) for name, values in batch.items()}
 
 
 def parallel_step(
@@ -58,16 +59,16 @@ def parallel_step(
     *,
     donate_state: bool = False,
 ) -> Callable:
-    """Lift `step(state, batch)` of one device to `parallel(state, source, batch)` of all.
+    """Parallelise `step(state, batch)` of one device: `parallel(state, source, batch)` on all.
 
     Args:
-      step: pure; its results must be the same on every device.
+      step: pure function with the same results on every device.
       prepare: `prepare(source, batch, state) -> batch`, run on every device inside the compiled
-        step: it takes examples from `source`, a tree that every device holds whole (images,
-        labels, numbers to vary without compiling again), and augments them. Without it the batch
-        is the step's, and `source` may be None.
-      devices: those to use, of all processes; default all.
-      donate_state: the state given is used up, its memory holds the next one.
+        step: takes examples from `source`, a tree replicated on every device (images, labels,
+        numbers that vary without recompilation), and augments them. Without it the batch goes to
+        the step, and `source` may be None.
+      devices: devices of all processes to use; default all.
+      donate_state: reuse the memory of the state for the next one.
     """
 
     def prepared(state, source, batch):

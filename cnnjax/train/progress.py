@@ -1,4 +1,4 @@
-"""What a person watching a run sees, and how fast the run is."""
+"""Progress of a run on the terminal, and its throughput."""
 
 import contextlib
 import datetime
@@ -11,9 +11,9 @@ import rich.progress
 
 
 class Throughput:
-    """Images per second from the first step read to the last, without pauses.
+    """Images per second from the first step to the last, without pauses.
 
-    The first step compiles: it only starts the clock.
+    The first step, which compiles, only starts the clock.
     """
 
     def __init__(self, batch_size: int) -> None:
@@ -22,7 +22,7 @@ class Throughput:
         self._started = self._last = 0.0
 
     def step(self) -> None:
-        """Count one step whose results have just been read."""
+        """Count one step, whose results are on the host."""
         self._last = time.perf_counter()
         if self._steps < 0:
             self._started = self._last
@@ -30,7 +30,7 @@ class Throughput:
 
     @contextlib.contextmanager
     def pause(self) -> Generator[None]:
-        """Leave out what happens inside; nothing of a step may be under way."""
+        """Exclude the time inside; no step may be running."""
         began = time.perf_counter()
         yield
         self._started += time.perf_counter() - began
@@ -38,14 +38,14 @@ class Throughput:
 
     @property
     def images_per_second(self) -> float | None:
-        """The speed, or None before the second step."""
+        """Throughput, or None before the second step."""
         if self._steps < 1:
             return None
         return self._steps * self._batch_size / (self._last - self._started)
 
 
 class Progress:
-    """One moving line on a terminal, plain lines elsewhere, nothing but on the first process."""
+    """Progress bar on a terminal, plain lines elsewhere; silent except on the first process."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Progress:
     def step(
         self, step: int, loss: float, accuracy: float, images_per_second: float | None
     ) -> None:
-        """Show the step that has just been read."""
+        """Show a step, whose results are on the host."""
         text = f"step {step:,}/{self._steps:,}  loss {loss:.4f}  accuracy {accuracy:.3f}"
         if images_per_second is not None:
             seconds = round((self._steps - step) * self._batch_size / images_per_second)
@@ -89,6 +89,6 @@ class Progress:
             self.line(text)
 
     def line(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
         if not self._silent:
             self._console.print(text, markup=False)

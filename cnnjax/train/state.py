@@ -1,4 +1,4 @@
-"""The state of training, and the random keys that are derived from it."""
+"""State of training, and the random keys that are derived from it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,17 +10,17 @@ from flax import linen, struct
 from flax.core import DenyList
 
 INIT, AUGMENTATION, DROPOUT = range(3)
-"""Purposes of randomness: each has keys of its own; a study may take numbers from 3 on."""
+"""Purposes of random keys, each with its own keys; numbers from 3 on are free for other uses."""
 
 
 class TrainState(struct.PyTreeNode):
-    """Everything that training changes, and the seed that all its randomness derives from.
+    """Everything that training changes, and the seed of all its randomness.
 
     Attributes:
-      step: number of updates done, int32.
+      step: number of updates, int32.
       seed: the seed of the run, uint32.
       params: parameters of the network, float32.
-      batch_stats: running statistics of its BatchNorm modules, an empty dict where it has none.
+      batch_stats: running statistics of its BatchNorm modules, an empty dictionary without any.
       opt_state: state of the optimiser.
       ema_params: bias-corrected moving average of `params`, None where it is off.
     """
@@ -34,7 +34,7 @@ class TrainState(struct.PyTreeNode):
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What a trained network is evaluated with: averaged parameters where there are some."""
+        """Variables for evaluation: with the averaged parameters, if there are any."""
         params = self.params if self.ema_params is None else self.ema_params
         return {"params": params, "batch_stats": self.batch_stats}
 
@@ -48,12 +48,12 @@ def create_state(
     ema: bool = False,
     sown: Sequence[str] = (),
 ) -> TrainState:
-    """State before the first update; only shape and dtype of `sample_input` [b, ...] matter.
+    """State before the first update; only shape and dtype of `sample_input` `[batch, ...]` matter.
 
     Collections named in `sown` are results of a call, no state.
 
     Raises:
-      ValueError: the model keeps variables that training would lose.
+      ValueError: the model has variables that training does not keep.
     """
     state = TrainState(
         step=jnp.zeros((), jnp.int32),
@@ -68,8 +68,8 @@ def create_state(
     batch_stats = variables.pop("batch_stats", {})
     if variables:
         raise ValueError(
-            f"{type(model).__name__} has variables {sorted(variables)}, "
-            "but training keeps 'params' and 'batch_stats' only."
+            f"the variables of {type(model).__name__} must be 'params' and 'batch_stats', which "
+            f"training keeps, got {sorted(variables)} as well."
         )
     return state.replace(
         params=params,
@@ -85,8 +85,8 @@ def step_key(state: TrainState, purpose: int) -> jax.Array:
 
 
 def example_keys(state: TrainState, purpose: int, position: jax.Array) -> jax.Array:
-    """Random keys [b] of the examples at `position` [b] of the global batch.
+    """Random keys `[batch]` of the examples at `position` `[batch]` of the global batch.
 
-    A key depends on the example's place in the whole batch, never on the device that holds it.
+    A key depends on the position of the example in the global batch, not on its device.
     """
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(step_key(state, purpose), position)

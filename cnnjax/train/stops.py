@@ -1,4 +1,4 @@
-"""How training can end before its last step; importing this imports no jax."""
+"""Ends of training before its last step; importing this file imports no jax."""
 
 import contextlib
 import signal
@@ -13,22 +13,22 @@ class Diverged(FloatingPointError):
 
 
 class Terminated(SystemExit):
-    """SIGTERM ended the run; what it had is saved. The exit code is 143."""
+    """SIGTERM ended the run, after saving its state. The exit code is 143."""
 
     def __init__(self) -> None:
         super().__init__(TERMINATED_CODE)
 
 
-# Signals reach the process, not an object: whether one came in the present `ending_at_once`.
+# Signals are per process: whether one came in the present `ending_at_once`.
 _unheard = threading.Event()
 
 
 @contextlib.contextmanager
 def ending_at_once() -> Generator[None]:
-    """SIGTERM raises `Terminated` where the program is, in the main thread.
+    """Context in which SIGTERM raises `Terminated` in the main thread at once.
 
-    Where Python drops exceptions, as it does in finalisers and in callbacks of libraries, the next
-    loop in `ending_after_the_step` still ends after its first step.
+    Where Python drops exceptions, as in finalisers and callbacks of libraries, the next loop in
+    `ending_after_the_step` still ends after its first step.
     """
     _unheard.clear()
 
@@ -42,12 +42,12 @@ def ending_at_once() -> Generator[None]:
 
 @contextlib.contextmanager
 def ending_after_the_step() -> Generator[threading.Event]:
-    """SIGTERM sets this event, for a loop that saves before it ends."""
-    asked = threading.Event()
+    """Context in which SIGTERM sets an event, for a loop that saves before it ends."""
+    requested = threading.Event()
     if _unheard.is_set():
-        asked.set()
-    with _handled(lambda *_: asked.set()):
-        yield asked
+        requested.set()
+    with _handled(lambda *_: requested.set()):
+        yield requested
 
 
 @contextlib.contextmanager

@@ -153,13 +153,13 @@ def test_images_of_many_sizes_become_one_size():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Augmentation(rotation=-1.0), "rotation must be at least 0, got -1.0"),
+        (lambda: Augmentation(rotation=-1.0), "`rotation` must be at least 0, got -1.0"),
         (lambda: Augmentation(zoom=0.5), "got 0.5"),
         (lambda: Augmentation(shear=90.0), "got 90.0"),
         (lambda: Augmentation(border="wrap"), "got 'wrap'"),
         (lambda: Augmentation(cutout=-1), "-1"),
         (lambda: augment(jnp.zeros((2, 4, 4, 1), jnp.uint8), keys(2), Augmentation()), "uint8"),
-        (lambda: resize_all([], (4, 4)), "must be some"),
+        (lambda: resize_all([], (4, 4)), "must be at least one"),
         (lambda: resize_all([np.ones((2, 2, 1))], (4, 4), "fit"), "got 'fit'"),
     ],
 )

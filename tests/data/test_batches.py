@@ -82,9 +82,14 @@ def test_positions_are_uniform():
 
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
-    [((-1, 0, 4, 10), "seed is -1"), ((2**64, 0, 4, 10), "seed is"), ((0, -2, 4, 10), "step is -2"),
-     ((0, 0, 0, 10), "batch_size is 0"), ((0, 0, 4, 0), "num_examples is 0")],
-)  # fmt: skip
+    [
+        ((-1, 0, 4, 10), r"`seed` must be 0 to 2\*\*64 - 1, got -1"),
+        ((2**64, 0, 4, 10), "got 18446744073709551616"),
+        ((0, -2, 4, 10), "`step` must be at least 0, got -2"),
+        ((0, 0, 0, 10), r"`batch_size` must be 1 to 2\*\*31 - 1, got 0"),
+        ((0, 0, 4, 0), "`num_examples` must be 1 to .*, got 0"),
+    ],
+)
 def test_wrong_arguments_are_named(arguments, wrong):
     with pytest.raises(ValueError, match=wrong):
         batch_indices(*arguments)
@@ -107,6 +112,6 @@ def test_evaluation_counts_every_example_once(num_examples, batch_size):
 def test_evaluation_by_hand():
     got = [(i.tolist(), w.tolist()) for i, w in evaluation_batches(5, 3)]
     assert got == [([0, 1, 2], [1, 1, 1]), ([3, 4, 0], [1, 1, 0])]
-    with pytest.raises(ValueError, match="batch_size is 0"):
+    with pytest.raises(ValueError, match=r"`batch_size` must be .* got 0"):
         evaluation_batches(5, 0)
     assert len(list(itertools.chain(evaluation_batches(6, 3)))) == 2

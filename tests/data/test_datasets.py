@@ -73,7 +73,7 @@ def test_names_of_versions_and_the_newest(digits_dir):
     with pytest.raises(DatasetNotFoundError, match=r"prepares version 1\.0\.0"):
         load("digits:2.0.0", digits_dir)
     for wrong in ("digits:1", "../digits", "", "digits/"):
-        with pytest.raises(ValueError, match=r"is not the name of a data set: 'mnist', 'mnist:3"):
+        with pytest.raises(ValueError, match=r"name of a data set must be like 'mnist', 'mnist:3"):
             load(wrong, digits_dir)
 
 
@@ -227,12 +227,17 @@ ZEROS = np.zeros((2, 2, 1))
 @pytest.mark.parametrize(
     ("features", "example", "splits", "wrong"),
     [
-        ({"x": LABEL}, {"x": 1}, ("train", "test"), r"has the features \['x'\], 'image' and"),
+        (
+            {"x": LABEL},
+            {"x": 1},
+            ("train", "test"),
+            r"must have the features 'image' and 'label', got \['x'\]",
+        ),
         (
             {"image": tfds.features.Tensor(shape=(2, 2, 1), dtype=np.float32), "label": LABEL},
             {"image": ZEROS.astype(np.float32), "label": 1},
             ("train", "test"),
-            r"are float32 of shape \(2, 2, 1\), uint8",
+            r"must be uint8 .* got float32 of shape \(2, 2, 1\)",
         ),
         (
             {"image": tfds.features.Tensor(shape=(None, 2, 1), dtype=np.uint8), "label": LABEL},
@@ -244,13 +249,13 @@ ZEROS = np.zeros((2, 2, 1))
             {"image": SIZED, "label": tfds.features.Scalar(np.float32)},
             {"image": ZEROS.astype(np.uint8), "label": 0.5},
             ("train", "test"),
-            "labels of .* are float32 of shape",
+            "labels of .* must be one integer each, got float32 of shape",
         ),
         (
             {"image": SIZED, "label": LABEL},
             {"image": ZEROS.astype(np.uint8), "label": 1},
             ("train",),
-            r"has the splits \['train'\], 'train' and 'test'",
+            r"must have the splits 'train' and 'test' .* got \['train'\]",
         ),
     ],
 )

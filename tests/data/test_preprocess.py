@@ -222,10 +222,10 @@ def test_standardisation_is_over_the_whole_canvas():
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
-        ({"fill": "mirror"}, "fill is 'mirror'"),
-        ({"upsample": 0}, "upsample is 0"),
-        ({"crop_padding": -1}, "crop_padding is -1"),
-        ({"std": (0.0,)}, r"std is \(0.0,\)"),
+        ({"fill": "mirror"}, "`fill` must be .* got 'mirror'"),
+        ({"upsample": 0}, "`upsample` must be .* got 0"),
+        ({"crop_padding": -1}, "`crop_padding` must be .* got -1"),
+        ({"std": (0.0,)}, r"`std` must be .* got \(0.0,\)"),
     ],
 )
 def test_wrong_configurations_are_named(change, wrong):
@@ -236,12 +236,16 @@ def test_wrong_configurations_are_named(change, wrong):
 @pytest.mark.parametrize(
     ("config", "translation", "wrong"),
     [
-        (Preprocess(canvas=3), 1, r"canvas is 3, but the image is \(4, 4\)"),
-        (Preprocess(canvas=6, upsample=2), 1, r"image is \(8, 8\) after upsampling by 2"),
-        (Preprocess(canvas=6), 4, r"translation is 4, 1 to \[3, 3\]"),
-        (Preprocess(canvas=6, fill="circular"), 7, r"translation is 7, 1 to \[6, 6\]"),
-        (Preprocess(), 0, "translation is 0"),
-        (Preprocess(mean=(0.1, 0.2)), 1, "has 2 numbers, 1 or 3"),
+        (Preprocess(canvas=3), 1, r"`canvas` must be at least \(4, 4\), .* got 3"),
+        (
+            Preprocess(canvas=6, upsample=2),
+            1,
+            r"at least \(8, 8\), the size of the image after upsampling by 2",
+        ),
+        (Preprocess(canvas=6), 4, r"`translation` must be 1 to \[3, 3\] .* got 4"),
+        (Preprocess(canvas=6, fill="circular"), 7, r"`translation` must be 1 to \[6, 6\] .* got 7"),
+        (Preprocess(), 0, "`translation` must be .* got 0"),
+        (Preprocess(mean=(0.1, 0.2)), 1, r"must have 1 or 3 numbers, got \(0.1, 0.2\)"),
     ],
 )
 def test_what_does_not_fit_is_named(config, translation, wrong):
@@ -250,9 +254,9 @@ def test_what_does_not_fit_is_named(config, translation, wrong):
 
 
 def test_wrong_shapes_are_named():
-    with pytest.raises(ValueError, match=r"images have shape \(4, 4\)"):
+    with pytest.raises(ValueError, match=r"`images` must be .* got shape \(4, 4\)"):
         preprocess(np.zeros((4, 4), np.uint8), None, Preprocess())
-    with pytest.raises(ValueError, match=r"shifts have shape \(3, 2\), \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"`shifts` must have shape \(2, 2\), got \(3, 2\)"):
         shift(np.zeros((2, 4, 4, 1)), np.zeros((3, 2), int), "zero")
-    with pytest.raises(ValueError, match="fill is 'wrap'"):
+    with pytest.raises(ValueError, match=r"`fill` must be .* got 'wrap'"):
         shift(np.zeros((2, 4, 4, 1)), np.zeros((2, 2), int), "wrap")

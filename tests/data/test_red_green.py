@@ -47,5 +47,5 @@ def test_images_are_a_function_of_the_seed():
     first, again, other = red_green(1, 30), red_green(1, 30), red_green(2, 30)
     np.testing.assert_array_equal(first.images, again.images)
     assert (first.images != other.images).any()
-    with pytest.raises(ValueError, match="number is 0, 1 or more"):
+    with pytest.raises(ValueError, match="`number` must be at least 1, got 0"):
         red_green(1, 0)

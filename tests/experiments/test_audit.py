@@ -54,7 +54,7 @@ def test_the_default_network_loses_shifts_to_its_stride(smoke):
     assert stages[""]["from_image"]["lattice"] == [2, 2]
     assert place(results, "shift down by 1") == "conv2"
     assert place(results, "shift right by 2") is None
-    assert place(results, "quarter turn") == "conv1"
+    assert place(results, "90-degree rotation") == "conv1"
     assert stages["conv2"]["attributes"]["strides"] == "(2, 2)"
     lattices = {row["size"]: row["lattice"] for row in results["sizes"]}
     assert lattices == {7: [7, 7], 8: [2, 2], 9: [9, 9]}
@@ -118,7 +118,7 @@ def test_the_networks_of_a_study_say_what_they_are(tmp_path):
     results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
     assert (results["module"], results["size"], results["channels"]) == ("RotationNet", 28, 1)
     assert "step 2 of" in results["weights"]
-    assert "quarter turn" in results["stages"][-1]["from_image"]["kept"]
+    assert "90-degree rotation" in results["stages"][-1]["from_image"]["kept"]
     assert place(results, "left-right flip") is not None
 
 

@@ -77,7 +77,10 @@ def test_a_trained_network_can_be_audited(trained, tmp_path):
         (["--model", "DetectorNet", "--conv", "tiled"], "has no argument 'conv'"),
         (["--size", "0"], "size must be at least 1, got 0"),
         (["--seeds", "1", "1"], "each once, got 1, 1"),
-        (["--augmentation.zoom", "0.5"], "zoom is a factor of at least 1 (1 is none), got 0.5"),
+        (
+            ["--augmentation.zoom", "0.5"],
+            "`zoom` must be a factor of at least 1 (1 is none), got 0.5",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_one_sentence(words, message, tmp_path, capsys):

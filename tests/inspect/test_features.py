@@ -84,7 +84,7 @@ def test_patches_are_cut_where_the_unit_answered():
     responses = np.zeros((5, 5, 5))
     # Jump 2 on 9 pixels: position (i, j) is centred on pixel (2 i, 2 j).
     responses[3, 2, 1], responses[0, 0, 4] = 7.0, 5.0
-    patches, strengths = top_patches(responses, images, field=3, jump=2, count=2)
+    patches, strengths = top_patches(responses, images, field=3, stride=2, count=2)
     np.testing.assert_array_equal(strengths, [7.0, 5.0])
     np.testing.assert_array_equal(patches[0], images[3, 3:6, 1:4])
     # At the corner the upper row and the right column lie outside.
@@ -100,7 +100,7 @@ def test_patches_of_neighbouring_positions_are_neighbours():
     for column in range(7):
         responses = np.zeros((1, 7, 7))
         responses[0, 3, column] = 1
-        patches, _ = top_patches(responses, ramp, field=1, jump=1, count=1)
+        patches, _ = top_patches(responses, ramp, field=1, stride=1, count=1)
         columns.append(patches.item())
     assert columns == [1, 2, 3, 4, 5, 6, 7]
 

@@ -42,5 +42,5 @@ def test_functions_are_called_in_turns_after_a_call_to_compile():
     assert "".join(calls) == "ab" + "ababab"
     assert set(seconds) == {"a", "b"}
     assert all(0 <= times["least"] <= times["median"] for times in seconds.values())
-    with pytest.raises(ValueError, match="rounds must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="`rounds` must be at least 1, got 0"):
         interleaved_seconds(functions, rounds=0)

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from cnnjax.layers import AdaptivePolyphase, Conv, GroupConv, GroupPool, LiftingConv, TiledConv
 from cnnjax.symmetry.audit import audit, generic, initialise, noise, over_sizes, response
-from cnnjax.symmetry.responses import TURNS, divisors, responses, transformations
+from cnnjax.symmetry.responses import ROTATIONS_AND_FLIPS, divisors, responses, transformations
 
 
 def audited(model, size=8, channels=2, **arguments):
@@ -41,7 +41,7 @@ def test_a_stride_is_named_and_what_is_kept_after_it():
     assert (at.path, at.module, at.functions) == ("second", "Conv", False)
     assert at.attributes == {"kernel_size": (3, 3), "strides": 2, "padding": "CIRCULAR"}
     assert lost(found)["shift right by 2"] is None
-    assert {lost(found)[name] for name in TURNS} == {"first"}
+    assert {lost(found)[name] for name in ROTATIONS_AND_FLIPS} == {"first"}
     assert found.stages[1].input_shape == (1, 8, 8, 3)
     assert found.stages[1].output_shape == (1, 4, 4, 3)
 
@@ -99,7 +99,7 @@ def test_padding_is_named_and_a_convolution_that_reads_no_border_is_not():
     assert set(lost(found).values()) == {"zeros"}
     pixelwise = found.stages[0].alone
     assert pixelwise.lattice == (1, 1)
-    assert all(pixelwise.keeps(name) for name in TURNS)
+    assert all(pixelwise.keeps(name) for name in ROTATIONS_AND_FLIPS)
 
 
 class Pooled(nn.Module):
@@ -189,22 +189,22 @@ class Turning(nn.Module):
 
 def test_turns_that_put_channels_in_another_order_are_kept():
     found = audited(Turning(group=8), size=9)
-    assert all(found.network.keeps(name) for name in TURNS)
+    assert all(found.network.keeps(name) for name in ROTATIONS_AND_FLIPS)
     assert found.network.reordered == frozenset()
-    assert found.stages[0].response.reordered == set(TURNS)
-    assert {lost(found)[name] for name in TURNS} == {None}
+    assert found.stages[0].response.reordered == set(ROTATIONS_AND_FLIPS)
+    assert {lost(found)[name] for name in ROTATIONS_AND_FLIPS} == {None}
 
 
 def test_the_stride_that_breaks_turns_is_named_and_what_follows_is_not_blamed():
     found = audited(Turning(), size=11)  # 11 -> 6 -> 3: the second stride is at fault
     stages = {stage.path: stage for stage in found.stages}
-    assert found.breaks["quarter turn"].path == "two"
+    assert found.breaks["90-degree rotation"].path == "two"
     assert found.breaks["left-right flip"].path == "lift"
     found = audited(Turning(), size=8)
-    assert found.breaks["quarter turn"].path == "one"
+    assert found.breaks["90-degree rotation"].path == "one"
     stages = {stage.path: stage for stage in found.stages}
-    assert not stages["one"].alone.keeps("quarter turn")
-    assert stages["pool"].alone.keeps("quarter turn")
+    assert not stages["one"].alone.keeps("90-degree rotation")
+    assert stages["pool"].alone.keeps("90-degree rotation")
 
 
 def test_regular_features_turn_with_their_group_also_above_a_break():
@@ -215,16 +215,16 @@ def test_regular_features_turn_with_their_group_also_above_a_break():
             return GroupConv(2, 3, name="group")(x)
 
     found = audited(Shifted())
-    assert found.breaks["quarter turn"].functions
+    assert found.breaks["90-degree rotation"].functions
     group = found.stages[1].alone
-    assert all(group.keeps(name) for name in TURNS)
+    assert all(group.keeps(name) for name in ROTATIONS_AND_FLIPS)
 
 
 def test_sizes_of_exact_turns_are_4k_plus_1():
     model = Turning()
     variables = generic(initialise(model, noise((1, 9, 9, 1))))
     found = over_sizes(model, variables, range(5, 15), 1, trained=True)
-    assert [size for size in found if found[size].keeps("quarter turn")] == [5, 9, 13]
+    assert [size for size in found if found[size].keeps("90-degree rotation")] == [5, 9, 13]
 
 
 @pytest.mark.fast
@@ -324,7 +324,7 @@ def test_a_network_of_another_library_with_dropout_and_several_inputs():
     assert found.network.lattice == (1, 1)
     stages = {stage.path: stage for stage in found.stages}
     assert stages["scale"].alone.lattice == (1, 1)
-    assert all(stages["scale"].alone.keeps(name) for name in TURNS)
+    assert all(stages["scale"].alone.keeps(name) for name in ROTATIONS_AND_FLIPS)
 
 
 def test_adaptive_downsampling_keeps_every_shift_and_a_stride_does_not():

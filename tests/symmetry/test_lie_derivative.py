@@ -182,7 +182,7 @@ def test_random_projections_estimate_the_size_of_every_term():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: layer_terms([square], x, [unchanged]), "1 layers need 2 actions"),
+        (lambda x: layer_terms([square], x, [unchanged]), "must be 2 for 1 layers"),
         (
             lambda x: estimated_layer_errors([square], x, [unchanged] * 2, jax.random.key(0), 0),
             "got 0",

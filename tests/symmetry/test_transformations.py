@@ -122,7 +122,7 @@ def test_flip_mirrors_one_axis():
     ("call", "message"),
     [
         (lambda x: shift(x, (1, 1), "mirror"), "got 'mirror'"),
-        (lambda x: shift(x, (1, 1, 1, 1)), "4 shifts"),
+        (lambda x: shift(x, (1, 1, 1, 1)), "got 4 for shape"),
         (lambda x: flip(x, -1), "got -1"),
         (lambda x: flip(x, -4), "got -4"),
     ],

@@ -157,7 +157,7 @@ def test_a_layer_of_two_dimensions_alone_is_checked_in_these():
 
     measured = finding(Flat, "shapes")
     assert measured.passed
-    assert measured.found == "those of a convolution in 2-D"
+    assert measured.found == "shapes of a convolution in 2-D"
 
 
 def test_a_layer_that_takes_nothing_fails_everywhere_it_should():
@@ -169,7 +169,7 @@ def test_a_layer_that_takes_nothing_fails_everywhere_it_should():
     verdict = check_variant(Nothing)
     assert not verdict.passed
     assert len(verdict.findings) == 1
-    assert "takes no input in 1, 2 or 3 dimensions; in 2: RuntimeError: out of order" in (
+    assert "accepts no input with 1, 2 or 3 spatial axes; with 2: RuntimeError: out of order" in (
         verdict.findings[0].found
     )
 

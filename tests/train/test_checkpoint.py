@@ -76,7 +76,7 @@ def test_saving_below_what_is_there_is_refused(tmp_path):
                 f"Checkpoint {step} was not written because {tmp_path} holds steps [3, 5]; "
                 "restore them first or take another directory."
             )
-    with pytest.raises(ValueError, match="keep=0 must be at least 1"):
+    with pytest.raises(ValueError, match="`keep` must be at least 1, got 0"):
         Checkpoints(tmp_path, keep=0)
 
 

@@ -308,7 +308,7 @@ def test_evaluation_counts_every_example_once(training):
     # Control: fillers that count would change the numbers.
     wrong = [{**b, "weight": np.ones(8, np.float32)} for b in evaluation_batches()]
     assert evaluate(training, state, wrong, held)["loss"] != pytest.approx(losses.mean(), rel=1e-4)
-    with pytest.raises(ValueError, match="nothing to evaluate: the weights of all examples sum"):
+    with pytest.raises(ValueError, match="the weights of all examples must have a positive sum"):
         evaluate(training, state, [], held)
 
 

@@ -139,7 +139,9 @@ def test_only_the_named_modules_decay():
         "head": {"local3": {"kernel": True, "bias": False}},
     }
     assert decayed(params, only=("head",))["head"]["local3"] == {"kernel": True, "bias": False}
-    with pytest.raises(ValueError, match=r"decay_only names local4, but .* conv1, head, local3"):
+    with pytest.raises(
+        ValueError, match=r"`decay_only` must name .* conv1, head, local3, got local4"
+    ):
         decayed(params, only=("local3", "local4"))
     with pytest.raises(ValueError, match="needs a weight_decay above 0"):
         TrainConfig(optimizer="adamw", decay_only=("local3",))

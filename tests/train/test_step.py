@@ -287,7 +287,7 @@ def test_wrong_models_and_batches_are_refused_in_a_sentence():
     batch = shares(waves())
     training = compile_training(Linear(), config)
     state = training.init(0, waves()["image"])
-    with pytest.raises(ValueError, match=r"Caching has variables \['cache'\]"):
+    with pytest.raises(ValueError, match=r"the variables of Caching must be .* got \['cache'\]"):
         compile_training(Caching(), config).init(0, waves()["image"])
     with pytest.raises(ValueError, match=r"lacks \['position'\].*got \['image', 'label'\]"):
         training.train_step(state, None, {"image": batch["image"], "label": batch["label"]})

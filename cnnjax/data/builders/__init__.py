@@ -1,8 +1,8 @@
-"""TFDS builders that need no TensorFlow, one module a data set, each with a class `Builder`.
+"""TFDS builders without TensorFlow, one module for each data set, each with a class `Builder`.
 
-Those of mnist, fashion_mnist, cifar10 and cifar100 make what TFDS's stock builders make: the same
-names, versions, features and records in the same order. They are not entered in TFDS's registry,
-which takes every name once.
+Those of mnist, fashion_mnist, cifar10 and cifar100 agree with the builders of TFDS in names,
+versions, features, records and their order. They are not in the registry of TFDS, which takes each
+name once.
 """
 
 NAMES = ("cifar10", "cifar100", "digits", "fashion_mnist", "mnist", "rotated_mnist")

@@ -13,7 +13,7 @@ PIXELS = 3 * 32 * 32  # bytes of one image: red plane, green plane, blue plane
 
 
 def read_records(content: bytes, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Splits one of CIFAR's binary files (Krizhevsky, 2009) into labels and images.
+    """Split one of CIFAR's binary files (Krizhevsky, 2009) into labels and images.
 
     Args:
       content: the file; every record is `num_labels` bytes of labels, then 3,072 of pixels.

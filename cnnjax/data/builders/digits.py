@@ -9,7 +9,7 @@ TEST_EVERY = 5
 
 
 def test_mask(labels: np.ndarray) -> np.ndarray:
-    """True where an example is for testing: every fifth when examples are ordered by class.
+    """Mask of the test examples: every fifth when examples are ordered by class.
 
     Of the 1,797 examples these are 360, each class in proportion. The order within a class is that
     of scikit-learn, so the split is the same on every machine.

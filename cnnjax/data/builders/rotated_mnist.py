@@ -1,4 +1,4 @@
-"""rotated_mnist: MNIST digits, each turned by its own random angle; made from mnist."""
+"""rotated_mnist: MNIST digits, each rotated by its own random angle; made from mnist."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """12,000 examples to train and 50,000 to test, after Larochelle et al. (2007).
 
     The pool is all of mnist, put in an order that depends on its contents alone (so that it does
-    not matter who prepared mnist) and permuted; every image is turned counter-clockwise about its
+    not matter who prepared mnist) and permuted; every image is rotated counter-clockwise about its
     centre by Pillow (bicubic: Keys' kernel with a = -1), zeros outside. The feature `angle` is in
     radians, uniform in [0, 2 pi).
 
@@ -37,7 +37,7 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return tfds.core.DatasetInfo(
             builder=self,
             description=(
-                "MNIST digits turned by angles uniform in [0, 2 pi), bicubic, with a fixed seed: "
+                "MNIST digits rotated by angles uniform in [0, 2 pi), bicubic, with a fixed seed: "
                 "12,000 to train, 50,000 to test."
             ),
             features=tfds.features.FeaturesDict(
@@ -89,5 +89,5 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         examples = zip(images, labels, angles, strict=True)
         for index, (image, label, angle) in enumerate(examples):
             upright = Image.fromarray(image[..., 0])
-            turned = upright.rotate(np.degrees(angle), resample=Image.Resampling.BICUBIC)
-            yield index, {"image": turned, "label": int(label), "angle": np.float32(angle)}
+            rotated = upright.rotate(np.degrees(angle), resample=Image.Resampling.BICUBIC)
+            yield index, {"image": rotated, "label": int(label), "angle": np.float32(angle)}
