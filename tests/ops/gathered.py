@@ -80,8 +80,9 @@ def apart(kernel, groups):
 
 def together(full, groups):
     """The transpose of `apart`."""
-    rows, columns = np.split(np.arange(full.shape[-2]), groups), np.split(
-        np.arange(full.shape[-1]), groups
+    rows, columns = (
+        np.split(np.arange(full.shape[-2]), groups),
+        np.split(np.arange(full.shape[-1]), groups),
     )
     parts = [full[..., r, :][..., c] for r, c in zip(rows, columns, strict=True)]
     return np.concatenate(parts, axis=-1)

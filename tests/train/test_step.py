@@ -200,7 +200,9 @@ def test_running_statistics_are_those_of_the_whole_batch():
     state, _ = train(Network(), TrainConfig(batch_size=8), 1)
     start = compile_training(Network(), TrainConfig(batch_size=8)).init(0, waves()["image"])
     activation = np.float64(
-        linen.Conv(4, (3, 3), use_bias=False).apply({"params": start.params["Conv_0"]}, waves()["image"])
+        linen.Conv(4, (3, 3), use_bias=False).apply(
+            {"params": start.params["Conv_0"]}, waves()["image"]
+        )
     )
     running = state.batch_stats["BatchNorm_0"]
     # Begin at mean 0 and variance 1, and move by a tenth.
