@@ -71,7 +71,8 @@ def test_one_detector_is_the_flat_control_and_turned_copies_take_turns(tmp_path)
         assert built["winners"]["mean"] > 3.9
         assert built["direction"]["mean"] > 0.2
         accuracy = np.array(built["accuracy_by_angle"])
-        np.testing.assert_allclose(accuracy, np.roll(accuracy, 2), atol=1e-6)
+        # Rounding may decide a digit whose two best logits are nearly equal; there are 64.
+        np.testing.assert_allclose(accuracy, np.roll(accuracy, 2), atol=1.5 / 64)
     assert "<h2>Which detector fires as a 5 turns</h2>" in (run / "report.html").read_text("utf-8")
     shown = results["shown"][0]
     assert np.array(shown["filters"]).shape == (1, 24, 24)

@@ -27,7 +27,7 @@ class Network(linen.Module):
 
     @linen.compact
     def __call__(self, image, train: bool = False):
-        # No bias: BatchNorm takes it away, and Adam would walk on the rounding that is its gradient.
+        # No bias: BatchNorm takes it away, and Adam would walk on its gradient, which is rounding.
         x = linen.Conv(4, (3, 3), use_bias=False)(image)
         x = linen.BatchNorm(use_running_average=not train, axis_name="batch")(x)
         x = linen.Dropout(0.2, deterministic=not train)(linen.relu(x))
