@@ -7,6 +7,11 @@ from typing import Annotated
 import tyro
 
 from cnnjax.launch.exits import one_sentence, say
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    from cnnjax.report import compare as runs_compared
+    from cnnjax.report import compare_page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,26 +25,24 @@ class Compare:
 
 
 def compare(arguments: list[str]) -> None:
-    """Write the comparison that the command line asks for, and print where it is."""
+    """Write the comparison that the command line describes, and print where it is."""
     with one_sentence(ValueError, OSError):
-        asked = tyro.cli(
+        options = tyro.cli(
             Compare,
             prog="launch.py compare",
-            description="Gather finished runs into one table, with means and 95 % intervals over seeds: runs "
-            "of equal configuration but for seeds are pooled.",
+            description="Gather the observations of finished runs into one table, with means and "
+            "95 % intervals over seeds: runs of equal configuration but for seeds are pooled.",
             args=arguments,
         )
-        from cnnjax.report import compare
-        from cnnjax.report.compare_page import write_comparison
-
-        if not asked.runs:
+        if not options.runs:
             raise ValueError("Name the directories of the runs to compare.")
-        workdir = Path(asked.workdir)
+        workdir = Path(options.workdir)
         if workdir.is_file() or (workdir / "config.json").exists():
             raise ValueError(f"{workdir} is a file or a run; give another --workdir.")
-        runs, left_out = compare.read_runs([Path(name) for name in asked.runs])
+        runs, left_out = runs_compared.read_runs([Path(name) for name in options.runs])
         if not runs:
             raise ValueError(f"There is nothing to compare: {'; '.join(left_out)}.")
         if left_out:
             say(f"Not compared: {'; '.join(left_out)}.")
-        print(write_comparison(runs, compare.compare(runs), left_out, workdir))
+        rows = runs_compared.compare(runs)
+        print(compare_page.write_comparison(runs, rows, left_out, workdir))

@@ -1,5 +1,6 @@
-"""Any number of finished runs as one table: rows of equal configuration pooled over seeds."""
+"""Any number of finished runs as one table: runs of equal configuration pooled over seeds."""
 
+import csv
 import dataclasses
 import json
 import math
@@ -8,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnjax.run.cells import SEED, Cell
 from cnnjax.run.config import differences, read_json
-from cnnjax.run.statistics import Summary
+from cnnjax.run.observations import Observations
+from cnnjax.run.statistics import Summary, summarize
 
 # Fields of a configuration that say which sample was drawn, or where files lie: not what was run.
 _SAMPLE = ("seed", "seeds", "data_dir")
@@ -23,16 +26,9 @@ class Run:
     experiment: str
     """Its name, as the command line in environment.json gives it."""
     config: Mapping[str, Any]
-    rows: Sequence[Mapping[str, Any]]
-    """Those of results.json, or all of it if it has none; with the numbers of timings.json."""
+    found: Observations
+    """Its observations, with the speeds of timings.json."""
     environment: Mapping[str, Any]
-
-    @property
-    def seeds(self) -> tuple[Any, ...]:
-        """The seeds of its configuration."""
-        if "seed" in self.config:
-            return (self.config["seed"],)
-        return tuple(self.config.get("seeds", ()))
 
     @property
     def setting(self) -> str:
@@ -45,12 +41,19 @@ class Run:
 class Row:
     """A row of the comparison."""
 
-    names: Mapping[str, str]
-    """What tells it from others: differing fields of the configuration, and text in the results."""
+    fields: Mapping[str, Any]
+    """Values of the configuration's fields in which runs differ, and the experiment's name."""
+    factors: Mapping[str, Any]
+    """Values of the factors but for the seed."""
     values: Mapping[str, Summary]
     """Its numbers over all seeds."""
     runs: tuple[Path, ...]
     """Where they come from."""
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What tells it from other rows."""
+        return {**self.fields, **self.factors}
 
 
 def read_runs(directories: Sequence[Path]) -> tuple[list[Run], list[str]]:
@@ -59,40 +62,63 @@ def read_runs(directories: Sequence[Path]) -> tuple[list[Run], list[str]]:
     for directory in dict.fromkeys(directories):
         try:
             runs.append(_read(directory))
-        except ValueError as error:
-            left_out.append(str(error))
+        except (ValueError, OSError, csv.Error) as error:
+            left_out.append(str(error).rstrip("."))
     return runs, left_out
 
 
 def compare(runs: Sequence[Run]) -> list[Row]:
-    """Rows of all runs; runs of equal configuration but for seeds are pooled.
+    """A row for each cell of each configuration, over all seeds of all runs of it.
 
-    A cell of `rows` in results.json is a number of one seed, or `{mean, std, n}` of several. With
-    n_i, m_i, s_i of the parts, n = sum n_i, m = sum n_i m_i / n, and
-    s² = sum((n_i - 1) s_i² + n_i (m_i - m)²) / (n - 1): those of all values together.
+    Rows are in the order of the values where these are numbers, else of their first appearance.
 
     Raises:
-      ValueError: two runs of equal configuration share a seed, which would count twice.
+      ValueError: a seed of a cell is there twice, which would count twice.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.setting, []).append(run)
     settings = _differing([group[0] for group in groups.values()])
-    return [
+    rows = [
         row
-        for group, names in zip(groups.values(), settings, strict=True)
-        for row in _pooled(group, names)
+        for group, fields in zip(groups.values(), settings, strict=True)
+        for row in _pooled(group, fields)
     ]
-
-
-def pooled(parts: Sequence[Summary]) -> Summary:
-    """Mean and deviation of all values together, from those of the parts; see `compare`."""
-    n = sum(part.n for part in parts)
-    mean = math.fsum(part.n * part.mean for part in parts) / n
-    squares = math.fsum(
-        (part.n - 1) * (part.std or 0.0) ** 2 + part.n * (part.mean - mean) ** 2 for part in parts
+    rows = _without_lists(rows)
+    places = {name: _places(name, rows) for name in _names(rows)}
+    return sorted(
+        rows,
+        key=lambda row: [
+            place.get(shown(row.names.get(name)), math.inf) for name, place in places.items()
+        ],
     )
-    return Summary(mean, math.sqrt(squares / (n - 1)) if n > 1 else None, n)
+
+
+def swept(rows: Sequence[Row]) -> str | None:
+    """The name of the number over which the rows are a sweep; None if they are over names.
+
+    It is a field of the configuration, or a factor of more than two values, that is a number in
+    every row; of several the one with the most values.
+    """
+    counts = {}
+    for name in _names(rows):
+        values = [row.names.get(name) for row in rows]
+        least = 2 if any(name in row.fields for row in rows) else 3
+        if all(map(_is_number, values)) and len(set(values)) >= least:
+            counts[name] = len(set(values))
+    return max(counts, key=counts.__getitem__, default=None)
+
+
+def shown(value: Any) -> str:
+    """A value of a field or factor in a table; '' if there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, list) and value and all(isinstance(v, dict | str) for v in value):
+        return ", ".join(map(shown, value))
+    if isinstance(value, dict) and value.keys() == {"name", "arguments"}:  # a convolution
+        arguments = ", ".join(f"{key}={item}" for key, item in value["arguments"].items())
+        return f"{value['name']}({arguments})" if arguments else value["name"]
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
 
 
 def _read(directory: Path) -> Run:
@@ -100,26 +126,50 @@ def _read(directory: Path) -> Run:
         raise ValueError(f"{directory} is no run")
     if not (directory / "done").is_file():
         raise ValueError(f"{directory} is not finished")
-    results, timings, config, environment = (
+    if not (directory / "observations.csv").is_file():
+        raise ValueError(f"{directory} has no observations.csv")
+    timings, config, environment = (
         read_json(path) if (path := directory / f"{name}.json").is_file() else {}
-        for name in ("results", "timings", "config", "environment")
+        for name in ("timings", "config", "environment")
     )
-    if not all(isinstance(value, dict) for value in (results, timings, config, environment)):
-        raise ValueError(f"{directory} holds files of another form")
-    rows, speeds = results.get("rows", [results]), timings.get("rows", [timings])
-    for name, held in (("results", rows), ("timings", speeds)):
-        if not isinstance(held, list) or not all(isinstance(row, dict) for row in held):
-            raise ValueError(f"{directory}/{name}.json has rows of another form")
-    if len(speeds) == len(rows):
-        rows = [{**row, **speed} for row, speed in zip(rows, speeds, strict=True)]
-    if not any(_summary(value) for row in rows for value in row.values()):
-        raise ValueError(f"{directory} has no numbers in results.json")
+    if not all(isinstance(value, dict) for value in (timings, config, environment)):
+        raise ValueError(f"{directory} holds JSON files that are no objects")
+    try:
+        found = Observations.read(directory)
+    except csv.Error as error:
+        raise ValueError(f"{directory}/observations.csv is no CSV: {error}") from error
+    for row in found.rows:
+        for name, value in row.items():
+            if name == SEED and (isinstance(value, bool) or not isinstance(value, int)):
+                raise ValueError(f"{directory}/observations.csv has a seed {value!r}")
+            if name not in found.factors and not (
+                isinstance(value, bool) or (_is_number(value) and math.isfinite(value))
+            ):
+                raise ValueError(
+                    f"{directory}/observations.csv has {value!r} under {name!r}, which is no number"
+                )
+        if SEED not in row:
+            raise ValueError(f"{directory}/observations.csv has a line without a seed")
+    if not found.numbers:
+        raise ValueError(f"{directory} has no numbers in observations.csv")
+    rows = [{**row, **_speeds(timings, row, found.factors)} for row in found.rows]
     command = shlex.split(str(environment.get("command", "")))
     experiment = command[2] if len(command) > 2 else directory.parent.name
-    return Run(directory, experiment, config, rows, environment)
+    return Run(directory, experiment, config, Observations(rows, found.factors), environment)
 
 
-def _differing(runs: Sequence[Run]) -> list[dict[str, str]]:
+def _speeds(
+    timings: Mapping[str, Any], row: Mapping[str, Any], factors: Sequence[str]
+) -> dict[str, float]:
+    """The numbers that timings.json has of the network of a row."""
+    name = Cell({factor: row[factor] for factor in factors if factor in row}).name
+    measured = timings.get(name, {})
+    if not isinstance(measured, dict):
+        return {}
+    return {key: value for key, value in measured.items() if _is_number(value)}
+
+
+def _differing(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """For each run the fields of its configuration that other runs of its experiment differ in."""
     named = len({run.experiment for run in runs}) > 1
     found = []
@@ -132,72 +182,80 @@ def _differing(runs: Sequence[Run]) -> list[dict[str, str]]:
             if name not in _SAMPLE
         }
         values = {name: value for name, (value, _) in differences(run.config, {}).items()}
-        shown = {name: _text(values[name]) for name in fields if values.get(name) is not None}
-        found.append(({"experiment": run.experiment} if named else {}) | shown)
+        kept = {name: values[name] for name in fields if values.get(name) is not None}
+        found.append(({"experiment": run.experiment} if named else {}) | kept)
     return found
 
 
-def _pooled(group: Sequence[Run], setting: Mapping[str, str]) -> list[Row]:
-    """The rows of runs that differ in seeds alone, those with the same names as one."""
-    _require_disjoint(group)
-    parts: dict[tuple, list[tuple[Mapping[str, Any], Path]]] = {}
+def _pooled(group: Sequence[Run], fields: Mapping[str, Any]) -> list[Row]:
+    """The rows of runs that differ in seeds alone: one for each cell, over all seeds."""
+    cells: dict[tuple, dict[int, tuple[Mapping[str, Any], Path]]] = {}
     for run in group:
-        seen: dict[tuple, int] = {}
-        for row in run.rows:
-            names = tuple(
-                (key, value) for key, value in row.items() if isinstance(value, str | bool)
-            )
-            same = (names, row.get("seed"))
-            seen[same] = seen.get(same, -1) + 1
-            parts.setdefault((names, seen[same]), []).append((row, run.directory))
+        for row in run.found.rows:
+            key = tuple((name, row[name]) for name in run.found.factors[:-1] if name in row)
+            seeds = cells.setdefault(key, {})
+            if row[SEED] in seeds:
+                raise ValueError(_twice(seeds[row[SEED]][1], run.directory, row[SEED]))
+            seeds[row[SEED]] = (row, run.directory)
     found = []
-    for (names, _), rows in parts.items():
-        values: dict[str, list[Summary]] = {}
-        for row, _ in rows:
-            for key, value in row.items():
-                summary = None if key in _SAMPLE else _summary(value)
-                if summary is not None:
-                    values.setdefault(key, []).append(summary)
+    for key, seeds in cells.items():
+        numbers: dict[str, list[float]] = {}
+        for row, _ in seeds.values():
+            for name, value in row.items():
+                if name != SEED and name not in dict(key):
+                    numbers.setdefault(name, []).append(float(value))
         found.append(
             Row(
-                {**setting, **{key: _text(value) for key, value in names}},
-                {key: pooled(summaries) for key, summaries in values.items()},
-                tuple(dict.fromkeys(directory for _, directory in rows)),
+                fields,
+                dict(key),
+                {name: summarize(values) for name, values in numbers.items()},
+                tuple(dict.fromkeys(directory for _, directory in seeds.values())),
             )
         )
     return found
 
 
-def _require_disjoint(group: Sequence[Run]) -> None:
-    seen: dict[Any, Path] = {}
-    for run in group:
-        for seed in run.seeds:
-            if seed in seen:
-                raise ValueError(
-                    f"{seen[seed]} and {run.directory} are runs of one configuration that share "
-                    f"seed {seed}: give one of them."
-                )
-            seen[seed] = run.directory
-    if len(group) > 1 and not seen:
-        raise ValueError(
-            f"{group[0].directory} and {group[1].directory} are runs of one configuration without "
-            "seeds: give one of them."
-        )
+def _twice(first: Path, second: Path, seed: int) -> str:
+    if first == second:
+        return f"{first}/observations.csv has seed {seed} of one cell twice."
+    return (
+        f"{first} and {second} are runs of one configuration that share seed {seed}: give one of "
+        "them."
+    )
 
 
-def _summary(value: Any) -> Summary | None:
-    """A cell of the results as numbers over seeds, None if it holds something else."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return Summary(float(value), None, 1)
-    if isinstance(value, dict) and value.keys() == {"mean", "std", "n"}:
-        return Summary(value["mean"], value["std"], value["n"])
-    return None
+def _without_lists(rows: Sequence[Row]) -> list[Row]:
+    """Without fields that list what a run compares, where factors tell the rows apart."""
+    for name in _names(rows):
+        values = [row.fields[name] for row in rows if name in row.fields]
+        if not values or not all(isinstance(value, list) for value in values):
+            continue
+        less = [
+            dataclasses.replace(row, fields={k: v for k, v in row.fields.items() if k != name})
+            for row in rows
+        ]
+        if len({_identity(row) for row in less}) == len({_identity(row) for row in rows}):
+            rows = less
+    return list(rows)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
-        return ", ".join(_text(item) for item in value)
-    if isinstance(value, dict) and value.keys() == {"name", "arguments"}:  # a convolution
-        arguments = ", ".join(f"{key}={item}" for key, item in value["arguments"].items())
-        return f"{value['name']}({arguments})" if arguments else value["name"]
-    return value if isinstance(value, str) else json.dumps(value)
+def _identity(row: Row) -> tuple:
+    return tuple((name, shown(value)) for name, value in row.names.items())
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    """Names of fields, then of factors, each once."""
+    fields = dict.fromkeys(name for row in rows for name in row.fields)
+    return list(fields | dict.fromkeys(name for row in rows for name in row.factors))
+
+
+def _places(name: str, rows: Sequence[Row]) -> dict[str, float]:
+    """The place of each value of a field or factor: by size if all are numbers."""
+    values = [row.names[name] for row in rows if name in row.names]
+    if all(map(_is_number, values)):
+        return {shown(value): value for value in values}
+    return {text: place for place, text in enumerate(dict.fromkeys(map(shown, values)))}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

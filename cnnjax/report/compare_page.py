@@ -2,20 +2,34 @@
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from cnnjax.report.compare import Row, Run
-from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_page
-from cnnjax.report.style import BLUE, DOUBLE_COLUMN, png, styled
-from cnnjax.report.table import MISSING, Table, format_count, format_number, format_summary
+from cnnjax.report.compare import Row, Run, shown, swept
+from cnnjax.report.figures.style import BLUE, COLORS, DOUBLE_COLUMN, color_of, styled
+from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_document
+from cnnjax.report.table import (
+    LEAST,
+    MISSING,
+    Table,
+    counted,
+    format_count,
+    format_number,
+    format_summary,
+    half_width,
+)
+from cnnjax.run import files
 from cnnjax.run.statistics import Summary
 
 _PANELS = 3
+_FIGURE = "comparison"
+_MARKERS = "osD^"
 
 
 def write_comparison(
@@ -27,99 +41,168 @@ def write_comparison(
       runs: where the numbers come from.
       rows: what `compare` made of them.
       left_out: what was not compared, and why.
-      directory: made if it is not there.
+      directory: made if it is not there; an earlier comparison in it is replaced.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "table.csv"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(csv_text(rows), encoding="utf-8")
-    os.replace(temporary, path)
-    return write_page("Comparison of runs", _blocks(runs, rows, left_out), directory)
+    blocks = _blocks(runs, rows, left_out)
+    files.write(directory / "table.csv", csv_text(rows).encode())
+    path = write_document("Comparison of runs", blocks, directory)
+    now = {f"{block.name}.png" for block in blocks if isinstance(block, Figure)}
+    for former in (directory / "figures").glob(f"{_FIGURE}-*.png"):
+        if former.name not in now:
+            former.unlink()
+    return path
 
 
 def csv_text(rows: Sequence[Row]) -> str:
     """One line a row: its names; mean, std, n and the 95 % interval of each number; its runs."""
-    names, values = _columns(rows)
+    names, numbers = _columns(rows)
     parts = ("mean", "std", "n", "low", "high")
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*names, *(f"{value} {part}" for value in values for part in parts), "runs"])
+    writer.writerow([*names, *(f"{number} {part}" for number in numbers for part in parts), "runs"])
     for row in rows:
-        cells = [row.names.get(name, "") for name in names]
-        for value in values:
-            summary = row.values.get(value)
+        cells = [shown(row.names.get(name)) for name in names]
+        for number in numbers:
+            summary = row.values.get(number)
             if summary is None:
                 cells += [""] * len(parts)
                 continue
-            low, high = summary.interval() or ("", "")
+            half = half_width(summary)
+            ends = ("", "") if half is None else (summary.mean - half, summary.mean + half)
             std = "" if summary.std is None else repr(summary.std)
-            cells += [repr(summary.mean), std, str(summary.n), str(low), str(high)]
+            cells += [repr(summary.mean), std, str(summary.n), *map(str, ends)]
         writer.writerow([*cells, " ".join(map(str, row.runs))])
     return buffer.getvalue()
 
 
 def table(rows: Sequence[Row]) -> Table:
     """Names and numbers of each row, with the 95 % interval of the mean over seeds."""
-    names, values = _columns(rows)
-    whole = {value for value in values if _is_whole(value, rows)}
+    names, numbers = _columns(rows)
+    whole = {number for number in numbers if _is_whole(number, rows)}
     return Table(
-        [*(_words(name) for name in names), *(_words(value) for value in values), "seeds"],
+        [*map(_words, names), *map(_words, numbers), "seeds"],
         [
             [
-                *(row.names.get(name, MISSING) for name in names),
-                *(_cell(row.values.get(value), value in whole) for value in values),
+                *(shown(row.names.get(name)) or MISSING for name in names),
+                *(_cell(row.values.get(number), number in whole) for number in numbers),
                 str(max((summary.n for summary in row.values.values()), default=0)),
             ]
             for row in rows
         ],
-        "Mean ± half of the 95 % confidence interval over seeds (Student's t); numbers that are "
-        "the same for every seed, or of one seed, stand alone.",
+        f"Mean ± half of the 95 % interval over seeds (Student's t), of at least {LEAST}; of fewer "
+        "the mean alone, as where all seeds have the same number.",
     )
 
 
 @styled
-def intervals(rows: Sequence[Row], values: Sequence[str]) -> Drawing:
+def dots_of_rows(rows: Sequence[Row], numbers: Sequence[str]) -> Drawing:
     """A panel for each of the numbers: its mean in every row, whiskers the 95 % interval."""
     figure = Drawing(figsize=(DOUBLE_COLUMN, 0.21 * len(rows) + 0.75))
-    panels = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
-    for panel, value in zip(panels, values, strict=True):
+    panels = figure.subplots(1, len(numbers), sharey=True, squeeze=False)[0]
+    for panel, number in zip(panels, numbers, strict=True):
         for line, row in enumerate(rows):
-            summary = row.values.get(value)
+            summary = row.values.get(number)
             if summary is None:
                 continue
-            interval = summary.interval()
-            if interval is not None:
-                panel.plot(interval, [line, line], "|-", color=BLUE, markersize=4, linewidth=1.1)
+            half = half_width(summary)
+            if half is not None:
+                ends = (summary.mean - half, summary.mean + half)
+                panel.plot(ends, [line, line], "|-", color=BLUE, markersize=4, linewidth=1.1)
             panel.plot(summary.mean, line, "o", color=BLUE, markersize=4.5)
-        means = [row.values[value].mean for row in rows if value in row.values]
-        if min(means) > 0 and max(means) > 10 * min(means):
+        means = [row.values[number].mean for row in rows if number in row.values]
+        if _spans_decades(means):
             panel.set_xscale("log")
         else:
             panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
         panel.grid(axis="y", linestyle=(0, (1, 2)), color="#bdbdbd")
-        panel.set_title(_words(value), loc="left")
+        panel.set_title(_words(number), loc="left")
         panel.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(rows)), labels=[_label(row, rows) for row in rows])
+    panels[0].set_yticks(range(len(rows)), labels=_labels(rows))
     panels[0].set_ylim(len(rows) - 0.4, -0.6)
     return figure
 
 
+@styled
+def lines_of_rows(rows: Sequence[Row], numbers: Sequence[str], over: str) -> Drawing:
+    """A panel for each of the numbers: its mean against a swept number, whiskers the 95 % interval.
+
+    Args:
+      rows: in the order of the swept number; those equal in all other names make a line.
+      numbers: on the vertical axes.
+      over: name of the swept number.
+    """
+    series = _series(rows, over)
+    figure = Drawing(figsize=(DOUBLE_COLUMN, 2.3 + 0.16 * -(-len(series) // 2)))
+    panels = figure.subplots(1, len(numbers), squeeze=False)[0]
+    for panel, number in zip(panels, numbers, strict=True):
+        for order, (label, some) in enumerate(series.items()):
+            _draw_line(
+                panel, [row for row in some if number in row.values], number, over, label, order
+            )
+        if _spans_decades([row.names[over] for row in rows]):
+            panel.set_xscale("log")
+        else:
+            panel.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        panel.set_xlabel(_words(over))
+        panel.set_title(_words(number), loc="left")
+        panel.grid()
+    if len(series) > 1:
+        handles = [Line2D([], [], label=label, **_look(n)) for n, label in enumerate(series)]
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
+
+
+def _draw_line(
+    panel: Axes, rows: Sequence[Row], number: str, over: str, label: str, order: int
+) -> None:
+    at = [row.names[over] for row in rows]
+    summaries = [row.values[number] for row in rows]
+    for x, summary in zip(at, summaries, strict=True):
+        half = half_width(summary)
+        if half is not None:
+            ends = (summary.mean - half, summary.mean + half)
+            panel.plot([x, x], ends, "_-", color=color_of(order), markersize=5, linewidth=1.0)
+    panel.plot(at, [summary.mean for summary in summaries], label=label, **_look(order))
+
+
+def _look(order: int) -> dict[str, Any]:
+    return {
+        "color": color_of(order),
+        "marker": _MARKERS[order % len(_MARKERS)],
+        "markersize": 3.8,
+        "linewidth": 1.2,
+    }
+
+
+def _series(rows: Sequence[Row], over: str) -> dict[str, list[Row]]:
+    """The rows by all that tells them apart but the swept number."""
+    names = [name for name in _columns(rows)[0] if name != over]
+    series: dict[str, list[Row]] = {}
+    for row in rows:
+        label = ", ".join(shown(row.names[name]) for name in names if name in row.names)
+        series.setdefault(label, []).append(row)
+    return series
+
+
 def _blocks(runs: Sequence[Run], rows: Sequence[Row], left_out: Sequence[str]) -> list[Block]:
     blocks: list[Block] = [
-        Paragraph(f"{len(rows)} rows of {len(runs)} runs.", lead=True),
+        Paragraph(f"{counted(len(rows), 'row')} of {counted(len(runs), 'run')}.", lead=True),
         table(rows),
     ]
-    _, values = _columns(rows)
-    drawn = [value for value in values if _varies(value, rows)]
+    over = swept(rows)
+    if over is not None and len(_series(rows, over)) > len(COLORS):
+        over = None  # lines that no colour tells apart
+    drawn = [number for number in _columns(rows)[1] if _varies(number, rows)]
     for start in range(0, len(drawn), _PANELS):
         some = drawn[start : start + _PANELS]
-        shown = ", ".join(map(_words, some))
+        figure = dots_of_rows(rows, some) if over is None else lines_of_rows(rows, some, over)
+        against = "" if over is None else f" against {_words(over)}"
         blocks.append(
             Figure(
-                f"intervals-{start // _PANELS + 1}",
-                png(intervals(rows, some)),
-                f"{shown}: mean over seeds, and its 95 % confidence interval.",
-                f"Dots with whiskers for each row of the table: {shown}.",
+                f"{_FIGURE}-{start // _PANELS + 1}",
+                figure,
+                f"{', '.join(map(_words, some))}{against}: mean over seeds, and its 95 % interval "
+                f"where there are at least {LEAST}.",
             )
         )
     if left_out:
@@ -128,7 +211,7 @@ def _blocks(runs: Sequence[Run], rows: Sequence[Row], left_out: Sequence[str]) -
 
 
 def _provenance(runs: Sequence[Run]) -> Table:
-    def told(run: Run, key: str) -> str:
+    def text(run: Run, key: str) -> str:
         value = run.environment.get(key)
         return MISSING if value is None else str(value)
 
@@ -137,10 +220,10 @@ def _provenance(runs: Sequence[Run]) -> Table:
         [
             [
                 str(run.directory),
-                told(run, "command"),
-                told(run, "commit")[:10],
-                {"True": "yes", "False": "no"}.get(told(run, "dirty"), MISSING),
-                told(run, "started"),
+                text(run, "command"),
+                text(run, "commit")[:10],
+                {"True": "yes", "False": "no"}.get(text(run, "dirty"), MISSING),
+                text(run, "started"),
             ]
             for run in runs
         ],
@@ -149,28 +232,24 @@ def _provenance(runs: Sequence[Run]) -> Table:
 
 
 def _columns(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
-    """Names that tell rows apart, and the numbers.
-
-    A name that is the same in every row does not; nor one that another begins with in every row, as
-    `tiled` beside `tiled(tile=2)`.
-    """
-    names = list(dict.fromkeys(name for row in rows for name in row.names))
-    telling = [name for name in names if len({row.names.get(name) for row in rows}) > 1]
-    shown = [name for name in telling if not any(_begins(name, n, rows) for n in telling)]
-    return shown or names, list(dict.fromkeys(value for row in rows for value in row.values))
+    """Names that tell rows apart, all if none does, and the numbers."""
+    fields = dict.fromkeys(name for row in rows for name in row.fields)
+    names = list(fields | dict.fromkeys(name for row in rows for name in row.factors))
+    telling = [name for name in names if len({shown(row.names.get(name)) for row in rows}) > 1]
+    return telling or names, list(dict.fromkeys(name for row in rows for name in row.values))
 
 
-def _begins(name: str, longer: str, rows: Sequence[Row]) -> bool:
-    pairs = [(row.names.get(name, ""), row.names.get(longer, "")) for row in rows]
-    return all(b.startswith(a) for a, b in pairs) and any(a != b for a, b in pairs)
+def _varies(number: str, rows: Sequence[Row]) -> bool:
+    return len({row.values.get(number) for row in rows} - {None}) > 1
 
 
-def _varies(value: str, rows: Sequence[Row]) -> bool:
-    return len({row.values.get(value) for row in rows} - {None}) > 1
+def _is_whole(number: str, rows: Sequence[Row]) -> bool:
+    means = (row.values[number].mean for row in rows if number in row.values)
+    return all(float(mean).is_integer() and mean >= 0 for mean in means)
 
 
-def _is_whole(value: str, rows: Sequence[Row]) -> bool:
-    return all(float(row.values[value].mean).is_integer() for row in rows if value in row.values)
+def _spans_decades(values: Sequence[float]) -> bool:
+    return min(values) > 0 and max(values) > 10 * min(values)
 
 
 def _cell(summary: Summary | None, whole: bool) -> str:
@@ -181,10 +260,10 @@ def _cell(summary: Summary | None, whole: bool) -> str:
     return format_summary(summary)
 
 
-def _label(row: Row, rows: Sequence[Row]) -> str:
+def _labels(rows: Sequence[Row]) -> list[str]:
     names, _ = _columns(rows)
-    text = ", ".join(row.names[name] for name in names if name in row.names)
-    return text if len(text) <= 48 else f"{text[:47]}…"
+    texts = (", ".join(shown(r.names[name]) for name in names if name in r.names) for r in rows)
+    return [text if len(text) <= 48 else f"{text[:47]}…" for text in texts]
 
 
 def _words(name: str) -> str:

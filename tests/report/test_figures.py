@@ -13,17 +13,30 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
 
+from cnnjax.report import figures
 from cnnjax.report.figures import (
-    Accuracy,
-    Price,
     ShiftPanel,
-    accuracy,
-    error_against_shift,
+    bars,
+    color_of,
+    confusion,
+    dots,
+    image_grid,
+    learning_curves,
     png,
-    price,
-    shift_maps,
+    polar,
 )
-from cnnjax.run.statistics import Summary, summarize
+from cnnjax.run.statistics import Summary
+
+LIMITS = {"exact": 1e-5, "independent": math.sqrt(2)}
+
+
+def error_against_shift(panels, **options):
+    return figures.error_against_shift(panels, **LIMITS, **options)
+
+
+def shift_maps(maps, **options):
+    return figures.shift_maps(maps, **LIMITS, **options)
+
 
 SHIFTS = 12
 STAGES = ("before training", "trained on centred digits", "trained on translated digits")
@@ -69,40 +82,41 @@ def error_maps(variants=VARIANTS, stages=(0, 2)):
     return {variant: {STAGES[i]: errors(variant, i) for i in stages} for variant in variants}
 
 
-PRICES = [
-    Price("standard", 10_400, 2.7e6, 9200.0),
-    Price("tiled 4 × 4", 157_000, 2.7e6, 4350.0),
-    Price("local", 5.38e6, 2.7e6, 2100.0),
-    Price("dense", 21.4e6, 21.4e6, None),
-]
+COSTS = {
+    "standard": {"parameters": 10_400, "multiply-adds": 2.7e6, "images/s": 9200.0},
+    "tiled 4 × 4": {"parameters": 157_000, "multiply-adds": 2.7e6, "images/s": 4350.0},
+    "local": {"parameters": 5.38e6, "multiply-adds": 2.7e6, "images/s": 2100.0},
+    "dense": {"parameters": 21.4e6, "multiply-adds": 21.4e6, "images/s": None},
+}
+ACCURACIES = {
+    "standard": {"centred": Summary(0.9, 0.01, 3), "translated": Summary(0.4, None, 1)},
+    "local": {"centred": Summary(0.99, 0.02, 3), "translated": Summary(0.8, 0.02, 2)},
+}
+SHARES = np.array([[0.2, 0.8], [0.5, 0.5], [1.0, 0.0]])
 
 
-def accuracies(seeds=2):
-    random = np.random.default_rng(0)
-    return [
-        Accuracy(
-            name,
-            data,
-            {
-                "centred": summarize(random.uniform(0.9, 0.99, seeds)),
-                "translated": summarize(random.uniform(0.2, 0.9, seeds)),
-            },
-        )
-        for name in ("standard", "tiled 4 × 4", "local")
-        for data in ("centred digits", "translated digits")
-    ]
+def curves(*values, name="loss"):
+    return {name: {"steps": [10, 20, 30][: len(values)], "values": list(values)}}
 
 
+CURVES = {
+    "none": [curves(3.0, 2.0, 1.0) | curves(0.2, 0.4, name="eval_accuracy"), curves(5.0, 4.0)],
+    "p4": [curves(1.0, 0.5, 0.25)],
+}
 FIGURES = {
     "seven panels": lambda: error_against_shift(shift_panels()),
     "one panel": lambda: error_against_shift(shift_panels(1, ["local"])),
     "maps": lambda: shift_maps(error_maps()),
     "maps in a strip": lambda: shift_maps(error_maps(), columns=7),
     "one map": lambda: shift_maps(error_maps(["tiled 2 × 2"], [0])),
-    "price": lambda: price(PRICES),
-    "one price": lambda: price(PRICES[-1:]),
-    "accuracy": lambda: accuracy(accuracies(), chance=0.1),
-    "one accuracy": lambda: accuracy(accuracies(1)[:1]),
+    "bars": lambda: bars(COSTS),
+    "one bar": lambda: bars({"dense": COSTS["dense"]}),
+    "dots": lambda: dots(ACCURACIES, "accuracy (%)", reference=("chance", 10.0)),
+    "polar": lambda: polar({"a": SHARES, "b": SHARES[:, :1]}, np.array([0.0, 120.0, 240.0])),
+    "confusion": lambda: confusion(np.array([[3, 1], [0, 0]]), ["cat", "dog"]),
+    "many classes": lambda: confusion(np.eye(30), list(map(str, range(30)))),
+    "curves": lambda: learning_curves(CURVES),
+    "images": lambda: image_grid([("a\nb", np.eye(4)), ("a\nb", np.eye(4)[..., None])]),
 }
 
 
@@ -135,7 +149,7 @@ def test_every_figure_is_whole_and_legible(name):
     assert min(text.get_fontsize() for text in texts) >= 8
 
 
-@pytest.mark.parametrize("name", ["seven panels", "maps", "price", "accuracy"])
+@pytest.mark.parametrize("name", ["seven panels", "maps", "bars", "dots", "curves", "images"])
 def test_titles_and_legend_do_not_overlap(name):
     figure = FIGURES[name]()
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -149,7 +163,7 @@ def test_titles_and_legend_do_not_overlap(name):
 
 
 def test_png_is_sharp_and_repeatable():
-    data = png(FIGURES["price"]())
+    data = png(FIGURES["bars"]())
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == "PNG"
         assert image.width == pytest.approx(7.0 * 220, abs=1)
@@ -161,20 +175,20 @@ def test_png_is_sharp_and_repeatable():
     # Nothing is cut: the canvas has a white frame.
     for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
         assert (edge == 255).all()
-    assert png(FIGURES["price"]()) == data
+    assert png(FIGURES["bars"]()) == data
 
 
 def test_no_setting_of_matplotlib_is_changed():
     before = dict(matplotlib.rcParams)
-    for name in ("one panel", "one map", "price", "accuracy"):
+    for name in ("one panel", "one map", "bars", "dots"):
         png(FIGURES[name]())
     assert dict(matplotlib.rcParams) == before
 
 
 def test_callers_settings_do_not_leak_in():
-    expected = png(FIGURES["price"]())
+    expected = png(FIGURES["bars"]())
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "axes.grid": True}):
-        assert png(FIGURES["price"]()) == expected
+        assert png(FIGURES["bars"]()) == expected
         assert matplotlib.rcParams["font.size"] == 30
 
 
@@ -267,54 +281,138 @@ def test_shift_maps_show_their_data(columns):
             assert list(zip(y, x, strict=True)) == expected
 
 
+def test_thresholds_are_the_callers():
+    curve = np.array([0.0, 0.3, 0.7])
+    panel = ShiftPanel("a", {"before": curve}, 1)
+    figure = figures.error_against_shift([panel], exact=0.5, independent=0.9)
+    assert by_label(figure.axes[0], "before, exact")[0].tolist() == [0, 1]
+    assert [0.9, 0.9] in [list(line.get_ydata()) for line in figure.axes[0].lines]
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert {"independent (0.900)", "exactly zero (≤ 0.5)"} < legend
+    array = np.array([[0.0, 0.3], [0.7, 0.6]])
+    figure = figures.shift_maps({"a": {"before": array}}, exact=0.5, independent=0.9)
+    (image,) = figure.axes[0].findobj(AxesImage)
+    np.testing.assert_array_equal(image.get_array().mask, array <= 0.5)
+    assert image.get_clim() == (0, 0.9)
+
+
 @pytest.mark.fast
-def test_price_shows_its_data():
-    figure = price(PRICES)
+def test_bars_show_their_data():
+    figure = bars(COSTS)
     parameters, work, speed = figure.axes
-    assert by_label(parameters, "parameters")[0].tolist() == [row.params for row in PRICES]
-    expected = [row.multiply_adds for row in PRICES]
-    assert by_label(work, "multiply-adds per image")[0].tolist() == expected
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list(COSTS["dense"])
+    assert by_label(parameters, "parameters")[0].tolist() == [10_400, 157_000, 5.38e6, 21.4e6]
+    # Eightfold at most: lengths can be compared.
+    assert [bar.get_width() for bar in work.patches] == [2.7e6, 2.7e6, 2.7e6, 21.4e6]
     assert [bar.get_width() for bar in speed.patches] == [9200, 4350, 2100, 0]
     assert [text.get_text() for text in parameters.texts] == ["10 k", "157 k", "5.4 M", "21 M"]
     assert [text.get_text() for text in speed.texts] == ["9.2 k", "4.3 k", "2.1 k", "not measured"]
-    assert [label.get_text() for label in parameters.get_yticklabels()] == [r.name for r in PRICES]
-    assert parameters.get_xscale() == work.get_xscale() == "log"
-    assert speed.get_xlim()[0] == 0
+    assert [label.get_text() for label in parameters.get_yticklabels()] == list(COSTS)
+    assert (parameters.get_xscale(), speed.get_xscale()) == ("log", "linear")
+    assert speed.get_xlim()[0] == work.get_xlim()[0] == 0
     first, last = parameters.transData.transform([(1e5, 0), (1e5, 3)])[:, 1]
     assert first > last
 
 
-@pytest.mark.fast
-def test_accuracy_shows_its_data():
-    rows = [
-        Accuracy("a", "centred", {"here": Summary(0.9, 0.01, 2), "there": Summary(0.4, None, 1)}),
-        Accuracy("a", "moved", {"here": Summary(0.99, 0.01, 3), "there": Summary(0.8, 0.02, 3)}),
-    ]
-    figure = accuracy(rows, chance=0.1)
+def test_what_nobody_measured_is_no_panel():
+    figure = bars(
+        {"a": {"parameters": 3, "images/s": None}, "b": {"parameters": 0, "images/s": None}}
+    )
     (axes,) = figure.axes
-    for row in rows:
-        for test, summary in row.tests.items():
-            x, _ = by_label(axes, f"a, {row.train_data}, {test}")
-            assert x == pytest.approx([100 * summary.mean])
+    assert [bar.get_width() for bar in axes.patches] == [3, 0]
+    sparse = bars({"a": {"n": 1}, "b": {"n": None}, "c": {"n": 1000}}).axes[0]
+    assert [list(values) for values in by_label(sparse, "n")] == [[1, 1000], [0, 2]]
+    assert [text.get_text() for text in sparse.texts] == ["1", "not measured", "1.0 k"]
+
+
+@pytest.mark.fast
+def test_dots_show_their_data_and_intervals_of_three_seeds():
+    figure = dots(ACCURACIES, "accuracy (%)", reference=("chance", 10.0))
+    (axes,) = figure.axes
+    means = [line for line in axes.lines if line.get_marker() in ("o", "D")]
+    found = [(float(line.get_xdata()[0]), round(float(line.get_ydata()[0]))) for line in means]
+    assert found == [(90.0, 0), (40.0, 0), (99.0, 1), (80.0, 1)]
+    assert [line.get_marker() for line in means] == ["o", "D", "o", "D"]
     whiskers = [line.get_xdata() for line in axes.lines if line.get_marker() == "|"]
-    # t(0.975, 1) = 12.7062, t(0.975, 2) = 4.302653; the second is cut at 100 %.
-    one, two = 12.7062 * 1 / math.sqrt(2), 4.302653 / math.sqrt(3)
-    expected = [(90 - one, 90 + one), (99 - two, 100), (80 - 2 * two, 80 + 2 * two)]
-    np.testing.assert_allclose(whiskers, expected, rtol=1e-5)
-    chance = [line for line in axes.lines if list(line.get_xdata()) == [10, 10]]
-    assert len(chance) == 1
+    # t(0.975, 2) = 4.302653; the second is cut at 100 %; one seed and two have none.
+    half = 4.302653 / math.sqrt(3)
+    np.testing.assert_allclose(whiskers, [(90 - half, 90 + half), (99 - 2 * half, 100)], rtol=1e-6)
+    assert [10, 10] in [list(line.get_xdata()) for line in axes.lines]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["standard", "local"]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["centred", "translated", "chance"]
+    assert axes.get_xlabel() == "accuracy (%)"
+
+
+@pytest.mark.fast
+def test_polar_curves_close_and_have_the_colours_of_their_numbers():
+    first, second = polar({"a": SHARES, "b": SHARES[:, 1:]}, np.array([0.0, 120.0, 240.0])).axes
+    one, other = first.lines
+    np.testing.assert_allclose(np.rad2deg(one.get_xdata()), [0, 120, 240, 360])
+    assert one.get_ydata().tolist() == [0.2, 0.5, 1.0, 0.2]
+    assert other.get_ydata().tolist() == [0.8, 0.5, 0.0, 0.8]
+    assert (one.get_color(), other.get_color()) == (color_of(0), color_of(1))
+    assert [line.get_ydata().tolist() for line in second.lines] == [[0.8, 0.5, 0.0, 0.8]]
+    assert (first.get_title(), second.get_title()) == ("a", "b")
+    assert color_of(8) == color_of(0)
+
+
+@pytest.mark.fast
+def test_confusion_is_in_percent_of_the_true_class():
+    axes, _ = confusion(np.array([[3, 1], [0, 2]]), ["cat", "dog"]).axes
+    (image,) = axes.images
+    assert image.get_array().tolist() == [[75, 25], [0, 100]]
+    written = {(text.get_position(), text.get_text()) for text in axes.texts}
+    assert written == {((0, 0), "75"), ((1, 0), "25"), ((1, 1), "100")}  # (predicted, true)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["cat", "dog"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
+    empty = confusion(np.array([[0, 0], [0, 2]]), ["cat", "dog"]).axes[0].images[0]
+    assert empty.get_array().tolist() == [[0, 0], [0, 100]]
+    assert not confusion(np.eye(21), list(map(str, range(21)))).axes[0].texts
+
+
+@pytest.mark.fast
+def test_learning_curves_show_each_seed_and_their_mean():
+    figure = learning_curves(CURVES)
+    loss, accuracy = figure.axes
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy (%)")
+    mean = by_label(loss, "none, training batches")
+    # The mean ends where the shorter of two seeds ends.
+    assert [list(values) for values in mean] == [[10, 20], [4.0, 3.0]]
+    seeds = [line for line in loss.lines if line.get_label() == "none, training batches, seed"]
+    assert [list(line.get_ydata()) for line in seeds] == [[3.0, 2.0, 1.0], [5.0, 4.0]]
+    assert by_label(loss, "p4, training batches")[1].tolist() == [1.0, 0.5, 0.25]
+    assert by_label(accuracy, "none, evaluation")[1].tolist() == [20.0, 40.0]
+    assert {line.get_color() for line in seeds} == {color_of(0)}
     legend = [text.get_text().strip() for text in figure.legends[0].get_texts()]
-    assert [text for text in legend if text] == [
-        "trained on centred",
-        "trained on moved",
-        "tested on here",
-        "tested on there",
-        "chance",
+    assert legend == ["none", "p4", "training batches", "evaluation"]
+
+
+def test_learning_curves_of_one_step_are_points_and_what_is_not_finite_a_gap():
+    axes = learning_curves({"": [curves(0.5)]}).axes[0]
+    assert by_label(axes, "training batches")[1].tolist() == [0.5]
+    assert axes.lines[0].get_marker() == "o"
+    axes = learning_curves({"": [curves(0.5, None, 0.25)]}).axes[0]
+    np.testing.assert_array_equal(by_label(axes, "training batches")[1], [0.5, np.nan, 0.25])
+
+
+def test_images_keep_their_titles_and_values():
+    grey, colour = np.arange(4.0).reshape(2, 2), np.full((2, 2, 3), 7.0)
+    figure = image_grid([("a", grey), ("a", grey[..., None]), ("b", colour)], columns=2)
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == ["a", "a", "b"]
+    assert [axes.images[0].get_array().tolist() for axes in shown] == [
+        grey.tolist(),
+        grey.tolist(),
+        colour.tolist(),
     ]
+    assert len(figure.axes) == 4
+    (signed,) = image_grid({"c": grey - 1}, signed=True).axes
+    assert signed.images[0].get_clim() == (-2, 2)
 
 
-def curve_panel(**curves):
-    return ShiftPanel("a", curves, 1)
+def curve_panel(**panel_curves):
+    return ShiftPanel("a", panel_curves, 1)
 
 
 ONE = Summary(0.5, None, 1)
@@ -323,41 +421,13 @@ ONE = Summary(0.5, None, 1)
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: error_against_shift([]), "at least one panel"),
-        (lambda: error_against_shift([curve_panel()]), r"1 to 4 curves, but got \[\]"),
-        (lambda: error_against_shift([curve_panel(x=np.ones((1, 2, 3)))]), r"\(1, 2, 3\)"),
-        (lambda: error_against_shift([curve_panel(x=np.ones(3), y=np.ones(4))]), r"'y'.*\(1, 4\)"),
-        (lambda: error_against_shift([curve_panel(x=[0.0, math.nan])]), "finite.*'x'.*nan"),
-        (lambda: error_against_shift([curve_panel(x=[0.0, -0.1])]), "not negative.*-0.1"),
-        (lambda: error_against_shift([ShiftPanel("a", {"x": [0.0]}, 0)]), "'a' has 0"),
-        (
-            lambda: error_against_shift([curve_panel(x=[0.0]), curve_panel(y=[0.0])]),
-            r"\['x'\], but 'a' holds \['y'\]",
-        ),
-        (lambda: error_against_shift([curve_panel(x=[0.0])], columns=0), "columns is 0"),
-        (lambda: shift_maps({"a": {"x": np.ones((2, 2))}}, columns=-1), "columns is -1"),
-        (lambda: shift_maps({}), "got {}"),
-        (lambda: shift_maps({"a": {}}), "got {'a': {}}"),
-        (lambda: shift_maps({"a": {"x": np.ones(3)}}), r"'a' has shape \(3,\)"),
-        (
-            lambda: shift_maps({"a": {"x": np.ones((2, 3))}, "b": {"x": np.ones((3, 3))}}),
-            r"\(2, 3\).*'b' has shape \(3, 3\)",
-        ),
-        (
-            lambda: shift_maps({"a": {"x": np.ones((2, 2))}, "b": {"y": np.ones((2, 2))}}),
-            r"\['x'\], but 'b' has \['y'\]",
-        ),
-        (lambda: price([]), "at least one row"),
-        (lambda: Price("a", 0, 1.0), "params of 'a' must be positive, but is 0"),
-        (lambda: Price("a", 1, 1.0, math.inf), "images_per_second of 'a'.*inf"),
-        (lambda: accuracy([]), r"got \[\]"),
-        (lambda: accuracy([Accuracy("a", "b", {"t": ONE})] * 2), "its own name.*'a', 'b'"),
-        (lambda: accuracy([Accuracy("a", str(i), {"t": ONE}) for i in range(5)]), "at most 4"),
-        (
-            lambda: accuracy([Accuracy("a", "b", {"t": ONE}), Accuracy("c", "b", {"u": ONE})]),
-            r"\['t'\], but 'c' is on \['u'\]",
-        ),
-        (lambda: accuracy([Accuracy("a", "b", {"t": Summary(97.0, None, 1)})]), "97.0"),
+        (lambda: bars({}), "rows must have values, got {}"),
+        (lambda: bars({"a": {"n": None}}), "rows must have values"),
+        (lambda: dots({}, "x"), r"rows must all have the same 1 to 4 series, got \{\}"),
+        (lambda: dots({"a": {"t": ONE}, "b": {"u": ONE}}, "x"), r"'b': \['u'\]"),
+        (lambda: dots({"a": {str(n): ONE for n in range(5)}}, "x"), "1 to 4 series"),
+        (lambda: image_grid({}), "panels must be at least one image, got none"),
+        (lambda: learning_curves({"a": [{}]}), r"must have curves of \['loss', 'accuracy'\]"),
     ],
 )
 def test_wrong_data_gets_a_sentence(call, words):

@@ -6,9 +6,10 @@ import os
 import re
 
 import pytest
+from matplotlib.figure import Figure as Canvas
 
 from cnnjax.report import page
-from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_page
+from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_document
 
 # A PNG of one white pixel, 200 dots an inch are assumed.
 PIXEL = base64.b64decode(
@@ -47,7 +48,7 @@ def evil_blocks():
 
 
 def test_every_text_is_shown_as_it_is(tmp_path):
-    path = write_page(EVIL, evil_blocks(), tmp_path)
+    path = write_document(EVIL, evil_blocks(), tmp_path)
     assert path == tmp_path / "report.html"
     reader = Reader(path.read_text(encoding="utf-8"))
     assert "script" not in reader.tags
@@ -60,7 +61,7 @@ def test_every_text_is_shown_as_it_is(tmp_path):
 
 
 def test_markdown_holds_no_html_and_no_foreign_link(tmp_path):
-    write_page(EVIL, evil_blocks(), tmp_path)
+    write_document(EVIL, evil_blocks(), tmp_path)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     outside_code = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
     assert "<" not in outside_code
@@ -68,7 +69,7 @@ def test_markdown_holds_no_html_and_no_foreign_link(tmp_path):
 
 
 def test_page_needs_nothing_but_itself(tmp_path):
-    path = write_page("Title", evil_blocks(), tmp_path)
+    path = write_document("Title", evil_blocks(), tmp_path)
     reader = Reader(path.read_text(encoding="utf-8"))
     sources = [(tag, value) for tag, name, value in reader.attributes if name in ("src", "href")]
     assert len(sources) == 1
@@ -93,7 +94,7 @@ def test_files_beside_the_page(tmp_path):
         Figure("b-2", source, "Two.", "Another."),
     ]
     directory = tmp_path / "run" / "new"
-    write_page("Title", blocks, directory)
+    write_document("Title", blocks, directory)
     files = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
     assert files == {"report.html", "report.md", "figures/a.png", "figures/b-2.png"}
     assert (directory / "figures" / "b-2.png").read_bytes() == PIXEL
@@ -107,8 +108,8 @@ def test_files_beside_the_page(tmp_path):
 
 
 def test_second_write_replaces_and_leaves_nothing_behind(tmp_path):
-    write_page("First", [Paragraph("one")], tmp_path)
-    write_page("Second", [Paragraph("two")], tmp_path)
+    write_document("First", [Paragraph("one")], tmp_path)
+    write_document("Second", [Paragraph("two")], tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.md"]
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Second" in text
@@ -116,7 +117,7 @@ def test_second_write_replaces_and_leaves_nothing_behind(tmp_path):
 
 
 def test_failed_write_keeps_the_old_page(tmp_path, monkeypatch):
-    write_page("First", [Paragraph("one")], tmp_path)
+    write_document("First", [Paragraph("one")], tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def fail(source, target):
@@ -124,17 +125,17 @@ def test_failed_write_keeps_the_old_page(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk is gone"):
-        write_page("Second", [Paragraph("two")], tmp_path)
+        write_document("Second", [Paragraph("two")], tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: Heading("x", level=1), "level 2, 3 or 4, but got 1"),
+        (lambda: Heading("x", level=1), "level must be 2, 3 or 4, got 1"),
         (lambda: Figure("../x", PIXEL, "", "alt"), "'../x'"),
         (lambda: Figure("", PIXEL, "", "alt"), "''"),
-        (lambda: Figure("x", PIXEL, "caption", " "), "'x' needs an alt text"),
+        (lambda: Figure("x", PIXEL, "", " "), "'x' must have a caption or an alt text"),
     ],
 )
 def test_wrong_blocks_get_a_sentence(call, words):
@@ -145,12 +146,35 @@ def test_wrong_blocks_get_a_sentence(call, words):
 @pytest.mark.parametrize(
     ("blocks", "words"),
     [
-        (["text"], "but got 'text'"),
+        (["text"], "got 'text'"),
         ([Figure("x", b"GIF89a", "", "alt")], "PNG.*GIF89a"),
-        ([Figure("x", PIXEL, "", "alt"), Figure("X", PIXEL, "", "alt")], "'X' is twice"),
+        ([Figure("x", PIXEL, "", "alt"), Figure("X", PIXEL, "", "alt")], "'X' twice"),
     ],
 )
 def test_wrong_pages_write_nothing(tmp_path, blocks, words):
     with pytest.raises(ValueError, match=words):
-        write_page("Title", blocks, tmp_path / "run")
+        write_document("Title", blocks, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_picture_is_drawn_and_named_by_its_caption(tmp_path):
+    canvas = Canvas(figsize=(2, 1))
+    canvas.subplots().plot([0, 1])
+    write_document("Title", [Figure("line", canvas, "A line.")], tmp_path)
+    picture = (tmp_path / "figures" / "line.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    reader = Reader(text)
+    assert ("img", "alt", "A line.") in reader.attributes
+    assert base64.b64encode(picture).decode() in text
+    assert "![A line.](figures/line.png)\n\nA line." in (tmp_path / "report.md").read_text()
+
+
+def test_a_wide_table_scrolls_and_no_cell_is_cut(tmp_path):
+    path = write_document("Title", [Table(["a" * 99] * 40, [["b" * 99] * 40])], tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert '<div class="scroll" tabindex="0">\n<table>' in text
+    assert ".scroll { overflow-x: auto; }" in text
+    assert "overflow: hidden" not in text
+    assert "ellipsis" not in text
+    assert text.count("b" * 99) == 40

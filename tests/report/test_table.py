@@ -15,6 +15,8 @@ from cnnjax.report.table import (
     format_count,
     format_number,
     format_summary,
+    half_width,
+    over_seeds,
     table_html,
     table_markdown,
 )
@@ -67,7 +69,6 @@ def test_interval_is_scipys(n, confidence):
         (lambda: Summary(1.0, None, 2), "std is None with n 2"),
         (lambda: Summary(1.0, 0.0, 1), "std is 0.0 with n 1"),
         (lambda: Summary(1.0, 0.1, 3).half_width(95), "confidence.*95"),
-        (lambda: format_summary(Summary(1.0, 0.1, 3), spread="sem"), "'sem'"),
         (lambda: format_count(-1), "-1"),
         (lambda: format_count(math.inf), "inf"),
     ],
@@ -135,8 +136,12 @@ def test_format_count_with_more_digits():
     assert format_count(37_248, digits=3) == "37.2 k"
 
 
+# Half of the interval of three seeds is t(0.975, 2) std / sqrt(3).
+HALF = 4.302652729911275 / math.sqrt(3)
+
+
 @pytest.mark.parametrize(
-    ("mean", "std", "text"),
+    ("mean", "half", "text"),
     [
         (0.9641, 0.0082, "96.4 ± 0.8"),
         (0.9641, 0.0124, "96.4 ± 1.2"),
@@ -152,15 +157,31 @@ def test_format_count_with_more_digits():
         (0.0, 0.004, "0.0 ± 0.4"),
     ],
 )
-def test_format_summary_keeps_the_certain_digits(mean, std, text):
-    assert format_summary(Summary(mean, std, 3), scale=100, spread="std") == text
+def test_format_summary_keeps_the_certain_digits(mean, half, text):
+    assert format_summary(Summary(mean, half / HALF, 3), scale=100) == text
 
 
-def test_format_summary_gives_the_interval_by_default():
+def test_an_interval_needs_three_seeds():
     # 95 ± t(0.975, 2) * 1 / sqrt(3) = 95 ± 2.48
     assert format_summary(summarize([0.94, 0.95, 0.96]), scale=100) == "95 ± 2"
-    assert format_summary(summarize([0.94, 0.95, 0.96]), scale=100, spread="std") == "95.0 ± 1.0"
+    assert half_width(summarize([0.94, 0.95, 0.96])) == pytest.approx(0.01 * HALF)
+    assert format_summary(summarize([0.94, 0.96]), scale=100) == "95.0"
+    assert half_width(summarize([0.94, 0.96])) is None
     assert format_summary(summarize([0.97222]), scale=100) == "97.2"
+    assert format_summary(summarize([0.97222]), 100, digits=4) == "97.22"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (1, "one seed"),
+        (2, "mean over 2 seeds"),
+        (3, "mean ± 95 % interval over 3 seeds"),
+        (12, "mean ± 95 % interval over 12 seeds"),
+    ],
+)
+def test_over_seeds(count, text):
+    assert over_seeds(count) == text
 
 
 EVIL = '<script>alert("x")</script> & | `a` *b*'
@@ -225,9 +246,9 @@ def test_escape_markdown(text, escaped):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (([], []), "at least one column"),
-        ((["a", "b"], [["1"]]), "row 0 .* 1 cells, .* 2 columns"),
-        ((["a"], [["1"], [2.5]]), "row 1, column 'a' is 2.5"),
+        (([], []), "columns must be at least one"),
+        ((["a", "b"], [["1"]]), r"row 0 must have .*\['a', 'b'\], got \['1'\]"),
+        ((["a"], [["1"], [2.5]]), "row 1, column 'a' must be text.*2.5"),
         ((["a"], [], "", ["center"]), "center"),
         ((["a"], [], "", ["left", "left"]), "1 columns"),
     ],
