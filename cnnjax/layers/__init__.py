@@ -16,7 +16,7 @@ _ROOMS = {
     ),
     "banked": ("LocalConv", "LowRankLocalConv", "TiledConv"),
     "dense": ("FullyConnected",),
-    "initializers": ("as_matrix", "one_by_one"),
+    "initializers": ("as_matrix", "per_kernel"),
     "filters": ("FixedFilter", "filter_init"),
     "norm": ("LocalResponseNorm",),
     "pool": (
