@@ -3,20 +3,21 @@
 Names are loaded when first used, so that a command line can be parsed before jax is imported.
 """
 
-import importlib
+from cnnjax.run.lazy import lazy_exports
 
-_ROOMS = {
-    "conv": (
-        "Conv",
-        "ConvTranspose",
-        "ConvolutionLayer",
-        "DepthwiseConv",
-        "DilatedConv",
-        "add_bias",
-    ),
-    "banked": ("LocalConv", "LowRankLocalConv", "TiledConv"),
-    "dense": ("FullyConnected",),
-    "initializers": ("as_matrix", "one_by_one"),
+_NAMED = {  # the convolutions, by what `--conv` calls them: submodule and class
+    "standard": ("conv", "Conv"),
+    "dilated": ("conv", "DilatedConv"),
+    "depthwise": ("conv", "DepthwiseConv"),
+    "transposed": ("conv", "ConvTranspose"),
+    "tiled": ("banked", "TiledConv"),
+    "low_rank": ("banked", "LowRankLocalConv"),
+    "local": ("banked", "LocalConv"),
+    "dense": ("dense", "FullyConnected"),
+}
+_SUBMODULES = {
+    "conv": ("ConvolutionLayer", "add_bias"),
+    "initializers": ("as_matrix", "per_kernel"),
     "filters": ("FixedFilter", "filter_init"),
     "norm": ("LocalResponseNorm",),
     "pool": (
@@ -40,12 +41,7 @@ _ROOMS = {
         "tiled_to_standard",
     ),
 }
+for _submodule, _class in _NAMED.values():
+    _SUBMODULES[_submodule] = (*_SUBMODULES.get(_submodule, ()), _class)
 
-__all__ = sorted(name for names in _ROOMS.values() for name in names)
-
-
-def __getattr__(name: str):
-    for room, names in _ROOMS.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{room}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

@@ -36,7 +36,7 @@ class PolynomialActivation(nn.Module):
     axes: int = 2
     """Number of spatial axes of x."""
     param_dtype: jnp.dtype = jnp.float32
-    """Of the coefficients."""
+    """Type of the coefficients."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

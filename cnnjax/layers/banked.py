@@ -10,7 +10,7 @@ from flax.linen.dtypes import promote_dtype
 
 from cnnjax import ops
 from cnnjax.layers.conv import ConvolutionLayer, Sizes, add_bias
-from cnnjax.layers.initializers import Initializer, one_by_one
+from cnnjax.layers.initializers import Initializer, per_kernel
 from cnnjax.ops.window import per_axis
 
 
@@ -30,12 +30,12 @@ class TiledConv(ConvolutionLayer):
         """Map `[*leading, *space, in]` to `[*leading, *out_space, features]`."""
         window = self.window(x)
         tile = per_axis("tile", self.tile, len(window.space))
-        initializer = one_by_one(self.kernel_init, tile)
-        shape = (*tile, *self.one_kernel(x))
+        initializer = per_kernel(self.kernel_init, tile)
+        shape = (*tile, *self.kernel_shape(x))
         kernel = self.param("kernel", initializer, shape, self.param_dtype)
         bias = self.bias(*tile)
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
-        z = ops.tiled_conv(x, kernel, **self.arguments(x))
+        z = ops.tiled_conv(x, kernel, **self.conv_options(x))
         if bias is not None:
             turns = [-(-size // step) for size, step in zip(window.out_space, tile, strict=True)]
             bias = jnp.tile(bias, (*turns, 1))
@@ -60,11 +60,11 @@ class LocalConv(ConvolutionLayer):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, *space, in]` to `[*leading, *out_space, features]`."""
         out_space = self.window(x).out_space
-        initializer = one_by_one(self.kernel_init, out_space)
-        shape = (*out_space, *self.one_kernel(x))
+        initializer = per_kernel(self.kernel_init, out_space)
+        shape = (*out_space, *self.kernel_shape(x))
         kernel = self.param("kernel", initializer, shape, self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, self.bias(*out_space), dtype=self.dtype)
-        return add_bias(ops.local_conv(x, kernel, **self.arguments(x)), bias)
+        return add_bias(ops.local_conv(x, kernel, **self.conv_options(x)), bias)
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
         """Only the zero shift."""
@@ -101,17 +101,17 @@ class LowRankLocalConv(ConvolutionLayer):
             term = self.param(f"mixing_{axis}", self.mixing_init, (size, rank), self.param_dtype)
             terms.append(jnp.expand_dims(term, [other for other in range(axes) if other != axis]))
         weights = jax.nn.softmax(functools.reduce(jnp.add, terms))
-        one = one_by_one(self.kernel_init, (rank,))
+        one = per_kernel(self.kernel_init, (rank,))
 
         def initializer(key, shape, dtype):
             kept = (weights**2).sum(-1).mean()
             return (one(key, shape, dtype) / jnp.sqrt(kept)).astype(dtype)
 
-        shape = (rank, *self.one_kernel(x))
+        shape = (rank, *self.kernel_shape(x))
         kernels = self.param("kernel", initializer, shape, self.param_dtype)
         bias = self.bias(rank)
         x, kernels, weights, bias = promote_dtype(x, kernels, weights, bias, dtype=self.dtype)
-        z = ops.low_rank_local_conv(x, kernels, weights, **self.arguments(x))
+        z = ops.low_rank_local_conv(x, kernels, weights, **self.conv_options(x))
         return add_bias(z, None if bias is None else weights @ bias)
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:

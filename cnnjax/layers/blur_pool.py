@@ -19,7 +19,7 @@ class BlurPool(nn.Module):
     """
 
     filter_size: int = 3
-    """Taps of the filter on every axis, 2 to 7."""
+    """Size of the filter on every axis, 2 to 7."""
     strides: Sizes = 2
     """Input positions from one output position to the next."""
     padding: geometry.Padding = "REFLECT"

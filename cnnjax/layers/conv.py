@@ -28,7 +28,7 @@ class ConvolutionLayer(nn.Module):
     features: int
     """Number of output channels."""
     kernel_size: Sizes
-    """Taps of the window: one int for all spatial axes of x `[batch, *space, in]`, or one an axis;
+    """Size of the kernel: one int for all spatial axes of x `[batch, *space, in]`, or one an axis;
     then x may have any number of leading axes."""
     strides: Sizes = 1
     """Input positions from one output position to the next."""
@@ -37,17 +37,17 @@ class ConvolutionLayer(nn.Module):
     input_dilation: Sizes = 1
     """Distance of the entries of x, after zeros were put between them."""
     kernel_dilation: Sizes = 1
-    """Input positions from one tap of the window to the next."""
+    """Input positions from one kernel entry to the next."""
     feature_group_count: int = 1
     """Groups of channels that are convolved apart."""
     use_bias: bool = True
     """Whether to add a bias, banked like the kernel."""
     dtype: jnp.dtype | None = None
-    """Of the computation; None: what input and parameters promote to."""
+    """Type of the computation; None: what input and parameters promote to."""
     param_dtype: jnp.dtype = jnp.float32
-    """Of the parameters."""
+    """Type of the parameters."""
     precision: lax.PrecisionLike = None
-    """Of the products, as in `jax.lax`."""
+    """Precision of the products, as in `jax.lax`."""
     kernel_init: Initializer = nn.initializers.lecun_normal()
     """Initialiser of one kernel `[*window, in/groups, out]`; its fan-in is in/groups * window."""
     bias_init: Initializer = nn.initializers.zeros_init()
@@ -86,12 +86,12 @@ class ConvolutionLayer(nn.Module):
         del x
         return self.feature_group_count
 
-    def one_kernel(self, x: jax.Array) -> tuple[int, ...]:
+    def kernel_shape(self, x: jax.Array) -> tuple[int, ...]:
         """Shape of one kernel, `[*window, in/groups, out]`."""
         window = self.window(x)
         return (*window.kernel_size, x.shape[-1] // window.feature_group_count, self.features)
 
-    def arguments(self, x: jax.Array) -> dict:
+    def conv_options(self, x: jax.Array) -> dict:
         """The keyword arguments of the operators in `cnnjax.ops`."""
         return {
             "strides": self.strides,
@@ -127,8 +127,8 @@ class ConvolutionLayer(nn.Module):
         window = per_axis("kernel_size", self.kernel_size, axes)
         dilations = per_axis("input_dilation", self.input_dilation, axes)
         # Also the zeros between dilated positions, of which there are none behind the last.
-        one_by_one = math.prod(window) == math.prod(dilations) == 1
-        reads_border = not one_by_one or self.padding not in ("SAME", "VALID", "FULL", 0)
+        pointwise = math.prod(window) == math.prod(dilations) == 1
+        reads_border = not pointwise or self.padding not in ("SAME", "VALID", "FULL", 0)
         if reads_border and self.padding != "CIRCULAR":
             return tuple(space)
         strides = per_axis("strides", self.strides, axes)
@@ -158,9 +158,9 @@ class Conv(ConvolutionLayer):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, *space, in]` to `[*leading, *out_space, features]`."""
-        kernel = self.param("kernel", self.kernel_init, self.one_kernel(x), self.param_dtype)
+        kernel = self.param("kernel", self.kernel_init, self.kernel_shape(x), self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
-        return add_bias(ops.conv(x, kernel, **self.arguments(x)), bias)
+        return add_bias(ops.conv(x, kernel, **self.conv_options(x)), bias)
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
         """Every shift by `strides`, under circular padding."""
@@ -168,7 +168,8 @@ class Conv(ConvolutionLayer):
 
 
 class DilatedConv(Conv):
-    """`Conv` whose taps are 2 input positions apart: a wider view for the same weights.
+    """`Conv` with 2 input positions between kernel entries: a larger receptive field for the same
+    weights.
 
     Symmetry under circular padding: every shift by `strides`.
     Source: Yu & Koltun, Multi-scale context aggregation by dilated convolutions, 2016, eq. 2.
@@ -211,9 +212,9 @@ class ConvTranspose(ConvolutionLayer):
         for name in ("input_dilation", "feature_group_count"):
             if getattr(self, name) != 1:
                 raise ValueError(f"ConvTranspose takes no {name}, got {getattr(self, name)!r}.")
-        taps = per_axis("kernel_size", self.kernel_size, self.axes(x))
+        window = per_axis("kernel_size", self.kernel_size, self.axes(x))
         channels = (x.shape[-1], self.features)
-        shape = (*taps, *(reversed(channels) if self.transpose_kernel else channels))
+        shape = (*window, *(reversed(channels) if self.transpose_kernel else channels))
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
         z = ops.conv_transpose(

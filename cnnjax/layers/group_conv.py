@@ -19,15 +19,15 @@ class GroupLayer(ConvolutionLayer):
         del x
         return 2
 
-    def arguments(self, x: jax.Array) -> dict:
+    def conv_options(self, x: jax.Array) -> dict:
         """The keyword arguments of the operators, checked for images `[..., height, width, in]`."""
         for name in ("input_dilation", "feature_group_count"):
             if getattr(self, name) != 1:
                 raise ValueError(
                     f"{type(self).__name__} takes no {name}, got {getattr(self, name)!r}."
                 )
-        taps = per_axis("kernel_size", self.kernel_size, 2)
-        if taps[0] != taps[1]:
+        height, width = per_axis("kernel_size", self.kernel_size, 2)
+        if height != width:
             raise ValueError(
                 f"{type(self).__name__} turns its kernel, so kernel_size must be the same on both "
                 f"axes, got {self.kernel_size!r}."
@@ -49,11 +49,12 @@ class LiftingConv(GroupLayer):
 
         z[p, g, o] = bias[o] + sum over a, c of x[p strides + a, c] kernel[g^-1 a, c, o]
 
-    Parameters: kernel `[taps, taps, in, features]`, bias `[features]`, shared by the group.
+    Parameters: kernel `[side, side, in, features]`, bias `[features]`, shared by the group.
     Symmetry: quarter turns (and flips) of x turn the output and permute its group axis, exactly on
     axes where `cnnjax.ops.turns_exactly` holds: at stride 1 every size, for an odd window; 'SAME'
     at stride 2 odd sizes only. Circular shifts as for `Conv`.
-    Batch normalisation: `nn.BatchNorm` as it is, one mean and deviation a channel over the group.
+    Batch normalisation: `nn.BatchNorm` as it is, one mean and standard deviation a channel over the
+    group.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 10.
     """
 
@@ -63,8 +64,8 @@ class LiftingConv(GroupLayer):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, height, width, in]` to `[*leading, *out, group, features]`."""
-        arguments = self.arguments(x)
-        kernel = self.param("kernel", self.kernel_init, self.one_kernel(x), self.param_dtype)
+        arguments = self.conv_options(x)
+        kernel = self.param("kernel", self.kernel_init, self.kernel_shape(x), self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
         return add_bias(lifting_conv(x, kernel, group=self.group, **arguments), bias)
 
@@ -76,7 +77,7 @@ class GroupConv(GroupLayer):
                      + sum over a, h, c of x[p strides + a, h, c] kernel[g^-1 a, g^-1 h, c, o]
 
     The group, quarter turns (p4) or with flips (p4m), is that of the input.
-    Parameters: kernel `[taps, taps, group, in, features]`, whose fan-in counts the group's
+    Parameters: kernel `[side, side, group, in, features]`, whose fan-in counts the group's
     elements, and bias `[features]`, shared by the group.
     Symmetry: turned (and mirrored) regular features give those of the output, exactly on axes where
     `cnnjax.ops.turns_exactly` holds, see `LiftingConv`. Circular shifts as for `Conv`.
@@ -92,9 +93,9 @@ class GroupConv(GroupLayer):
                 f"{x.shape}; LiftingConv makes it from an image."
             )
         images = x[..., 0, :]  # for its shape
-        arguments = self.arguments(images)
-        taps, _, *channels = self.one_kernel(images)
-        shape = (taps, taps, x.shape[-2], *channels)
+        arguments = self.conv_options(images)
+        side, _, *channels = self.kernel_shape(images)
+        shape = (side, side, x.shape[-2], *channels)
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
         return add_bias(group_conv(x, kernel, **arguments), bias)

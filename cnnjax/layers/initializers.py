@@ -9,7 +9,7 @@ import jax.numpy as jnp
 Initializer = Callable[[jax.Array, Sequence[int], jnp.dtype], jax.Array]
 
 
-def one_by_one(initializer: Initializer, bank: Sequence[int]) -> Initializer:
+def per_kernel(initializer: Initializer, bank: Sequence[int]) -> Initializer:
     """Draw every kernel of a bank on its own, so that its fan-in is that of one window.
 
     `variance_scaling` takes all axes but the last two for the window: handed a whole bank of P

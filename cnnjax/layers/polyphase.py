@@ -23,9 +23,9 @@ class AdaptivePolyphase(nn.Module):
     """
 
     strides: Sizes = 2
-    """Of the grid; they must divide the sizes of x."""
+    """Steps of the grid; they must divide the sizes of x."""
     order: float = 2.0
-    """Of the norm, at least 1; may be infinite."""
+    """Order of the norm, at least 1; may be infinite."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[batch, *space, channels]` to `[batch, *space / strides, channels]`."""
@@ -60,13 +60,13 @@ class LearnablePolyphase(nn.Module):
     """
 
     strides: Sizes = 2
-    """Of the grid; they must divide the sizes of x."""
+    """Steps of the grid; they must divide the sizes of x."""
     features: int = 8
     """Hidden channels of the network."""
     kernel_size: int = 3
-    """Taps of its windows on every axis."""
+    """Size of its kernels on every axis."""
     temperature: float = 1.0
-    """Of the Gumbel-softmax; towards 0 the weights become one-hot."""
+    """Temperature of the Gumbel-softmax; towards 0 the weights become one-hot."""
     rng_collection: str = "dropout"
     """Where the keys of the noise come from."""
 

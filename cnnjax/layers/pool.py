@@ -21,7 +21,7 @@ class _Pool(nn.Module):
     ceil_mode: bool = False
     """Keep a last window that is not full."""
 
-    def arguments(self) -> dict:
+    def pool_options(self) -> dict:
         """The keyword arguments of the operators."""
         return {"strides": self.strides, "padding": self.padding, "ceil_mode": self.ceil_mode}
 
@@ -34,7 +34,7 @@ class MaxPool(_Pool):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, *space, channels]` to `[*leading, *out_space, channels]`."""
-        return ops.max_pool(x, self.window_shape, **self.arguments())
+        return ops.max_pool(x, self.window_shape, **self.pool_options())
 
 
 class AveragePool(_Pool):
@@ -48,7 +48,7 @@ class AveragePool(_Pool):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, *space, channels]` to `[*leading, *out_space, channels]`."""
-        arguments = {**self.arguments(), "count_include_pad": self.count_include_pad}
+        arguments = {**self.pool_options(), "count_include_pad": self.count_include_pad}
         return ops.average_pool(x, self.window_shape, **arguments)
 
 
@@ -63,7 +63,7 @@ class StochasticPool(_Pool):
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Map activations of at least 0, `[*leading, *space, channels]`, to `[..., channels]`."""
         key = self.make_rng("dropout") if train else None
-        return ops.stochastic_pool(x, self.window_shape, key=key, **self.arguments())
+        return ops.stochastic_pool(x, self.window_shape, key=key, **self.pool_options())
 
 
 class GlobalAveragePool(nn.Module):

@@ -3,9 +3,9 @@
 Names are loaded when first used, so that a command line can be parsed before jax is imported.
 """
 
-import importlib
+from cnnjax.run.lazy import lazy_exports
 
-_ROOMS = {
+_SUBMODULES = {
     "alexnet": ("AlexNet", "AlexNetOneTower"),
     "all_cnn": ("AllCNN",),
     "chain_net": ("ChainNet",),
@@ -38,11 +38,4 @@ _ROOMS = {
     "vgg": ("VGG", "VGG11", "VGG13", "VGG16", "VGG19"),
 }
 
-__all__ = sorted(name for names in _ROOMS.values() for name in names)
-
-
-def __getattr__(name: str):
-    for room, names in _ROOMS.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{room}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

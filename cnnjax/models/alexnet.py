@@ -21,7 +21,7 @@ class AlexNet(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
-    """Of the published network."""
+    """Shape of an image, as published."""
     classes: int = 1000
     """Number of classes."""
     conv: Convolution = he_conv
@@ -42,11 +42,11 @@ class AlexNet(nn.Module):
         """Map images `[batch, 224, 224, 3]` to logits `[batch, classes]`."""
         kernel_sizes, strides, paddings = (11, 5, 3, 3, 3), (4, 1, 1, 1, 1), (2, 2, 1, 1, 1)
         each = zip(self.features, kernel_sizes, strides, paddings, strict=True)
-        for number, (features, taps, stride, padding) in enumerate(each, start=1):
+        for number, (features, size, stride, padding) in enumerate(each, start=1):
             towers = self.towers if number in (2, 4, 5) else 1
             arguments = {
                 "features": features // towers,
-                "kernel_size": (taps, taps),
+                "kernel_size": (size, size),
                 "strides": (stride, stride),
                 "padding": padding,
             }

@@ -30,7 +30,7 @@ class AllCNN(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (32, 32, 3)
-    """Of the published network."""
+    """Shape of an image, as published."""
     classes: int = 10
     """Number of classes."""
     conv: Convolution = he_conv
@@ -40,7 +40,7 @@ class AllCNN(nn.Module):
     variant: Literal["base", "strided", "conv_pool", "all_cnn"] = "all_cnn"
     """What stands in the place of each pooling."""
     dropout_rates: tuple[float, float] = (0.2, 0.5)
-    """Of the image, and after each pooling or what stands in its place."""
+    """Dropout rate of the image, and after each pooling or what stands in its place."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
@@ -64,9 +64,9 @@ class AllCNN(nn.Module):
 
     def _stage(self, x: jax.Array, features: int, stage: int) -> jax.Array:
         windows = WINDOWS[self.base]
-        for number, taps in enumerate(windows, start=1):
+        for number, size in enumerate(windows, start=1):
             stride = 2 if self.variant == "strided" and number == len(windows) else 1
-            x = self._convolution(x, features, taps, f"conv{stage}_{number}", stride)
+            x = self._convolution(x, features, size, f"conv{stage}_{number}", stride)
         if self.variant == "all_cnn":
             return self._convolution(x, features, 3, f"pool{stage}", stride=2)
         if self.variant == "conv_pool":
@@ -79,13 +79,13 @@ class AllCNN(nn.Module):
         self,
         x: jax.Array,
         features: int,
-        taps: int,
+        size: int,
         name: str,
         stride: int = 1,
         padding: str = "SAME",
     ) -> jax.Array:
         layer = self.conv(
-            features=features, kernel_size=(taps, taps), strides=(stride, stride), padding=padding,
+            features=features, kernel_size=(size, size), strides=(stride, stride), padding=padding,
             name=name,
         )  # fmt: skip
         return nn.relu(layer(x))

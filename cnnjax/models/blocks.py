@@ -1,4 +1,4 @@
-"""What the classic networks share: their convolution unless told otherwise, and batch norm."""
+"""What the classic networks share: their convolution unless given another, and batch norm."""
 
 import functools
 from collections.abc import Callable
@@ -20,9 +20,9 @@ def batch_norm(name: str, train: bool, axis_name: str | None) -> nn.BatchNorm:
     """Batch normalisation over the batch of all devices in training, by running means otherwise.
 
     Args:
-      name: of the module.
+      name: name of the module.
       train: whether to use, and to collect, the statistics of this batch.
-      axis_name: of the axis of devices in training; None: each device by itself.
+      axis_name: name of the axis of devices in training; None: each device by itself.
     """
     return nn.BatchNorm(
         use_running_average=not train, axis_name=axis_name if train else None, momentum=0.9,
@@ -31,15 +31,15 @@ def batch_norm(name: str, train: bool, axis_name: str | None) -> nn.BatchNorm:
 
 
 def unbiased(
-    conv: Convolution, x: jax.Array, features: int, taps: int, name: str, stride: int = 1
+    conv: Convolution, x: jax.Array, features: int, size: int, name: str, stride: int = 1
 ) -> jax.Array:
     """A square convolution without bias, as stands below batch normalisation; it keeps the size, or
     with a stride halves it."""
     layer = conv(
         features=features,
-        kernel_size=(taps, taps),
+        kernel_size=(size, size),
         strides=(stride, stride),
-        padding=taps // 2,
+        padding=size // 2,
         use_bias=False,
         name=name,
     )

@@ -1,4 +1,4 @@
-"""A network that is a chain of layers, so that each layer's part in what it does can be told."""
+"""A network that is a chain of layers, so that what each layer contributes can be measured."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args

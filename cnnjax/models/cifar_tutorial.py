@@ -22,7 +22,7 @@ class CifarTutorial(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (24, 24, 3)
-    """Of the published network."""
+    """Shape of an image, as published."""
     classes: int = 10
     """Number of classes."""
     conv: Convolution = functools.partial(Conv, kernel_init=nn.initializers.truncated_normal(0.05))

@@ -28,9 +28,9 @@ class ConvNet(nn.Module):
     strides: Sequence[int] = (1, 2, 1)
     """Strides of each layer, the same on both axes."""
     kernel_size: int = 5
-    """Taps of every window, the same on both axes."""
+    """Height and width of every kernel."""
     padding: str | int = "CIRCULAR"
-    """Of every layer."""
+    """Padding of every layer."""
 
     def setup(self) -> None:
         self.convs = [
@@ -86,7 +86,7 @@ class ConvNet(nn.Module):
           layer's output moves with the image.
         """
         below: Lattice = (1,) * len(space)
-        size, jump = tuple(space), (1,) * len(space)
+        size, effective_stride = tuple(space), (1,) * len(space)
         lattices = {}
         for number, arguments in enumerate(self.layer_arguments(), start=1):
             layer = self.conv(**arguments, parent=None)
@@ -95,11 +95,13 @@ class ConvNet(nn.Module):
             if alone is None or below is None:
                 below = None
             else:
-                each = zip(space, below, jump, alone, strict=True)
+                each = zip(space, below, effective_stride, alone, strict=True)
                 below = tuple(geometry.composed_step(*axis) for axis in each)
             lattices[f"conv{number}"] = {"alone": alone, "network": below}
             strides = arguments["strides"]
-            jump = tuple(step * stride for step, stride in zip(jump, strides, strict=True))
+            effective_stride = tuple(
+                step * stride for step, stride in zip(effective_stride, strides, strict=True)
+            )
             size = tuple(
                 geometry.output_size(length, self.kernel_size, stride, self.padding)
                 for length, stride in zip(size, strides, strict=True)

@@ -1,4 +1,4 @@
-"""Densely connected networks: every layer reads all layers of its block below it."""
+"""Densely connected networks: every layer takes all layers of its block below it."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -26,7 +26,7 @@ class DenseLayer(nn.Module):
     conv: Convolution
     """Constructor of the convolutions."""
     axis_name: str | None
-    """Of the devices over which batch normalisation averages in training."""
+    """Axis of the devices over which batch normalisation averages in training."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
@@ -47,7 +47,7 @@ class Transition(nn.Module):
     conv: Convolution
     """Constructor of the convolution."""
     axis_name: str | None
-    """Of the devices over which batch normalisation averages in training."""
+    """Axis of the devices over which batch normalisation averages in training."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
@@ -65,7 +65,7 @@ class DenseNet(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
-    """Of the published network."""
+    """Shape of an image, as published."""
     classes: int = 1000
     """Number of classes."""
     conv: Convolution = he_conv
@@ -84,7 +84,7 @@ class DenseNet(nn.Module):
     """Whether it begins with a 3x3 convolution alone, for images 32x32, instead of 7x7 with stride
     2 and a pooling."""
     axis_name: str | None = "batch"
-    """Of the devices over which batch normalisation averages in training; None: not at all."""
+    """Axis of the devices over which batch normalisation averages in training; None: not at all."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:

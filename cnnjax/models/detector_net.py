@@ -16,9 +16,9 @@ class DetectorNet(nn.Module):
     """Score every class by the largest response of what is pooled for it.
 
     detectors: k filters a class as large as the image, learned separately (maxout). turns: k
-    filters a class in four turned copies each (p4), so that the logits are those of the image after
-    a quarter turn, exactly. space: two convolutions and the maximum over all positions; none: the
-    same convolutions and a classifier of all positions.
+    filters a class in four rotated copies each (p4), so that the logits are those of the image
+    after a quarter turn, exactly. space: two convolutions and the maximum over all positions; none:
+    the same convolutions and a classifier of all positions.
     Detectors' responses are sown as 'detectors' in 'intermediates', `[batch, classes, pieces]`.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9 (detectors); Cohen &
     Welling, Group equivariant convolutional networks, 2016 (turns).

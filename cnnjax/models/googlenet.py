@@ -84,7 +84,7 @@ class GoogLeNet(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
-    """Of the published network."""
+    """Shape of an image, as published."""
     classes: int = 1000
     """Number of classes."""
     conv: Convolution = he_conv
@@ -92,7 +92,7 @@ class GoogLeNet(nn.Module):
     auxiliary: bool = True
     """Whether there are auxiliary heads on the modules 4a and 4d; for 224x224 they fit."""
     dropout_rate: float = 0.4
-    """Of the input of the classifier."""
+    """Dropout rate of the input of the classifier."""
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Map images `[batch, height, width, 3]` to logits `[batch, classes]`."""
@@ -130,11 +130,11 @@ class GoogLeNet(nn.Module):
 
 
 def convolution(
-    conv: Convolution, x: jax.Array, features: int, taps: int, name: str, stride: int = 1
+    conv: Convolution, x: jax.Array, features: int, size: int, name: str, stride: int = 1
 ) -> jax.Array:
     """A square convolution and its ReLU."""
     layer = conv(
-        features=features, kernel_size=(taps, taps), strides=(stride, stride), padding="SAME",
+        features=features, kernel_size=(size, size), strides=(stride, stride), padding="SAME",
         name=name,
     )  # fmt: skip
     return nn.relu(layer(x))

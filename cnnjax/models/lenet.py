@@ -18,7 +18,7 @@ CONNECTIONS = (
     (0, 2, 3, 5),
     (0, 1, 2, 3, 4, 5),
 )
-"""Which maps of S2 each map of C3 reads (table I of the paper)."""
+"""Which maps of S2 each map of C3 takes (table I of the paper)."""
 
 
 class LeNet5(nn.Module):
@@ -32,13 +32,13 @@ class LeNet5(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (32, 32, 1)
-    """Of the published network."""
+    """Shape of an image, as published."""
     classes: int = 10
     """Number of classes."""
     conv: Convolution = Conv
     """Constructor of the layers C1, C3 and C5."""
     connection_table: bool = True
-    """Whether each map of C3 reads some maps of S2 only; it is then made of 16 layers."""
+    """Whether each map of C3 takes some maps of S2 only; it is then made of 16 layers."""
     trained_subsampling: bool = True
     """Whether the subsampling has a coefficient and a bias for each map, and a squashing."""
 

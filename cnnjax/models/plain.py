@@ -19,7 +19,7 @@ class PlainNet(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (32, 32, 3)
-    """Of the published network."""
+    """Shape of an image, as published."""
     classes: int = 10
     """Number of classes."""
     conv: Convolution = he_conv
@@ -27,13 +27,13 @@ class PlainNet(nn.Module):
     features: Sequence[int] = (32, 64, 128)
     """Channels of each stage."""
     kernel_size: int = 3
-    """Taps of every window, the same on both axes."""
+    """Height and width of every kernel."""
     padding: str = "SAME"
-    """Of every convolution."""
+    """Padding of every convolution."""
     normalize: bool = True
     """Whether there is batch normalisation."""
     axis_name: str | None = "batch"
-    """Of the devices over which batch normalisation averages in training; None: not at all."""
+    """Axis of the devices over which batch normalisation averages in training; None: not at all."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:

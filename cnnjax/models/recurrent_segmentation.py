@@ -30,9 +30,9 @@ class RecurrentSegmentation(nn.Module):
     features: int = 16
     """Channels of the hidden layers."""
     kernel_size: int = 5
-    """Taps of U, W and R on both axes; V has one."""
+    """Height and width of the kernels of U, W and R; those of V are 1 x 1."""
     padding: str = "SAME"
-    """Of the convolutions."""
+    """Padding of the convolutions."""
     conv: Callable[..., nn.Module] = Conv
     """Constructor of a convolution, called with `features, kernel_size, strides, padding, name`."""
 
@@ -68,10 +68,10 @@ class RecurrentSegmentation(nn.Module):
             found.append(labels(nn.relu(deeper(hidden))))
         return found
 
-    def _convolution(self, features: int, taps: int, name: str) -> nn.Module:
+    def _convolution(self, features: int, size: int, name: str) -> nn.Module:
         return self.conv(
             features=features,
-            kernel_size=(taps, taps),
+            kernel_size=(size, size),
             strides=(1, 1),
             padding=self.padding,
             name=name,

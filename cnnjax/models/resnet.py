@@ -22,7 +22,7 @@ class ResidualBlock(nn.Module):
     features: int
     """Channels of the 3x3 convolutions; a bottleneck gives four times as many."""
     stride: int
-    """Of the first 3x3 convolution, as torchvision has it, and of the shortcut."""
+    """Stride of the first 3x3 convolution, as torchvision has it, and of the shortcut."""
     bottleneck: bool
     """Whether there are three convolutions."""
     project: bool
@@ -30,7 +30,7 @@ class ResidualBlock(nn.Module):
     conv: Convolution
     """Constructor of the convolutions."""
     axis_name: str | None
-    """Of the devices over which batch normalisation averages in training."""
+    """Axis of the devices over which batch normalisation averages in training."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
@@ -41,9 +41,9 @@ class ResidualBlock(nn.Module):
             windows = (3, self.features), (3, self.features)
         strided = 2 if self.bottleneck else 1
         z = x
-        for number, (taps, features) in enumerate(windows, start=1):
+        for number, (size, features) in enumerate(windows, start=1):
             stride = self.stride if number == strided else 1
-            z = unbiased(self.conv, z, features, taps, f"conv{number}", stride)
+            z = unbiased(self.conv, z, features, size, f"conv{number}", stride)
             z = batch_norm(f"bn{number}", train, self.axis_name)(z)
             if number < len(windows):
                 z = nn.relu(z)
@@ -67,7 +67,7 @@ class ResNet(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
-    """Of the published network."""
+    """Shape of an image, as published."""
     classes: int = 1000
     """Number of classes."""
     conv: Convolution = he_conv
@@ -82,13 +82,13 @@ class ResNet(nn.Module):
     """Whether it begins with a 3x3 convolution, for images 32x32, and shortcuts have no weights
     (option A), instead of 7x7 with stride 2, a pooling, and projections."""
     axis_name: str | None = "batch"
-    """Of the devices over which batch normalisation averages in training; None: not at all."""
+    """Axis of the devices over which batch normalisation averages in training; None: not at all."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Map images `[batch, height, width, 3]` to logits `[batch, classes]`."""
-        taps, stride = (3, 1) if self.cifar else (7, 2)
-        x = unbiased(self.conv, x, self.features[0], taps, "conv1", stride)
+        size, stride = (3, 1) if self.cifar else (7, 2)
+        x = unbiased(self.conv, x, self.features[0], size, "conv1", stride)
         x = nn.relu(batch_norm("bn1", train, self.axis_name)(x))
         if not self.cifar:
             x = MaxPool(3, strides=2, padding=1, name="pool1")(x)

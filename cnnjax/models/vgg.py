@@ -19,7 +19,7 @@ class VGG(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
-    """Of the published network."""
+    """Shape of an image, as published."""
     classes: int = 1000
     """Number of classes."""
     conv: Convolution = he_conv
@@ -31,7 +31,7 @@ class VGG(nn.Module):
     hidden: int = 4096
     """Units of the two hidden fully connected layers."""
     dropout_rate: float = 0.5
-    """Of the output of the hidden fully connected layers."""
+    """Dropout rate of the output of the hidden fully connected layers."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:

@@ -22,7 +22,7 @@ def binomial_filter(size: int) -> np.ndarray:
       ValueError: another size.
     """
     if isinstance(size, bool) or size not in range(2, 8):
-        raise ValueError(f"a blur has a filter of 2 to 7 taps, got {size!r}.")
+        raise ValueError(f"`filter_size` must be 2 to 7, got {size!r}.")
     return np.array([math.comb(size - 1, tap) for tap in range(size)]) / 2.0 ** (size - 1)
 
 
@@ -44,7 +44,7 @@ def blur_pool(
     Args:
       x: `[*leading, *space, channels]`; all axes but the first and last are spatial, unless
         `strides` has one int a spatial axis.
-      filter_size: taps of the filter, 2 to 7, on every axis.
+      filter_size: size of the filter, 2 to 7, on every axis.
       strides: input positions from one output position to the next.
       padding: what lies beyond the border: 'REFLECT' as in the source, 'CIRCULAR', 'SAME' (zeros),
         or another one of `conv`.

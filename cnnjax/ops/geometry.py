@@ -1,7 +1,7 @@
 """The integer arithmetic of windows on a grid: sizes, borders, weights, receptive fields, lattices.
 
 Every function is exact, knows nothing of arrays in JAX, and speaks of one axis unless it takes
-sizes of all axes. A window of `window` taps with dilation d spans `(window - 1) d + 1` positions.
+sizes of all axes. A window of size `window` with dilation d spans `(window - 1) d + 1` positions.
 """
 
 import math
@@ -27,7 +27,7 @@ def positive(name: str, value: int) -> int:
 
 
 def span(window: int, dilation: int = 1) -> int:
-    """Positions from the first to the last tap of a dilated window: (window - 1) dilation + 1."""
+    """Positions from the first to the last entry of a dilated window: (window - 1) dilation + 1."""
     return (window - 1) * dilation + 1
 
 
@@ -115,7 +115,7 @@ def output_size(
     window_span = span(window, kernel_dilation)
     if length < window_span:
         raise ValueError(
-            f"a window of {window} taps with dilation {kernel_dilation} spans {window_span} "
+            f"a window of size {window} with dilation {kernel_dilation} spans {window_span} "
             f"positions and does not fit an axis of {length} (size {size}, padding {padding!r})."
         )
     return (length - window_span) // stride + 1
@@ -129,7 +129,7 @@ def input_indices(
     kernel_dilation: int = 1,
     input_dilation: int = 1,
 ) -> np.ndarray:
-    """Which input position each tap reads: integers `[output_size, window]`, -1 for a zero.
+    """Input position that each kernel offset reads: `[output_size, window]`, -1 for a zero.
 
     index[p, a] = border(p stride + a dilation - low)
     """
@@ -183,11 +183,11 @@ def multiply_adds(
     """Multiply-adds of one example: positions * window * in_features/groups * features.
 
     The same for standard, dilated, tiled and local convolution: sharing costs nothing to compute.
-    Taps that read zero padding are counted.
+    Kernel offsets that read zero padding are counted.
     """
     check_groups(in_features, features, feature_group_count)
-    taps = math.prod(out_space) * math.prod(kernel_size)
-    return taps * (in_features // feature_group_count) * features
+    products = math.prod(out_space) * math.prod(kernel_size)
+    return products * (in_features // feature_group_count) * features
 
 
 def check_groups(in_features: int, features: int, feature_group_count: int) -> None:
@@ -201,9 +201,9 @@ def check_groups(in_features: int, features: int, feature_group_count: int) -> N
 
 
 def receptive_field(layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
-    """Receptive field and jump of a stack of windows on one axis, in input positions.
+    """Receptive field and effective stride of a stack of windows on one axis, in input positions.
 
-        field <- field + (window - 1) dilation jump,    jump <- jump stride
+        field <- field + (window - 1) dilation effective,    effective <- effective stride
 
     Args:
       layers: (window, stride, dilation) from the input upwards.
@@ -211,13 +211,13 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
     Returns:
       The positions that one output position sees, and the distance of neighbouring outputs.
     """
-    field = jump = 1
+    field = effective_stride = 1
     for window, stride, dilation in layers:
         for name, value in (("window", window), ("stride", stride), ("dilation", dilation)):
             positive(name, value)
-        field += (span(window, dilation) - 1) * jump
-        jump *= stride
-    return field, jump
+        field += (span(window, dilation) - 1) * effective_stride
+        effective_stride *= stride
+    return field, effective_stride
 
 
 def predicted_step(size: int, stride: int = 1, tile: int = 1, input_dilation: int = 1) -> int:
@@ -242,17 +242,18 @@ def predicted_step(size: int, stride: int = 1, tile: int = 1, input_dilation: in
     return period // math.gcd(period, input_dilation)
 
 
-def composed_step(size: int, below: int, jump: int, step: int) -> int:
+def composed_step(size: int, below: int, effective_stride: int, step: int) -> int:
     """Smallest exact shift of one axis for a layer on top of others, in input positions.
 
     Args:
-      size: of the input's axis.
+      size: size of the input's axis.
       below: the exact step of everything below the layer, in input positions.
-      jump: the product of the strides below the layer.
+      effective_stride: the product of the strides below the layer.
       step: the layer's own exact step, in positions of its own input.
 
     Returns:
-      The least common multiple of `below` and `jump * step` if it divides the size, else `size`.
+      The least common multiple of `below` and `effective_stride * step` if it divides the size,
+      else `size`.
     """
-    together = math.lcm(below, jump * step)
+    together = math.lcm(below, effective_stride * step)
     return together if size % together == 0 else size

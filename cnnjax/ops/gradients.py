@@ -38,7 +38,7 @@ def conv_kernel_gradient(
 ) -> jax.Array:
     """Gradient by the kernel of `conv`: dK[a, c, o] = sum over p of G[p, o] x[p s + a d - low, c].
 
-    Each tap of the kernel is one product of what it read with G.
+    Each entry of the kernel is one product of what it read with G.
 
     Args:
       x: `[*leading, *space, in]`, the input of the convolution.
@@ -81,7 +81,7 @@ def conv_input_gradient(
 
         dV[q, c] = sum over o and p, a with p s + a d - low = q of K[a, c, o] G[p, o]
 
-    Each tap of the kernel sends G back to where it read: a transposed convolution.
+    Each entry of the kernel sends G back to where it read: a transposed convolution.
 
     Args:
       output_gradient: `[*leading, *out_space, out]`, G = dJ/dz.
@@ -112,7 +112,7 @@ def conv_input_gradient(
 
 
 def _placed(offsets: tuple[int, ...], window: Window) -> list[tuple[int, int]]:
-    """Zeros around the interleaved outputs so that they lie where a tap read; negative: crop."""
+    """Zeros around the interleaved outputs so that they lie where an entry read; negative: crop."""
     pairs = []
     for axis, offset in enumerate(offsets):
         low = offset * window.kernel_dilation[axis] - window.padding[axis][0]

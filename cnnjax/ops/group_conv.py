@@ -39,7 +39,7 @@ def lifting_conv(
 
     Args:
       x: `[*leading, height, width, in]`.
-      kernel: `[taps, taps, in, out]`.
+      kernel: `[side, side, in, out]`.
       group: 4, quarter turns; 8, flips too.
       strides: one int, or the same for both axes.
       padding: as for `conv`.
@@ -84,7 +84,7 @@ def group_conv(
 
     Args:
       x: `[*leading, height, width, group, in]`, 4 or 8 elements.
-      kernel: `[taps, taps, group, in, out]`.
+      kernel: `[side, side, group, in, out]`.
       strides, padding, kernel_dilation, precision: as for `lifting_conv`.
 
     Returns:
@@ -172,7 +172,7 @@ def _turned(kernel: jax.Array, element: int) -> jax.Array:
 
 def _check(group: int, kernel: jax.Array, rank: int, strides: Sizes, dilation: Sizes) -> None:
     shape = kernel.shape
-    names = "[taps, taps, in, out]" if rank == 4 else "[taps, taps, group, in, out]"
+    names = "[side, side, in, out]" if rank == 4 else "[side, side, group, in, out]"
     if len(shape) != rank or shape[0] != shape[1]:
         raise ValueError(f"a kernel over a group of turns must be {names}, got shape {shape}.")
     _check_group(group, f"a kernel of shape {shape}")

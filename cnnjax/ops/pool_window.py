@@ -1,4 +1,4 @@
-"""The window of a pooling over x: checked, its border written out, its taps read."""
+"""The window of a pooling over x: checked, its border written out, its entries read."""
 
 import dataclasses
 import functools
@@ -51,7 +51,7 @@ def write_border(x: jax.Array, window: Window, fill: float) -> jax.Array:
 
 
 def along_axis(x: jax.Array, window: Window, axis: int) -> list[jax.Array]:
-    """For each tap on one spatial axis, what it reads of a padded x."""
+    """For each offset on one spatial axis, what it reads of a padded x."""
     stride, reach = window.strides[axis], (window.out_space[axis] - 1) * window.strides[axis] + 1
     taps = range(window.kernel_size[axis])
     return [lax.slice_in_dim(x, tap, tap + reach, stride, axis + 1) for tap in taps]

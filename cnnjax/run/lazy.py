@@ -5,6 +5,7 @@ import importlib
 import sys
 import threading
 import types
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 _one_at_a_time = threading.RLock()
@@ -62,3 +63,26 @@ class _LazyModule(types.ModuleType):
 
     def __dir__(self) -> list[str]:
         return dir(importlib.import_module(self.__name__))
+
+
+def lazy_exports(
+    package: str, submodules: Mapping[str, Sequence[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """`__getattr__`, `__dir__` and `__all__` of a package whose names are imported on first use.
+
+    Args:
+      package: its `__name__`.
+      submodules: the names that each submodule defines; none may be called as a submodule is, which
+        Python would bind in its place.
+    """
+    defined_in = {name: module for module, names in submodules.items() for name in names}
+
+    def __getattr__(name: str) -> Any:
+        if name not in defined_in:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{package}.{defined_in[name]}"), name)
+
+    def __dir__() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *defined_in})
+
+    return __getattr__, __dir__, sorted(defined_in)

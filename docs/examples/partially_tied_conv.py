@@ -16,7 +16,7 @@ from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
 from cnnjax import ops
-from cnnjax.layers import ConvolutionLayer, add_bias, one_by_one
+from cnnjax.layers import ConvolutionLayer, add_bias, per_kernel
 
 
 class PartiallyTiedConv(ConvolutionLayer):
@@ -36,14 +36,14 @@ class PartiallyTiedConv(ConvolutionLayer):
             raise ValueError(f"region must be at least 1, got {self.region!r}.")
         out_space = self.window(x).out_space
         regions = tuple(-(-size // self.region) for size in out_space)
-        one = one_by_one(self.kernel_init, regions)
-        kernel = self.param("kernel", one, (*regions, *self.one_kernel(x)), self.param_dtype)
+        one = per_kernel(self.kernel_init, regions)
+        kernel = self.param("kernel", one, (*regions, *self.kernel_shape(x)), self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, self.bias(*regions), dtype=self.dtype)
         for axis, size in enumerate(out_space):  # the kernel of region p // region at each p
             at = jnp.arange(size) // self.region
             kernel = jnp.take(kernel, at, axis)
             bias = None if bias is None else jnp.take(bias, at, axis)
-        return add_bias(ops.local_conv(x, kernel, **self.arguments(x)), bias)
+        return add_bias(ops.local_conv(x, kernel, **self.conv_options(x)), bias)
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
         """That of a standard convolution on axes of one region, elsewhere only the zero shift."""

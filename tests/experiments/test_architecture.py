@@ -76,7 +76,7 @@ def test_a_network_that_must_be_told_more_is_told_it(tmp_path, capsys):
 def test_wrong_configurations_are_named(tmp_path):
     for wrong, message in (
         (architecture.Config(model="VGG17"), "no model 'VGG17'.*'VGG19'"),
-        (architecture.Config(model="LeNet5", image_shape=(8, 8, 1)), "a window of 5 taps"),
+        (architecture.Config(model="LeNet5", image_shape=(8, 8, 1)), "a window of size 5"),
     ):
         with pytest.raises(InputError, match=message):
             architecture.run(wrong, Record.open(tmp_path / wrong.model, wrong))

@@ -78,10 +78,10 @@ class Mirrored(ConvolutionLayer):
 
     @nn.compact
     def __call__(self, x):
-        kernel = self.param("kernel", self.kernel_init, self.one_kernel(x), self.param_dtype)
+        kernel = self.param("kernel", self.kernel_init, self.kernel_shape(x), self.param_dtype)
         tile = (2,) + (1,) * (x.ndim - 3)
         pair = jnp.stack([kernel, jnp.flip(kernel, 0)]).reshape(*tile, *kernel.shape)
-        return ops.tiled_conv(x, pair, **self.arguments(x))
+        return ops.tiled_conv(x, pair, **self.conv_options(x))
 
 
 def test_kernels_of_the_same_weights_in_another_order_are_two():

@@ -33,5 +33,5 @@ def test_claimed_lattices_are_measured(layer, padding):
 
 @pytest.mark.fast
 def test_wrong_input_is_one_sentence():
-    with pytest.raises(ValueError, match="2 to 7 taps, got 1"):
+    with pytest.raises(ValueError, match="must be 2 to 7, got 1"):
         BlurPool(filter_size=1).apply({}, jnp.ones((1, 4, 4, 1)))

@@ -222,7 +222,7 @@ def test_every_variant_takes_unbatched_and_multiply_batched_input(name):
         (Conv(2, (3, 3)), (4, 1), r"got shape \(4, 1\)"),
         (Conv(2, 3, strides=0), (1, 4, 4, 1), "strides must be at least 1, got 0"),
         (Conv(2, 3, padding="same"), (1, 4, 4, 1), "got 'same'"),
-        (Conv(2, 5, padding="VALID"), (1, 4, 4, 1), "window of 5 taps"),
+        (Conv(2, 5, padding="VALID"), (1, 4, 4, 1), "window of size 5"),
         (Conv(3, 3, feature_group_count=2), (1, 4, 4, 2), "must divide .* features, got 3"),
         (DepthwiseConv(3, 3), (1, 4, 4, 2), "must divide .* features, got 3"),
         (TiledConv(2, 3, tile=0), (1, 4, 4, 1), "tile must be at least 1, got 0"),

@@ -119,7 +119,7 @@ def test_derivatives_and_leading_axes():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: blur_pool(x, filter_size=8), "2 to 7 taps, got 8"),
+        (lambda x: blur_pool(x, filter_size=8), "`filter_size` must be 2 to 7, got 8"),
         (lambda x: blur_pool(x, strides=0), "strides must be at least 1, got 0"),
         (lambda x: blur_pool(x[0, 0]), r"1 to 3 spatial axes, got shape \(8, 1\)"),
         (lambda x: blur_pool(x, padding="ZERO"), "got 'ZERO'"),

@@ -217,7 +217,7 @@ def test_a_stride_is_a_pool_by_a_window_of_one():
 @pytest.mark.fast
 def test_wrong_input_is_named():
     x = jnp.zeros((1, 4, 4, 1))
-    with pytest.raises(ValueError, match=r"window of 5 taps"):
+    with pytest.raises(ValueError, match=r"window of size 5"):
         ops.max_pool(x, 5)
     with pytest.raises(ValueError, match=r"padding \(2, 2\) must be less than the window of 2"):
         ops.max_pool(x, 2, padding=2)

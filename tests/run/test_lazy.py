@@ -1,6 +1,8 @@
 """Lazy imports bind modules that nothing loads before first use, and that then are the modules."""
 
 import builtins
+import importlib
+import pkgutil
 import subprocess
 import sys
 import textwrap
@@ -126,3 +128,31 @@ def test_the_block_ends_also_by_an_error_and_is_of_one_module_alone():
     assert seen == [type(math)]
     assert type(math) is type(sys)
     assert builtins.__import__ is IMPORT
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("package", ["layers", "models"])
+def test_a_package_imports_its_names_on_first_use(package):
+    run(
+        f"""
+        import sys
+        from cnnjax import {package}
+        assert not {{"jax", "flax"}} & set(sys.modules)
+        assert set({package}.__all__) <= set(dir({package}))
+        assert all(getattr({package}, name) is not None for name in {package}.__all__)
+        from cnnjax.{package} import *
+        try:
+            {package}.absent
+        except AttributeError as error:
+            assert str(error) == "module 'cnnjax.{package}' has no attribute 'absent'"
+        """
+    )
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("package", ["layers", "models"])
+def test_no_name_is_that_of_a_submodule(package):
+    """The import of the submodule would bind it in the name's place."""
+    module = importlib.import_module(f"cnnjax.{package}")
+    submodules = {found.name for found in pkgutil.iter_modules(module.__path__)}
+    assert not submodules & set(module.__all__)

@@ -9,7 +9,7 @@ import numpy as np
 from flax.linen.dtypes import promote_dtype
 
 from cnnjax import ops
-from cnnjax.layers import Conv, ConvolutionLayer, TiledConv, add_bias, one_by_one
+from cnnjax.layers import Conv, ConvolutionLayer, TiledConv, add_bias, per_kernel
 
 
 def with_slope(factor):
@@ -41,8 +41,8 @@ class HasMoreThanItClaims(Conv):
 
 def convolved(layer, x, change=lambda kernel: kernel):
     """The convolution of a layer, without its bias, with its kernel changed."""
-    kernel = layer.param("kernel", layer.kernel_init, layer.one_kernel(x), layer.param_dtype)
-    return ops.conv(x, change(kernel).astype(x.dtype), **layer.arguments(x))
+    kernel = layer.param("kernel", layer.kernel_init, layer.kernel_shape(x), layer.param_dtype)
+    return ops.conv(x, change(kernel).astype(x.dtype), **layer.conv_options(x))
 
 
 class BiasOfPosition(Conv):
@@ -228,25 +228,25 @@ class DropsTheLast(Conv):
 class SwapsStrides(Conv):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        swapped = {**self.arguments(x), "strides": tuple(np.ravel(self.strides))[::-1]}
-        kernel = self.param("kernel", self.kernel_init, self.one_kernel(x), self.param_dtype)
+        swapped = {**self.conv_options(x), "strides": tuple(np.ravel(self.strides))[::-1]}
+        kernel = self.param("kernel", self.kernel_init, self.kernel_shape(x), self.param_dtype)
         return ops.conv(x, kernel.astype(x.dtype), **swapped)
 
 
 class SwapsItsWindow(Conv):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        *window, channels, features = self.one_kernel(x)
+        *window, channels, features = self.kernel_shape(x)
         shape = (*window[::-1], channels, features)
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
-        return ops.conv(x, kernel.astype(x.dtype), **self.arguments(x))
+        return ops.conv(x, kernel.astype(x.dtype), **self.conv_options(x))
 
 
 class IgnoresDilation(Conv):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        undilated = {**self.arguments(x), "kernel_dilation": 1}
-        kernel = self.param("kernel", self.kernel_init, self.one_kernel(x), self.param_dtype)
+        undilated = {**self.conv_options(x), "kernel_dilation": 1}
+        kernel = self.param("kernel", self.kernel_init, self.kernel_shape(x), self.param_dtype)
         return ops.conv(x, kernel.astype(x.dtype), **undilated)
 
 
@@ -291,12 +291,12 @@ class Checkerboard(ConvolutionLayer):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        one = one_by_one(self.kernel_init, (2,))
-        kernels = self.param("kernel", one, (2, *self.one_kernel(x)), self.param_dtype)
+        one = per_kernel(self.kernel_init, (2,))
+        kernels = self.param("kernel", one, (2, *self.kernel_shape(x)), self.param_dtype)
         x, kernels, bias = promote_dtype(x, kernels, self.bias(), dtype=self.dtype)
         axes = x.ndim - 2
         parity = np.indices((2,) * axes).sum(0) % 2
-        return add_bias(ops.tiled_conv(x, kernels[parity], **self.arguments(x)), bias)
+        return add_bias(ops.tiled_conv(x, kernels[parity], **self.conv_options(x)), bias)
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
         return self.lattice_of_tile(space, 2)
