@@ -32,7 +32,7 @@ HEADLINES = {
         "accuracy, halves swapped (%)": ("accuracy_dissimilar", 100),
     },
     "shift_invariance": {"pairs of shifts with the same class (%)": ("after.consistency", 100)},
-    "lie_derivative": {"change of logits, translation by 1 % (%)": ("after.right.whole", 1)},
+    "lie_derivative": {"change of logits, translation by 1 % (%)": ("after.right.derivative", 1)},
     "rotation": {"test error (%)": ("error", 100)},
     "learned_invariance": {"accuracy at any angle (%)": ("accuracy_rotated", 100)},
     "augmentation": {
