@@ -1,8 +1,9 @@
 """Does a network that sees its own labels label pixels better with every iteration?
 
-A recurrent convolutional network labels each pixel of digits on textured ground: ground, or which
-digit its ink belongs to. It estimates, looks at the image and at its estimate, and estimates again,
-with the same weights. The control estimates once.
+A recurrent convolutional network labels every pixel of digits on a textured background: as
+background, or as ink of one of the digits. It estimates the labels, looks at the image and at its
+estimate, and estimates again, with the same weights; in training the loss of every estimate counts.
+The control estimates once. Test images are made of other digits than training images.
 
     python launch.py segmentation            2 seeds, 2 CPU cores: minutes
     python launch.py segmentation smoke      under a minute
@@ -14,31 +15,54 @@ Source: Pinheiro, Collobert, Recurrent convolutional neural networks for scene l
 Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.17.
 """
 
-import dataclasses
-from typing import Any
+from __future__ import annotations
 
-from cnnjax.run.config import require_distinct
+import dataclasses
+from typing import Annotated, Any
+
+from cnnjax.run.config import CheckedConfig, Distinct, Positive, Seed, between
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
+from cnnjax.run.statistics import summarize
 from cnnjax.train.config import TrainConfig
+
+with lazy_imports():
+    from matplotlib import colors, figure, patches
+
+    from cnnjax import inspect, models, report, tasks
+
+NUMBERS = {
+    "accuracy": "accuracy of pixels (%)",
+    "background_iou": "IoU, background (%)",
+    "foreground_iou": "IoU, digits (%)",
+    "mean_iou": "IoU, all classes (%)",
+}
+COLORS = (
+    "#1c1c1c", "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7", "#f0e442",
+    "#8c8c8c", "#ffffff", "#7a5230",
+)  # fmt: skip
+"""Colours of the background and of up to ten digits."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(CheckedConfig):
     """Which networks, on how many images, for how long."""
 
-    iterations: tuple[int, ...] = (1, 3)
+    iterations: Distinct[Positive] = (1, 3)
     """Numbers of iterations, a network for each."""
-    features: int = 24
+    features: Positive = 24
     """Channels of the hidden layers."""
-    digits: tuple[int, ...] = (0, 1, 4, 7)
+    digits: Distinct[Annotated[int, between(0, 10)]] = (0, 1, 4, 7)
     """Digits to tell apart."""
-    train_images: int = 2000
+    train_images: Positive = 2000
     """Images to train on."""
-    test_images: int = 200
-    """Images to test on, of other digits."""
-    shown_images: int = 4
+    test_images: Positive = 200
+    """Images to test on, made of other digits."""
+    shown_images: Positive = 4
     """Test images that are drawn."""
-    seeds: tuple[int, ...] = (0, 1)
-    """Each network is trained for each seed."""
+    seeds: Distinct[Seed] = (0, 1)
+    """Seeds; for each a network is trained with every number of iterations."""
     train: TrainConfig = TrainConfig(
         steps=500,
         batch_size=32,
@@ -47,17 +71,7 @@ class Config:
         auxiliary_weight=1.0,
         log_every=100,
     )
-    """How to train; every iteration's loss counts auxiliary_weight, the last one's 1."""
-
-    def __post_init__(self):
-        require_distinct(self, "iterations", "seeds", "digits")
-        if not set(self.digits) <= set(range(10)):
-            raise ValueError(f"digits must be from 0 to 9, got {self.digits}.")
-        if min(self.iterations) < 1:
-            raise ValueError(f"iterations must be at least 1, got {self.iterations}.")
-        for name in ("features", "train_images", "test_images", "shown_images"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+    """How to train; the last estimate's loss has weight 1, those before auxiliary_weight."""
 
 
 PRESETS = {
@@ -75,96 +89,111 @@ PRESETS = {
 }
 
 
-def run(config: Config, record: Any) -> None:
-    """Train and measure every network, and write results and report."""
-    from cnnjax.study.segmentation import on_texture
-
-    from cnnjax.inspect import parameter_count
-    from cnnjax.models import RecurrentSegmentation
-    from cnnjax.report.segmentation import write_report
-    from cnnjax.run.statistics import summarize
-
-    task = on_texture(
-        config.train,
-        train_images=config.train_images,
-        test_images=config.test_images,
-        digits=config.digits,
+def run(config: Config, record: Record) -> None:
+    """Train and measure every network."""
+    task = tasks.textured_digits(
+        train_images=config.train_images, test_images=config.test_images, digits=config.digits
     )
-    rows: list[dict[str, Any]] = []
-    shown: list[Any] = []
-    for iterations in config.iterations:
-        model = RecurrentSegmentation(task.dataset.num_classes, iterations, config.features)
-        training = task.compile(model)
-        measured = [_measured(config, task, model, training, seed, record) for seed in config.seeds]
-        rows.append(
-            {
-                "iterations": iterations,
-                "params": parameter_count(task.initial(training, config.seeds[0]).params),
-                "after": [
-                    {
-                        name: summarize([each["after"][number][name] for each in measured])
-                        for name in ("accuracy", "mean_iou", "ground_iou", "digits_iou")
-                    }
-                    for number in range(iterations)
-                ],
-            }
+    test, shown = task.test, slice(config.shown_images)
+    for cell in record.each(iterations=config.iterations, seed=config.seeds):
+        model = models.RecurrentSegmentation(task.classes, cell["iterations"], config.features)
+        network = task.network(model, config.train)
+        state = network.train(record, cell)
+        estimates = network.compute(_estimated_labels, state.variables, task.place(test.images))
+        record.observe(
+            cell,
+            parameters=network.parameters,
+            **{
+                f"after{number}": inspect.segmentation_metrics(estimate, test.labels, task.classes)
+                for number, estimate in enumerate(estimates, start=1)
+            },
+            images=test.images[shown, ..., 0],
+            labels=test.labels[shown],
+            estimates=[estimate[shown] for estimate in estimates],
         )
-        shown = measured[0]["estimates"]
-    test = task.dataset.test
-    results = {
-        "data": task.dataset.name,
-        "class_names": task.dataset.class_names,
-        "train_examples": len(task.dataset.train.images),
-        "test_examples": len(test.images),
-        "steps": config.train.steps,
-        "batch_size": config.train.batch_size,
-        "seeds": config.seeds,
-        "rows": rows,
-        "shown": {
-            "images": test.images[: config.shown_images, ..., 0],
-            "labels": test.labels[: config.shown_images],
-            "estimates": shown,
-        },
-    }
-    write_report(record.results(results), record)
+    page(record.observations(), record)
 
 
-def _measured(
-    config: Config, task: Any, model: Any, training: Any, seed: int, record: Any
-) -> dict[str, Any]:
-    """Accuracy and overlap after every iteration, unless an interrupted run measured them."""
-    import jax
-    import numpy as np
-    from cnnjax.study import train_network
-    from cnnjax.study.segmentation import intersection_over_union
+def _estimated_labels(model: models.RecurrentSegmentation, variables: Any, images: Any) -> Any:
+    estimates = model.apply(variables, images, method="estimates")
+    return [estimate.argmax(-1) for estimate in estimates]
 
-    name = f"{model.iterations} iterations seed {seed}"
-    measured = record.part(name)
-    if measured is not None:
-        return measured
-    print(f"\n{name}", flush=True)
-    state = train_network(task, training, seed, name, record).state
-    params = jax.device_get(state.params)
 
-    @jax.jit
-    def label(images):
-        x = task.place(images)
-        estimates = model.apply({"params": params}, x, method=model.estimates)
-        return [estimate.argmax(-1) for estimate in estimates]
+def page(found: Observations, record: Record) -> None:
+    """Write results.json and the page."""
+    record.results({**record.task, "rows": found.results()})
+    overlaps = (
+        f"{', '.join(after(found, total, n, 'foreground_iou') for n in range(1, total + 1))} % by "
+        f"the network of {report.counted(total, 'iteration')}"
+        for total in found.values("iterations")
+    )
+    longest, seed = max(found.values("iterations")), found.seeds[0]
+    drawn = found.where(iterations=longest, seed=seed)
+    report.write_page(
+        record,
+        __doc__,
+        [
+            "Intersection over union of the digits, mean over their classes, after each iteration: "
+            f"{'; '.join(overlaps)}.",
+            report.setting(record, found),
+            report.Heading("Estimates"),
+            report.Figure(
+                "estimates",
+                report.styled(estimates_figure)(drawn, record.task["class_names"]),
+                f"Test images, their labels, and the estimate after each of {longest} iterations; "
+                f"seed {seed}.",
+            ),
+            report.Heading("Overlap by iteration"),
+            overlap_table(found),
+        ],
+    )
 
-    test, classes = task.dataset.test, task.dataset.num_classes
-    after = []
-    estimates = [np.asarray(estimate) for estimate in label(test.images)]
-    for estimate in estimates:
-        overlap = intersection_over_union(estimate, test.labels, classes)
-        after.append(
-            {
-                "accuracy": float((estimate == test.labels).mean()),
-                "mean_iou": float(np.nanmean(overlap)),
-                "ground_iou": float(overlap[0]),
-                "digits_iou": float(np.nanmean(overlap[1:])),
-            }
-        )
-    drawn = [estimate[: config.shown_images] for estimate in estimates]
-    record.write_part(name, {"after": after, "estimates": drawn})
-    return record.part(name)
+
+def after(found: Observations, iterations: int, number: int, name: str) -> str:
+    """Percentage of the networks of so many iterations, after one of their iterations."""
+    column = found.where(iterations=iterations).column(f"after{number}.{name}")
+    return report.format_summary(summarize(column), 100)
+
+
+def overlap_table(found: Observations) -> report.Table:
+    """Every number of every network, after each of its iterations."""
+    rows = [
+        [
+            str(iterations),
+            report.format_count(group.column("parameters")[0]),
+            str(number),
+            *(after(found, iterations, number, name) for name in NUMBERS),
+        ]
+        for iterations, group in found.groups("iterations").items()
+        for number in range(1, iterations + 1)
+    ]
+    return report.Table(
+        ["iterations", "parameters", "after iteration", *NUMBERS.values()],
+        rows,
+        caption="IoU: pixels both predicted and true over pixels either, all test images together, "
+        f"mean over classes. Numbers: {report.over_seeds(len(found.seeds))}.",
+    )
+
+
+def estimates_figure(found: Observations, class_names: list[str]) -> figure.Figure:
+    """A row for each image: itself, its labels, the estimates of one network."""
+    images, labels, estimates = (found.array(n)[0] for n in ("images", "labels", "estimates"))
+    titles = ["image", "labels", *(f"iteration {n + 1}" for n in range(len(estimates)))]
+    size = report.DOUBLE_COLUMN / max(len(titles), 5)
+    canvas = figure.Figure(figsize=(size * len(titles), size * len(images) + 0.5))
+    grid = canvas.subplots(len(images), len(titles), squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for axes, title in zip(grid[0], titles):
+        axes.set_title(title)
+    classes = colors.ListedColormap(COLORS[: len(class_names)])
+    for line, image, *labelled in zip(grid, images, labels, *estimates):
+        line[0].imshow(image, cmap="gray", vmin=0, vmax=255)
+        for axes, each in zip(line[1:], labelled):
+            axes.imshow(each, classes, vmin=-0.5, vmax=classes.N - 0.5, interpolation="nearest")
+    handles = [
+        patches.Patch(facecolor=color, edgecolor="#8c8c8c", linewidth=0.5, label=name)
+        for name, color in zip(class_names, COLORS)
+    ]
+    canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles), handlelength=1)
+    return canvas

@@ -1,106 +1,220 @@
-"""Labelling every pixel: the data, the measure by hand, the network and the study."""
+"""The study of segmentation: what each network labels, what the page shows, its smallest run."""
 
+import csv
 import json
+import shutil
 
 import jax
-import jax.numpy as jnp
+import matplotlib.figure
 import numpy as np
 import pytest
-from cnnjax.study.segmentation import intersection_over_union
 
 import launch
-from cnnjax.data.textured_digits import textured_digits
-from cnnjax.models import RecurrentSegmentation
-from cnnjax.symmetry import translation_lattice
+from cnnjax.run.record import Record
+from cnnjax.train.config import TrainConfig
+from experiments import segmentation
+from tests.experiments import pages
+from tests.experiments.fakes import SCALE, SHIFT
+
+CONFIG = segmentation.Config(
+    iterations=(1, 3),
+    features=2,
+    digits=(4, 7),
+    train_images=12,
+    test_images=6,
+    shown_images=2,
+    seeds=(0, 1),
+    train=TrainConfig(steps=3, batch_size=4),
+)
+NAMES = ("accuracy", "background_iou", "foreground_iou", "mean_iou")
 
 
-def test_intersection_over_union_by_hand():
-    predicted = np.array([[0, 0, 1], [1, 1, 2]])
-    labels = np.array([[0, 1, 1], [1, 0, 0]])
-    # Ground: 1 of 4; class 1: 2 of 4; class 2: predicted once, never true; class 3: nowhere.
-    found = intersection_over_union(predicted, labels, 4)
-    np.testing.assert_allclose(found, [1 / 4, 2 / 4, 0, np.nan])
-    with pytest.raises(ValueError, match=r"got \(2, 3\) and \(3,\)"):
-        intersection_over_union(predicted, labels[0], 4)
+def overlaps(estimate, labels, classes):
+    """The four numbers, written out with sets of pixels."""
+    iou = [
+        ((estimate == each) & (labels == each)).sum()
+        / ((estimate == each) | (labels == each)).sum()
+        for each in range(classes)
+    ]
+    return (estimate == labels).mean(), iou[0], np.mean(iou[1:]), np.mean(iou)
 
 
-def squares():
-    """Two digits: a filled square of class 3, and a bar of class 7."""
-    digits = np.zeros((2, 8, 8, 1), np.uint8)
-    digits[0, 2:6, 2:6], digits[1, :, 3:5] = 16, 16
-    return digits, np.array([3, 7])
+def test_every_estimate_of_every_trained_network_is_measured_on_all_test_images(watch, tmp_path):
+    found = watch.run(segmentation, CONFIG, tmp_path / "run")
+    expected = [{"iterations": number, "seed": seed} for number in (1, 3) for seed in (0, 1)]
+    assert [call.factors for call in watch.trained] == expected
+    drawn = set()
+    for call, row in zip(watch.trained, found.rows, strict=True):
+        network, iterations = call.network, row["iterations"]
+        model, task = network.model, network.task
+        assert call.values == {}
+        assert (model.iterations, model.features, model.classes) == (iterations, 2, 3)
+        assert network.training.config == CONFIG.train
+        assert row["parameters"] == sum(p.size for p in jax.tree.leaves(network.initial(0).params))
+        assert (len(task.train), len(task.test)) == (12, 6)
+        assert task.dataset.class_names == ("background", "4", "7")
+        initial = network.initial(row["seed"])
+        params = jax.tree.map(lambda leaf: SCALE * leaf + SHIFT, initial.params)
+        estimates = [
+            np.asarray(logits).argmax(-1)
+            for logits in model.apply(
+                {"params": params}, task.place(task.test.images), method="estimates"
+            )
+        ]
+        for number, estimate in enumerate(estimates, start=1):
+            measured = [row[f"after{number}.{name}"] for name in NAMES]
+            np.testing.assert_allclose(measured, overlaps(estimate, task.test.labels, 3), atol=1e-3)
+        assert f"after{iterations + 1}.accuracy" not in row
+        alone = found.where(iterations=iterations, seed=row["seed"])
+        np.testing.assert_array_equal(alone.array("images")[0], task.test.images[:2, ..., 0])
+        np.testing.assert_array_equal(alone.array("labels")[0], task.test.labels[:2])
+        shown = alone.array("estimates")[0]
+        assert shown.shape == (iterations, 2, 32, 32)
+        assert (shown == [estimate[:2] for estimate in estimates]).mean() > 0.999
+        drawn.add(shown.tobytes())
+    assert len(drawn) == 4
+    assert watch.trained[0].network.training is watch.trained[1].network.training
 
 
-def test_ink_is_labelled_with_its_digit_and_brighter_than_the_ground():
-    found = textured_digits(*squares(), 50, seed=0)
-    assert found.images.shape == (50, 32, 32, 1)
-    assert set(np.unique(found.labels)) == {0, 4, 8}
-    # Smoothed squares of 8 x 8 pixels: 3/4 at the edge, 9/16 in the corners, 1/4 outside.
-    only = textured_digits(squares()[0][:1], np.array([3]), 5, seed=0, each=1).labels
-    np.testing.assert_array_equal((only == 4).sum((1, 2)), [64] * 5)
-    values = found.images[..., 0] / 255
-    assert values[found.labels > 0].mean() > values[found.labels == 0].mean() + 0.2
-    # But no threshold tells them apart.
-    assert values[found.labels > 0].min() < np.quantile(values[found.labels == 0], 0.9)
-    again = textured_digits(*squares(), 50, seed=0)
-    np.testing.assert_array_equal(found.images, again.images)
-    assert not np.array_equal(found.images, textured_digits(*squares(), 50, seed=1).images)
+def made(directory):
+    """A record of networks of 3, 1 and 2 iterations, whose numbers tell where they are from."""
+    record = Record.open(directory, segmentation.Config(iterations=(3, 1, 2), seeds=(4, 5)))
+    for cell in record.each(iterations=(3, 1, 2), seed=(4, 5)):
+        total, seed = cell["iterations"], cell["seed"]
+        after = {
+            f"after{number}": {
+                name: (10 * total + 2 * number + 30 * place + seed - 4) / 200
+                for place, name in enumerate(NAMES)
+            }
+            for number in range(1, total + 1)
+        }
+        record.observe(
+            cell,
+            parameters=1000 + total,
+            images=np.full((1, 4, 4), 100 + seed),
+            labels=np.zeros((1, 4, 4), int),
+            estimates=np.full((total, 1, 4, 4), seed % 3)
+            + np.arange(total).reshape(-1, 1, 1, 1) % 2,
+            **after,
+        )
+    facts = segmentation.tasks.textured_digits(train_images=2, test_images=2, digits=(4, 7)).facts()
+    record.write_task("digits", facts)
+    return record
 
 
+def mean(total, number, name):
+    return (10 * total + 2 * number + 30 * NAMES.index(name) + 0.5) / 2
+
+
+def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        segmentation,
+        "estimates_figure",
+        lambda *given: drawn.append(given) or matplotlib.figure.Figure(),
+    )
+    record = made(tmp_path / "run")
+    segmentation.page(record.observations(), record)
+    assert pages.lead(record.directory) == (
+        "Intersection over union of the digits, mean over their classes, after each iteration: "
+        "46.2, 47.2, 48.2 % by the network of 3 iterations; 36.2 % by the network of 1 iteration; "
+        "41.2, 42.2 % by the network of 2 iterations."
+    )
+    (rows,) = pages.tables(record.directory)
+    assert [(row["iterations"], row["after iteration"]) for row in rows] == [
+        (str(total), str(number)) for total in (3, 1, 2) for number in range(1, total + 1)
+    ]
+    headings = dict(
+        zip(
+            NAMES,
+            (
+                "accuracy of pixels (%)",
+                "IoU, background (%)",
+                "IoU, digits (%)",
+                "IoU, all classes (%)",
+            ),
+            strict=True,
+        )
+    )
+    for row in rows:
+        total, number = int(row["iterations"]), int(row["after iteration"])
+        assert row["parameters"] == "1.0 k"
+        for name, heading in headings.items():
+            assert float(row[heading]) == pytest.approx(mean(total, number, name), abs=0.051)
+    ((network, names),) = drawn
+    assert network.rows == record.observations().where(iterations=3, seed=4).rows
+    assert names == ["background", "4", "7"]
+    results = json.loads((record.directory / "results.json").read_text("utf-8"))
+    assert results["test_examples"] == 2
+    assert results["rows"][0]["iterations"] == 3
+    found = results["rows"][0]["after2.mean_iou"]["mean"]
+    assert found == pytest.approx(mean(3, 2, "mean_iou") / 100)
+
+
+def test_the_figure_shows_image_labels_and_estimates_in_order(tmp_path):
+    found = made(tmp_path / "run").observations().where(iterations=3, seed=4)
+    axes = segmentation.estimates_figure(found, ["background", "4", "7"]).axes
+    shown = {each.get_title(): each.images[0].get_array() for each in axes}
+    assert list(shown) == ["image", "labels", "iteration 1", "iteration 2", "iteration 3"]
+    assert [int(image.max()) for image in shown.values()] == [104, 0, 1, 2, 1]
+    (legend,) = axes[0].figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["background", "4", "7"]
+    look = axes[1].images[0]
+    assert [patch.get_facecolor() for patch in legend.get_patches()] == [
+        tuple(look.to_rgba(np.array([[number]]))[0, 0]) for number in range(3)
+    ]
+
+
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("segmentation") / "run"
+    assert launch.main(["segmentation", "smoke", "--workdir", str(directory)]) == 0
+    return directory
+
+
+def test_the_smallest_run_observes_the_overlap_after_each_iteration(run_directory):
+    results = json.loads((run_directory / "results.json").read_text("utf-8"))
+    assert [row["iterations"] for row in results["rows"]] == [1, 2]
+    for row in results["rows"]:
+        for number in range(1, row["iterations"] + 1):
+            found = {name: row[f"after{number}.{name}"]["mean"] for name in NAMES}
+            assert 0 <= found["foreground_iou"] <= 1
+            assert 0.3 < found["accuracy"] <= 1
+            assert found["mean_iou"] < found["background_iou"]
+    assert "<h2>Overlap by iteration</h2>" in (run_directory / "report.html").read_text("utf-8")
+    assert (run_directory / "figures" / "estimates.png").is_file()
+
+
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, tmp_path, capsys):
+    names = ("observations.csv", "results.json", "metrics.jsonl")
+    before = {name: (run_directory / name).read_bytes() for name in names}
+    torn = tmp_path / "torn"
+    shutil.copytree(run_directory, torn)
+    for name in ("done", "results.json", "report.html"):
+        (torn / name).unlink()
+    head, *lines = list(csv.reader((torn / "observations.csv").read_text("utf-8").splitlines()))
+    with open(torn / "observations.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *lines[:-1]])
+    capsys.readouterr()
+    assert launch.main(["segmentation", "smoke", "--workdir", str(torn), "--resume"]) == 0
+    assert "iterations=1" not in capsys.readouterr().out
+    assert {name: (torn / name).read_bytes() for name in names} == before
+
+
+@pytest.mark.fast
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("arguments", "message"),
     [
-        (lambda: textured_digits(np.zeros((2, 5, 5, 1)), np.zeros(2), 3, seed=0), "5, 5"),
-        (lambda: textured_digits(*squares(), 3, seed=0, each=5), "got 5"),
+        (["--digits", "4", "10"], "digits must be at least 0 and below 10, got 10"),
+        (["--digits", "4", "4"], "each once"),
+        (["--iterations", "0"], "iterations must be at least 1, got 0"),
+        (["--seeds", "1", "1"], "each once"),
     ],
 )
-def test_wrong_arguments_are_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
-def made(**fields):
-    model = RecurrentSegmentation(5, features=4, **fields)
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 1)), jnp.float32)
-    return model, model.init(jax.random.key(0), x), x
-
-
-def test_every_iteration_has_the_same_weights_and_starts_from_the_one_before():
-    one, params, x = made(iterations=1)
-    three, others, _ = made(iterations=3)
-    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, others)
-    estimates = three.apply(params, x, method=three.estimates)
-    np.testing.assert_allclose(estimates[0], one.apply(params, x), atol=1e-6)
-    assert np.abs(estimates[1] - estimates[0]).max() > 1e-3
-    assert np.abs(estimates[2] - estimates[1]).max() > 1e-5
-    np.testing.assert_array_equal(three.apply(params, x), estimates[2])
-    _, sown = three.apply(params, x, train=True, mutable="auxiliary")
-    assert sorted(sown["auxiliary"]) == ["iteration_1", "iteration_2"]
-    # U and R of 25 taps, W of 25 from 5 classes, V of one; biases.
-    by_hand = 25 * 4 + 4 + 25 * 5 * 4 + 4 + 25 * 4 * 4 + 4 + 4 * 5 + 5
-    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == by_hand
-
-
-@pytest.mark.parametrize(("padding", "expected"), [("CIRCULAR", (1, 1)), ("SAME", (8, 8))])
-def test_labels_move_with_the_image_where_there_is_no_border(padding, expected):
-    model, params, _ = made(padding=padding)
-    assert translation_lattice(lambda x: model.apply(params, x), (2, 8, 8, 1)) == expected
-
-
-def test_no_iterations_are_refused():
-    with pytest.raises(ValueError, match="got 0"):
-        made(iterations=0)
-
-
-def test_the_study_reports_the_overlap_after_each_iteration(tmp_path):
-    run = tmp_path / "run"
-    assert launch.main(["segmentation", "smoke", "--workdir", str(run)]) == 0
-    results = json.loads((run / "results.json").read_text("utf-8"))
-    assert [len(row["after"]) for row in results["rows"]] == [1, 2]
-    for row in results["rows"]:
-        for after in row["after"]:
-            assert 0 <= after["digits_iou"]["mean"] <= 1
-            assert 0.3 < after["accuracy"]["mean"] <= 1
-            assert after["mean_iou"]["mean"] < after["ground_iou"]["mean"]
-    assert np.array(results["shown"]["estimates"]).shape == (2, 2, 32, 32)
-    assert "<h2>Overlap by iteration</h2>" in (run / "report.html").read_text("utf-8")
+def test_wrong_input_is_one_sentence(arguments, message, tmp_path, capsys):
+    directory = tmp_path / "run"
+    with pytest.raises(SystemExit) as stopped:
+        launch.main(["segmentation", "smoke", "--workdir", str(directory), *arguments])
+    assert stopped.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not directory.exists()
