@@ -30,6 +30,7 @@ from cnnjax.run.config import Distinct, Positive, Seed, StudyConfig, require_lay
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import significant
 from cnnjax.train.config import TrainConfig
 
 with lazy_imports():
@@ -52,6 +53,8 @@ TRAINING = {
     "centred": "trained on centred images",
     "translated": "trained on translated images",
 }
+
+OFF = {"error_off": "none", "error_off_translated": "translated"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,12 +87,8 @@ class Config(StudyConfig):
         super().__post_init__()
         require_layers(self)
         for conv in self.conv:
-            taken = {"features", "kernel_size", "strides", "padding"} & set(conv.arguments)
-            if taken:
-                raise ValueError(
-                    f"arguments of conv must not include {taken.pop()!r}, which is the same for all "
-                    f"convolutions, got {conv}."
-                )
+            for name in {"features", "kernel_size", "strides", "padding"} & set(conv.arguments):
+                raise ValueError(f"conv must not have {name!r}, which all share, got {conv}.")
 
 
 PRESETS = {
@@ -175,34 +174,32 @@ def layer_lattices(network: tasks.Network, state: Any, images: Any) -> dict[str,
     return {
         "predicted": {name: each["network"] or () for name, each in lattices.items()},
         "alone_predicted": {name: each["alone"] or () for name, each in lattices.items()},
-        "alone_measured": alone,
+        "alone_measured": {**alone, "network": ()},
     }
 
 
 def layer_result(found: Observations, name: str) -> dict[str, Any]:
     """Lattices and errors of one layer of one convolution, over seeds and kinds of training."""
-
-    def lattice(kind: str) -> tuple[int, ...] | None:
-        if name == "network" and kind != "predicted":
-            return None
-        return tuple(found.where(training="none").array(f"{kind}.{name}")[0].tolist()) or None
-
+    untrained = found.where(training="none")
+    lattices = {
+        key: tuple(untrained.array(f"{key}.{name}")[0].astype(int).tolist()) or None
+        for key in ("alone_predicted", "alone_measured", "predicted")
+    }
     errors = {kind: found.where(training=kind).array(f"errors.{name}") for kind in TRAINING}
     measured = symmetry.lattice_of_errors(np.concatenate(list(errors.values())).max(0))
-    exact = symmetry.on_lattice(errors["none"].shape[1:], lattice("predicted") or measured)
+    exact = symmetry.on_lattice(errors["none"].shape[1:], lattices["predicted"] or measured)
     return {
         "name": name,
-        "alone_predicted": lattice("alone_predicted"),
-        "alone_measured": lattice("alone_measured"),
-        "predicted": lattice("predicted"),
+        **lattices,
         "measured": measured,
-        "step": (lattice("predicted") or measured)[1],
+        "step": (lattices["predicted"] or measured)[1],
         "error_on": max(each[:, exact].max() for each in errors.values()),
-        "error_off": {
-            kind: None if exact.all() else each[:, ~exact].mean() for kind, each in errors.items()
+        **{
+            key: None if exact.all() else errors[kind][:, ~exact].mean()
+            for key, kind in OFF.items()
         },
-        "errors_right": {TRAINING[kind]: _rounded(each[:, 0]) for kind, each in errors.items()},
-        "error_maps": {TRAINING[kind]: _rounded(each.mean(0)) for kind, each in errors.items()},
+        "errors_right": {TRAINING[kind]: significant(each[:, 0]) for kind, each in errors.items()},
+        "error_maps": {TRAINING[kind]: significant(each.mean(0)) for kind, each in errors.items()},
     }
 
 
@@ -241,8 +238,7 @@ def page(found: Observations, record: Record) -> None:
             report.Figure(
                 "error_against_shift",
                 report.error_against_shift(panels[0], **thresholds),
-                "Equivariance error of the first layer against horizontal shift. Triangles: the "
-                "predicted lattice; dots on the zero line: shifts without error. Mean over seeds, "
+                "Equivariance error of the first layer against horizontal shift: mean over seeds, "
                 "band from smallest to largest.",
             ),
             lattice_table(layers),
@@ -294,6 +290,7 @@ def lattice_table(layers: dict[str, list[dict[str, Any]]]) -> report.Table:
     steps = ("alone_predicted", "alone_measured", "predicted", "measured")
     headings = ("alone: predicted", "measured", "from the image: predicted", "measured")
     headings += ("largest error on it", "mean off it, before", "after, translated")
+    errors = ("error_on", "error_off", "error_off_translated")
     return report.Table(
         ["convolution", "layer", *headings],
         [
@@ -301,21 +298,11 @@ def lattice_table(layers: dict[str, list[dict[str, Any]]]) -> report.Table:
                 conv,
                 layer["name"],
                 *("–" if layer[key] is None else " x ".join(map(str, layer[key])) for key in steps),
-                report.format_number(layer["error_on"], 2),
-                *(
-                    report.format_number(layer["error_off"][kind], 2)
-                    for kind in ("none", "translated")
-                ),
+                *(report.format_number(layer[key], 2) for key in errors),
             ]
             for conv, row in layers.items()
             for layer in row
         ],
-        caption="Lattices of exact translations as smallest steps, vertical x horizontal: of each "
-        "layer alone, in positions of its own input, and of the network up to it, in pixels. "
-        "Where the step is the whole axis, only the zero shift is exact.",
+        caption="Lattices of exact translations as smallest steps: of each layer alone, in "
+        "positions of its own input, and of the network up to it, in pixels.",
     )
-
-
-def _rounded(errors: Any) -> Any:
-    """Four significant digits, which keep what is small apart from what is zero."""
-    return np.vectorize(lambda error: float(f"{error:.4g}"), otypes=[float])(errors)

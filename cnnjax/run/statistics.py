@@ -62,3 +62,9 @@ def summarize(values: Sequence[float] | np.ndarray) -> Summary:
         raise ValueError(f"summarize needs finite values, but got {array.tolist()}.")
     std = float(array.std(ddof=1)) if array.size > 1 else None
     return Summary(mean=float(array.mean()), std=std, n=int(array.size))
+
+
+def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:
+    """Values rounded to so many significant digits, which keep what is small apart from zero."""
+    rounded = np.vectorize(lambda value: float(f"{value:.{digits}g}"), otypes=[float])
+    return rounded(values)
