@@ -86,6 +86,8 @@ def test_a_docstring_may_be_its_question_alone(record):
         record, "What?\n\nHow.\n\nExpected of all: 3.\n\nSource: One.\n\nSource: Two.", []
     )
     assert found == ["# What?", "## Protocol", "How.", "## Source", "One.", "Two."]
+    # Commands are no protocol where nothing else follows the question.
+    assert parts(record, "What?\n\n    python launch.py study", []) == ["# What?"]
     for doc in (None, " \n"):
         with pytest.raises(ValueError, match="doc must be the docstring of a study, got"):
             write_page(record, doc, ["This."])

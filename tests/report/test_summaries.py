@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from cnnjax.report import (
+    costs,
     curves_of,
     images_per_second,
     over,
@@ -169,13 +170,26 @@ def test_the_setting_names_every_data_set_and_the_rates_that_were_chosen(record)
 def test_speeds_and_curves_are_those_of_the_groups_own_networks(record):
     for cell in record.each(group=["none", "p4"], seed=(0, 1)):
         number = 10 * (cell["group"] == "p4") + cell["seed"]
-        record.observe(cell, error=0.5)
+        size = {"none": 250, "p4": 240}[cell["group"]]
+        record.observe(cell, error=0.5, parameters=size, multiply_adds=8 * size)
         record.metrics(7, network=cell.name, loss=float(number))
         if number != 11:
             record.timings({cell.name: {"images_per_second": 100 + number}})
     found = record.observations()
     speeds = {key: images_per_second(record, group) for key, group in found.groups().items()}
     assert speeds == {"none": 100.5, "p4": 110.0}
+    assert costs(record, found, names=NAMES) == {
+        "Z2CNN": {
+            "parameters": 250,
+            "multiply-adds per image": 2000,
+            "training images per second": 100.5,
+        },
+        "p4": {
+            "parameters": 240,
+            "multiply-adds per image": 1920,
+            "training images per second": 110.0,
+        },
+    }
     (record.directory / "timings.json").unlink()
     assert images_per_second(record, found) is None
     curves = curves_of(record, found, names=NAMES)
