@@ -1,4 +1,4 @@
-"""What every run can be told, beside the fields of its configuration."""
+"""Options that every run has, beside the fields of its configuration."""
 
 import dataclasses
 from typing import Annotated, Literal

@@ -51,14 +51,14 @@ def run(experiment: Experiment, invocation: Invocation, arguments: list[str]) ->
     Raises:
       SystemExit: 2, wrong input.
     """
-    # Where process 0 is refused, the others are told by a RuntimeError.
-    told = (RuntimeError,) if invocation.options.distributed else ()
+    # Other processes raise RuntimeError when process 0 fails.
+    failed = (RuntimeError,) if invocation.options.distributed else ()
     # Of several processes jax tells all when one gets SIGTERM, if nothing else listens.
     listening = (
         contextlib.nullcontext() if invocation.options.distributed else stops.ending_at_once()
     )
     with listening:
-        with one_sentence(ValueError, FileNotFoundError, FileExistsError, *told):
+        with one_sentence(ValueError, FileNotFoundError, FileExistsError, *failed):
             _prepare_process(invocation)
             record = _open(experiment, invocation, arguments)
         try:

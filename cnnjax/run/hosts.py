@@ -1,6 +1,6 @@
 """Several processes of one run: how they find each other, and what they must agree on.
 
-Every room may use this file; importing it imports no jax.
+Importing this imports no jax.
 """
 
 import json

@@ -139,7 +139,7 @@ class Record:
 
         Raises:
           ValueError: factors that make no grid.
-          RuntimeError: a cell was not observed before the next was asked for.
+          RuntimeError: a cell was not observed before the next one began.
         """
         cells = grid(factors)
         self._cells.extend(cells)

@@ -10,7 +10,7 @@ Schedule = Literal["constant", "cosine", "exponential"]
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """How to train: budget, optimiser, schedule, regularisers, and how often to look.
+    """How to train: budget, optimiser, schedule, regularisers, and how often to evaluate.
 
     Raises:
       ValueError: a value that cannot be meant, in a sentence that prints it.
@@ -59,7 +59,7 @@ class TrainConfig:
     checkpoint_every: int = 0
     """Steps between two checkpoints; 0 saves after the last step only."""
     checkpoint_minutes: float = 0.0
-    """Longest time without a checkpoint, looked at every log_every steps; 0 is off."""
+    """Longest time without a checkpoint, checked every log_every steps; 0 is off."""
     keep_every: int = 0
     """Checkpoints at multiples of so many steps stay for good; 0 keeps the newest and best only."""
 

@@ -1,4 +1,4 @@
-"""The loop: update, look, save."""
+"""The training loop: update, evaluate, save."""
 
 import contextlib
 import dataclasses
@@ -92,7 +92,7 @@ def fit(
         if write is not None and _due(step, config.log_every, config.steps):
             write(step, values)
 
-    def look(step: int, state: TrainState) -> dict[str, float]:
+    def evaluated(step: int, state: TrainState) -> dict[str, float]:
         if evaluate is None:
             return {}
         scores = evaluate(state)
@@ -130,7 +130,7 @@ def fit(
                         f"a parameter is not finite after step {step}", checkpoints, config
                     )
                 with throughput.pause():
-                    scores = look(step, state) if evaluating else {}
+                    scores = evaluated(step, state) if evaluating else {}
                     if saving and checkpoints is not None:
                         checkpoints.save(state, accuracy=scores.get("accuracy"))
                         saved_at = time.monotonic()
