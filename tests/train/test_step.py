@@ -150,7 +150,7 @@ def test_golden_training_step():
         "running_mean": np.asarray(state.batch_stats["BatchNorm_0"]["mean"]).tolist(),
     }
     for name, expected in GOLDEN.items():
-        # Processors and versions of XLA sum in other orders; a well-conditioned step keeps that small.
+        # Processors and versions of XLA sum in other orders; well-conditioned steps keep it small.
         assert measured[name] == pytest.approx(expected, rel=1e-5, abs=1e-6), (
             f"Training does not give the {name} it used to give. If nothing was meant to change "
             "the numbers of training, this is a bug: find the commit that did it. If the change "
