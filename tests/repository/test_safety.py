@@ -8,6 +8,8 @@ import pytest
 
 import launch
 from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_page
+from cnnjax.run.cells import Cell
+from cnnjax.run.observations import arrays_path
 from cnnjax.run.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +55,7 @@ def test_nothing_unpickles_or_runs_text():
 @pytest.mark.fast
 def test_html_in_any_text_of_a_page_is_shown_not_run(tmp_path):
     script = "<script>alert(1)</script>"
-    image = ROOT / "docs" / "error_against_shift.png"
+    image = ROOT / "docs" / "gallery" / "equivariance.png"
     blocks = [
         Heading(script),
         Paragraph(script),
@@ -73,10 +75,10 @@ def test_html_in_any_text_of_a_page_is_shown_not_run(tmp_path):
 def test_no_name_leaves_the_run_directory(tmp_path, name):
     record = Record(tmp_path / "run")
     (tmp_path / "run").mkdir()
-    record.write_part(name, {"a": 1})
-    record.write(name, "text")
-    assert record.part(name) == {"a": 1}
-    for path in (record.checkpoints(name), record.figure_path(name)):
+    cell = Cell({"conv": name, "seed": 0})
+    record.observe(cell, a=1, maps=[1.0])
+    assert record.write(name, "text").read_text() == "text"
+    for path in (record.checkpoints(name), arrays_path(record.directory, cell)):
         assert path.resolve().is_relative_to(tmp_path / "run")
         assert path.resolve() != tmp_path / "run"
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
