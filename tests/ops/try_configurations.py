@@ -6,7 +6,7 @@ these lines knows which configuration a process died of.
 
 import sys
 
-from cnnjax import process
+from cnnjax.run import process
 
 if __name__ == "__main__" and "--as-launched" in sys.argv:
     process.configure()
