@@ -28,6 +28,7 @@ from cnnjax.run.statistics import summarize
 from cnnjax.train.config import TrainConfig
 
 with lazy_imports():
+    import numpy as np
     from matplotlib import colors, figure, patches
 
     from cnnjax import inspect, models, report, tasks
@@ -94,21 +95,22 @@ def run(config: Config, record: Record) -> None:
     task = tasks.textured_digits(
         train_images=config.train_images, test_images=config.test_images, digits=config.digits
     )
-    test, shown = task.test, slice(config.shown_images)
+    images, labels = task.test.read(np.arange(config.test_images))
+    shown = slice(config.shown_images)
     for cell in record.each(iterations=config.iterations, seed=config.seeds):
         model = models.RecurrentSegmentation(task.classes, cell["iterations"], config.features)
         network = task.network(model, config.train)
         state = network.train(record, cell)
-        estimates = network.compute(_estimated_labels, state.variables, task.place(test.images))
+        estimates = network.compute(_estimated_labels, state.variables, task.place(images))
         record.observe(
             cell,
             parameters=network.parameters,
             **{
-                f"after{number}": inspect.segmentation_metrics(estimate, test.labels, task.classes)
+                f"after{number}": inspect.segmentation_metrics(estimate, labels, task.classes)
                 for number, estimate in enumerate(estimates, start=1)
             },
-            images=test.images[shown, ..., 0],
-            labels=test.labels[shown],
+            images=images[shown, ..., 0],
+            labels=labels[shown],
             estimates=[estimate[shown] for estimate in estimates],
         )
     page(record.observations(), record)
@@ -127,8 +129,8 @@ def page(found: Observations, record: Record) -> None:
         f"the network of {report.counted(total, 'iteration')}"
         for total in found.values("iterations")
     )
-    longest, seed = max(found.values("iterations")), found.seeds[0]
-    drawn = found.where(iterations=longest, seed=seed)
+    seed = found.seeds[0]
+    longest = found.where(iterations=max(found.values("iterations")), seed=seed)
     report.write_page(
         record,
         __doc__,
@@ -139,9 +141,8 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Estimates"),
             report.Figure(
                 "estimates",
-                report.styled(estimates_figure)(drawn, record.task["class_names"]),
-                f"Test images, their labels, and the estimate after each of {longest} iterations; "
-                f"seed {seed}.",
+                report.styled(estimates_figure)(longest, record.task["class_names"]),
+                f"Test images, their labels, the estimate after each iteration; seed {seed}.",
             ),
             report.Heading("Overlap by iteration"),
             overlap_table(found),

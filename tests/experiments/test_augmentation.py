@@ -1,31 +1,45 @@
-"""The cue in the corners, and the study in its smallest form."""
+"""The study of augmentation: its data, what each network sees, the page, its smallest run."""
 
+import csv
+import dataclasses
 import json
+import shutil
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cnnjax.study.cue import ANGLES, Beyond, turned_grounds
-from cnnjax.study.grounded import on_ground
 
 import launch
+from cnnjax.data.augmentation import augment
 from cnnjax.data.augmentation_config import Augmentation
+from cnnjax.data.datasets import load
+from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
+from experiments import augmentation
+from tests.experiments import pages
+
+ANGLES = 8
+CONFIG = augmentation.Config(
+    kinds=("none", "rotation", "cutout"),
+    backgrounds=("flat", "noise"),
+    train_digits=20,
+    cue_images=16,
+    seeds=(0, 1),
+    train=TrainConfig(steps=3, batch_size=4),
+)
 
 
-def grounds(ground, border, fill=0.0):
-    task = turned_grounds(
-        ground, Beyond(border, fill), TrainConfig(), train_images=200, test_images=20
-    )
-    return task.dataset.train
+def backgrounds(background, padding, count=200, seed=0):
+    return augmentation.rotated_backgrounds(background, padding, count, seed)
 
 
-def test_only_the_fill_tells_the_angle_of_a_flat_ground():
-    """With the ground's own grey every image is the same; with zeros corners get darker."""
-    assert np.ptp(grounds("flat", "constant", 0.5).images) <= 1
-    for border in ("edge", "reflect", "circular"):
-        assert np.ptp(grounds("flat", border).images) <= 1
-    dark = grounds("flat", "constant", 0.0)
+def test_only_the_fill_gives_the_angle_of_a_flat_background_away():
+    """With the background's own grey every image is the same; with zeros corners get darker."""
+    for padding in ("grey", "edge", "reflect", "circular"):
+        assert np.ptp(backgrounds("flat", padding).images) <= 1
+    dark = backgrounds("flat", "zeros")
+    assert set(dark.labels) == set(range(ANGLES))
     sums = [dark.images[dark.labels == each].mean() for each in range(ANGLES)]
     # Nothing leaves at 0 degrees, most at 45.
     assert np.argmax(sums) == 0
@@ -36,43 +50,309 @@ def test_only_the_fill_tells_the_angle_of_a_flat_ground():
 
 def test_the_noise_has_no_direction_inside():
     """Slopes along both axes are as steep at every angle, where no corner reaches."""
-    noise = grounds("noise", "constant", 0.5)
+    noise = backgrounds("noise", "grey")
     middle = noise.images[:, 8:16, 8:16, 0].astype(float)
     down, right = (np.diff(middle, axis=axis).std() for axis in (1, 2))
     assert abs(down / right - 1) < 0.1
-    with pytest.raises(ValueError, match="got 'stripes'"):
-        grounds("stripes", "edge")
+    # Nor is it smoother where rotation interpolates: 22.5 degrees against none.
+    steep = [np.diff(middle[noise.labels == each], axis=1).std() for each in (0, 2)]
+    assert 0.7 < steep[1] / steep[0] < 1
+
+
+def test_paddings_differ_only_beyond_the_border():
+    found = [backgrounds("noise", padding) for padding in augmentation.PADDINGS]
+    assert len(found) == 5
+    assert len({split.images.tobytes() for split in found}) == 5
+    for split in found[1:]:
+        np.testing.assert_array_equal(split.labels, found[0].labels)
+        np.testing.assert_array_equal(split.images[:, 5:19, 5:19], found[0].images[:, 5:19, 5:19])
+    rotated = found[0].labels == ANGLES // 2
+    corners = {
+        padding: split.images[rotated, 0, 0].mean()
+        for padding, split in zip(augmentation.PADDINGS, found)
+    }
+    assert corners["zeros"] == 0
+    assert corners["grey"] == pytest.approx(127.5, abs=0.6)
+
+
+def test_digits_are_the_first_of_the_training_digits_and_all_test_digits():
+    task = augmentation.digits_on_grey(Augmentation(), 50)
+    stored = load("digits")
+    np.testing.assert_array_equal(task.train.images, stored.train.images[:50])
+    np.testing.assert_array_equal(task.train.labels, stored.train.labels[:50])
+    np.testing.assert_array_equal(task.test.images, stored.test.images)
+    np.testing.assert_array_equal(task.test.labels, stored.test.labels)
+    test = {image.tobytes() for image in task.test.images}
+    assert not any(image.tobytes() in test for image in task.train.images)
 
 
 def test_test_digits_are_moved_only_when_asked():
-    task = on_ground(TrainConfig(), Augmentation(), 50, 0.5)
-    images = task.dataset.test.images[:4]
-    import jax
-
+    task = augmentation.digits_on_grey(Augmentation(noise=1.0), 50)
+    images = task.test.images[:4]
     keys = jax.random.split(jax.random.key(0), 4)
-    still = task.augment_test(images, keys, {"moved": jnp.array(0)})
+    still = task.augment_test(images, keys, {"moved": jnp.array(task.defaults["moved"])})
     np.testing.assert_array_equal(still, task.place(images))
     moved = np.asarray(task.augment_test(images, keys, {"moved": jnp.array(1)}))
-    assert np.abs(moved - still).max() > 0.1
+    assert (np.abs(moved - still).max((1, 2, 3)) > 0.1).all()
     # White ink on grey, grey beyond the border as well.
-    assert moved.min() > 0.499
-    assert len(task.dataset.train.images) == 50
+    assert 0.499 < moved.min() < 0.501 < 0.9 < moved.max() < 1.001
 
 
-def test_the_study_shows_cue_samples_and_gains(tmp_path):
-    run = tmp_path / "run"
-    assert launch.main(["augmentation", "smoke", "--workdir", str(run)]) == 0
-    results = json.loads((run / "results.json").read_text("utf-8"))
-    told = {(row["ground"], row["fill"]): row["accuracy"]["mean"] for row in results["cues"]}
+def test_moves_are_all_kinds_that_move_pixels_and_every_kind_changes_its_own():
+    assert augmentation.AMOUNTS["moves"] == {
+        "rotation": 20.0,
+        "translation": 0.1,
+        "rescale": 1.2,
+        "zoom": 1.1,
+        "shear": 15.0,
+        "elastic": 1.0,
+    }
+    nothing = Augmentation()
+    for kind, amounts in augmentation.AMOUNTS.items():
+        assert (Augmentation(**amounts) == nothing) == (kind == "none")
+        assert "fill" not in amounts
+
+
+def test_a_network_of_the_cue_sees_its_background_and_padding_alone(watch, tmp_path, monkeypatch):
+    monkeypatch.setattr(augmentation, "ROTATED_TEST_IMAGES", 24)
+    config = dataclasses.replace(CONFIG, kinds=("none",))
+    found = watch.run(augmentation, config, tmp_path / "run").where(part="cue")
+    expected = [
+        {"part": "cue", "background": background, "padding": padding, "seed": seed}
+        for background in ("flat", "noise")
+        for padding in ("zeros", "grey", "edge", "reflect", "circular")
+        for seed in (0, 1)
+    ]
+    calls = watch.trained[: len(expected)]
+    assert [call.factors for call in calls] == expected
+    for call, row in zip(calls, found.rows, strict=True):
+        task, network = call.network.task, call.network
+        assert call.values == {}
+        assert (network.model.classes, network.model.features) == (ANGLES, (16, 32))
+        assert network.training is calls[0].network.training
+        assert network.training.config == CONFIG.train
+        for split, count, seed in ((task.train, 16, 0), (task.test, 24, 1)):
+            made = backgrounds(row["background"], row["padding"], count, seed)
+            np.testing.assert_array_equal(split.images, made.images)
+            np.testing.assert_array_equal(split.labels, made.labels)
+        if row["background"] == "noise":
+            train = {image.tobytes() for image in task.train.images}
+            assert not train & {image.tobytes() for image in task.test.images}
+        assert task.dataset.class_names[:3] == ("0 degrees", "11.25 degrees", "22.5 degrees")
+        evaluated = watch.evaluation(row["accuracy"])
+        assert evaluated.network.task is task
+        assert (evaluated.seed, evaluated.trained) == (row["seed"], True)
+        assert (evaluated.split, evaluated.repeats, evaluated.values) == ("test", 1, {})
+        assert "accuracy_moved" not in row
+    seen = np.asarray(calls[0].network.task.augment(np.array([[0, 127, 255]], np.uint8), None, {}))
+    np.testing.assert_allclose(seen, [[-2.5, (127 / 255 - 0.5) / 0.2, 2.5]], atol=1e-6)
+
+
+def test_a_network_of_digits_learns_from_its_augmentation_and_fill(watch, tmp_path, monkeypatch):
+    monkeypatch.setattr(augmentation, "ROTATED_TEST_IMAGES", 24)
+    config = dataclasses.replace(CONFIG, backgrounds=("flat",))
+    found = watch.run(augmentation, config, tmp_path / "run").where(part="digits")
+    amounts = {"none": {}, "rotation": {"rotation": 20.0}, "cutout": {"cutout": 6}}
+    expected = [
+        {"part": "digits", "augmentation": kind, "fill": fill, "seed": seed}
+        for kind, fill in (
+            ("none", "grey"),
+            ("rotation", "grey"),
+            ("rotation", "zeros"),
+            ("cutout", "grey"),
+            ("cutout", "zeros"),
+        )
+        for seed in (0, 1)
+    ]
+    calls = watch.trained[-len(expected) :]
+    assert [call.factors for call in calls] == expected
+    keys = jax.random.split(jax.random.key(0), 4)
+    for call, row in zip(calls, found.rows, strict=True):
+        task, network = call.network.task, call.network
+        assert call.values == {}
+        assert (network.model.classes, network.model.features) == (10, (16, 32, 64))
+        assert network.training.config == CONFIG.train
+        level = {"grey": 0.5, "zeros": 0.0}[row["fill"]]
+        images = np.repeat(task.train.images[:1], 4, 0)
+        by_hand = augment(
+            task.place(images), keys, Augmentation(**amounts[row["augmentation"]], fill=level)
+        )
+        np.testing.assert_allclose(task.augment(images, keys, {}), by_hand, atol=1e-6)
+        (samples,) = found.where(**call.factors).array("samples")
+        np.testing.assert_allclose(samples, np.asarray(by_hand)[..., 0], atol=1e-3)
+        assert samples.min() == pytest.approx(0 if row["fill"] == "zeros" else 0.5, abs=1e-3)
+        assert len(task.train) == 20
+        evaluated = [watch.evaluation(row[name]) for name in ("accuracy", "accuracy_moved")]
+        assert [each.values for each in evaluated] == [{}, {"moved": 1}]
+        for each in evaluated:
+            assert each.network.task is task
+            assert (each.seed, each.trained) == (row["seed"], True)
+            assert (each.split, each.repeats) == ("test", 1)
+    trainings = [call.network.training for call in calls]
+    assert all(first is second for first, second in zip(trainings[::2], trainings[1::2]))
+    assert len({id(training) for training in trainings}) == 5
+
+
+def made(directory, kinds):
+    """A record whose accuracies tell where they are from, three seeds."""
+    record = Record.open(directory, augmentation.Config(kinds=kinds, seeds=(0, 1, 2)))
+    paddings = tuple(augmentation.PADDINGS)
+    cues = record.each(part="cue", background=("flat", "noise"), padding=paddings, seed=(0, 1, 2))
+    for cell in cues:
+        place = 10 * (cell["background"] == "noise") + paddings.index(cell["padding"])
+        record.observe(cell, accuracy=(200 + 30 * place + 10 * (cell["seed"] - 1)) / 1000)
+    fills = [
+        {"augmentation": kind, "fill": fill}
+        for kind in kinds
+        for fill in ("grey", "zeros")
+        if fill == "grey" or kind != "none"
+    ]
+    for cell in record.each(part="digits", condition=fills, seed=(0, 1, 2)):
+        place = 2 * kinds.index(cell["augmentation"]) + (cell["fill"] == "zeros")
+        values = (400 + 50 * place, 300 - 50 * place)
+        first, second = (value + 10 * (cell["seed"] - 1) for value in values)
+        level = 0.1 * place + 0.05 * cell["seed"]
+        record.observe(
+            cell,
+            accuracy=first / 1000,
+            accuracy_moved=second / 1000,
+            samples=level + np.arange(4).reshape(4, 1, 1) / 100 * np.ones((4, 2, 2)),
+        )
+    splits = {split: backgrounds("flat", "grey", 4) for split in ("train", "test")}
+    for task in (
+        augmentation.rotation_task().on(**splits),
+        augmentation.digits_on_grey(Augmentation(), 20),
+    ):
+        record.write_task(task.dataset.name, task.facts())
+    return record
+
+
+def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
+    drawn = pages.calls(monkeypatch, "dots")
+    record = made(tmp_path / "run", ("rotation", "none", "elastic"))
+    augmentation.page(record.observations(), record)
+    # Half of the interval: 4.303 (Student's t, 2 degrees of freedom) times 1 / sqrt(3).
+    assert pages.lead(record.directory) == (
+        "Accuracy of the predicted angle (chance 12.5 %), by background and padding: "
+        "flat, zeros: 20 ± 2 %; flat, grey: 23 ± 2 %; flat, edge: 26 ± 2 %; "
+        "flat, reflect: 29 ± 2 %; flat, circular: 32 ± 2 %; "
+        "noise, zeros: 50 ± 2 %; noise, grey: 53 ± 2 %; noise, edge: 56 ± 2 %; "
+        "noise, reflect: 59 ± 2 %; noise, circular: 62 ± 2 %. "
+        "Accuracy on moved test digits: 20 ± 2 % without augmentation, at best 30 ± 2 % "
+        "(augmentation rotation, new pixels grey)."
+    )
+    (rows,) = pages.tables(record.directory)
+    headings = ("augmentation", "new pixels", "accuracy (%)", "accuracy, moved (%)")
+    assert [tuple(row[name] for name in headings) for row in rows] == [
+        ("rotation", "grey", "40 ± 2", "30 ± 2"),
+        ("rotation", "zeros", "45 ± 2", "25 ± 2"),
+        ("none", "grey", "50 ± 2", "20 ± 2"),
+        ("elastic", "grey", "60 ± 2", "10 ± 2"),
+        ("elastic", "zeros", "65 ± 2", "5 ± 2"),
+    ]
+    (((series, _), options),) = drawn
+    assert options["reference"] == ("chance", 12.5)
+    shown = {name: next(iter(row.values())).mean for name, row in series.items()}
+    assert shown["flat, zeros"] == pytest.approx(0.2)
+    assert shown["noise, circular"] == pytest.approx(0.62)
+    results = json.loads((record.directory / "results.json").read_text("utf-8"))
+    assert {row["part"] for row in results["rows"]} == {"cue", "digits"}
+    assert results["rows"][0]["accuracy"]["mean"] == pytest.approx(0.2)
+    assert results["rows"][-1]["accuracy_moved"]["mean"] == pytest.approx(0.05)
+    assert results["tasks"]["digits"]["train_examples"] == 20
+    lines = (record.directory / "observations.csv").read_text("utf-8").splitlines()
+    blank = next(csv.DictReader(lines))
+    assert (blank["augmentation"], blank["fill"], blank["accuracy_moved"]) == ("", "", "")
+
+
+def test_without_the_control_the_page_compares_with_none(tmp_path):
+    record = made(tmp_path / "run", ("rotation",))
+    augmentation.page(record.observations(), record)
+    assert pages.lead(record.directory).endswith(
+        "62 ± 2 %. Accuracy on moved test digits: at best 30 ± 2 % (augmentation rotation, new "
+        "pixels grey)."
+    )
+
+
+def test_samples_stand_in_the_row_of_their_kind_left_grey_right_zeros(tmp_path):
+    kinds = ("rotation", "none", "elastic")
+    found = made(tmp_path / "run", kinds).observations().where(part="digits", seed=0)
+    axes = np.reshape(augmentation.samples_figure(found).axes, (3, 10))
+    assert tuple(line[0].texts[0].get_text() for line in axes) == kinds
+    levels = [
+        [each.images[0].get_array()[0, 0] if each.images else None for each in line]
+        for line in axes
+    ]
+    for number, line in enumerate(levels):
+        assert line[0] is line[5] is None
+        np.testing.assert_allclose(line[1:5], 0.2 * number + np.arange(4) / 100, atol=1e-9)
+        if kinds[number] == "none":
+            assert line[6:] == [None] * 4
+        else:
+            np.testing.assert_allclose(line[6:], 0.2 * number + 0.1 + np.arange(4) / 100, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("augmentation") / "run"
+    assert launch.main(["augmentation", "smoke", "--workdir", str(directory)]) == 0
+    return directory
+
+
+def test_the_smallest_run_shows_that_only_zeros_give_the_angle_away(run_directory):
+    results = json.loads((run_directory / "results.json").read_text("utf-8"))
+    rows = results["rows"]
+    told = {row["padding"]: row["accuracy"]["mean"] for row in rows if row["part"] == "cue"}
     # All images are alike: one class is guessed, which about one in eight has.
-    for fill in ("grey", "edge", "reflect", "circular"):
-        assert 0.05 < told["flat", fill] < 0.2
-    assert {(row["kind"], row["fill"]) for row in results["digits"]} == {
+    for padding in ("grey", "edge", "reflect", "circular"):
+        assert 0.05 < told[padding] < 0.2
+        assert told["zeros"] > told[padding] + 0.05
+    assert [(row["augmentation"], row["fill"]) for row in rows if row["part"] == "digits"] == [
         ("none", "grey"),
         ("rotation", "grey"),
         ("rotation", "zeros"),
-    }
-    assert np.array(results["samples"][0]["images"]).shape == (4, 24, 24)
-    page = (run / "report.html").read_text("utf-8")
-    for heading in ("The cue", "What the network sees", "What it buys"):
+    ]
+    page = (run_directory / "report.html").read_text("utf-8")
+    for heading in ("The cue", "What the network sees", "What augmentation buys"):
         assert f"<h2>{heading}</h2>" in page
+    assert len(list((run_directory / "figures").glob("*.png"))) == 2
+
+
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, tmp_path, capsys):
+    """The last cell of each grid is gone."""
+    names = ("observations.csv", "results.json", "metrics.jsonl")
+    before = {name: (run_directory / name).read_bytes() for name in names}
+    torn = tmp_path / "torn"
+    shutil.copytree(run_directory, torn)
+    for name in ("done", "results.json", "report.html"):
+        (torn / name).unlink()
+    lines = (torn / "observations.csv").read_text("utf-8").splitlines(keepends=True)
+    assert len(lines) == 1 + 5 + 3
+    (torn / "observations.csv").write_text("".join(lines[:5] + lines[6:-1]), "utf-8")
+    capsys.readouterr()
+    assert launch.main(["augmentation", "smoke", "--workdir", str(torn), "--resume"]) == 0
+    said = capsys.readouterr().out
+    assert "padding=circular" in said
+    assert "padding=reflect" not in said
+    assert "fill=zeros" in said
+    assert "augmentation=none" not in said
+    assert {name: (torn / name).read_bytes() for name in names} == before
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--kinds", "rotation", "rotation"], "each once"),
+        (["--kinds", "turn"], "turn"),
+        (["--backgrounds", "stripes"], "stripes"),
+        (["--train-digits", "0"], "train_digits must be at least 1, got 0"),
+    ],
+)
+def test_wrong_input_is_one_sentence(arguments, message, tmp_path, capsys):
+    directory = tmp_path / "run"
+    with pytest.raises(SystemExit) as stopped:
+        launch.main(["augmentation", "smoke", "--workdir", str(directory), *arguments])
+    assert stopped.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not directory.exists()
