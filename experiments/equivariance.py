@@ -53,7 +53,6 @@ TRAINING = {
     "centred": "trained on centred images",
     "translated": "trained on translated images",
 }
-
 OFF = {"error_off": "none", "error_off_translated": "translated"}
 
 
@@ -108,12 +107,7 @@ PRESETS = {
         features=(8, 16, 32),
         error_images=32,
         train=TrainConfig(
-            steps=4000,
-            batch_size=256,
-            learning_rate=2e-3,
-            warmup_steps=200,
-            log_every=200,
-            checkpoint_every=1000,
+            steps=4000, batch_size=256, learning_rate=2e-3, warmup_steps=200, checkpoint_every=1000
         ),
     ),
 }
@@ -129,7 +123,7 @@ def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
     task = tasks.on_canvas(config.data, config.data_dir, canvas=config.canvas)
     images = task.place(task.test.images[: config.error_images])
-    side = task.shape[0]
+    translated = {"repeats": config.translations, "translation": task.shape[0]}
     for cell in record.each(conv=config.conv, training=tuple(TRAINING), seed=config.seeds):
         model = models.ConvNet(
             task.classes, cell["conv"].layer(), config.features, config.strides, config.kernel_size
@@ -140,16 +134,14 @@ def run(config: Config, record: Record) -> None:
             state = network.initial(cell["seed"])
             lattices = layer_lattices(network, state, images)
         else:
-            positions = {"centred": 1, "translated": side}[cell["training"]]
+            positions = task.shape[0] if cell["training"] == "translated" else 1
             state = network.train(record, cell, translation=positions)
-        variables = {"params": state.variables["params"]}
-        errors = symmetry.errors_over_shifts(network.function("outputs"), images, variables)
+        outputs = network.function("outputs")
+        errors = symmetry.errors_over_shifts(outputs, images, state.variables)
         record.observe(
             cell,
             accuracy_centred=network.accuracy(state),
-            accuracy_translated=network.accuracy(
-                state, repeats=config.translations, translation=side
-            ),
+            accuracy_translated=network.accuracy(state, **translated),
             parameters=network.parameters,
             multiply_adds=network.multiply_adds,
             # Over all shifts but the zero shift.
@@ -163,13 +155,13 @@ def run(config: Config, record: Record) -> None:
 def layer_lattices(network: tasks.Network, state: Any, images: Any) -> dict[str, Any]:
     """Lattices of a network: predicted from the image, and predicted and measured of each layer."""
     lattices = network.model.predicted_lattices(images.shape[1:-1])
-    variables = {"params": state.params}
-    outputs = jax.eval_shape(network.function("outputs"), images, variables)
+    outputs = jax.eval_shape(network.function("outputs"), images, state.variables)
     inputs = [images.shape, *(output.shape for output in outputs.values())]
     alone = {}
     for index, shape in enumerate(inputs[: len(lattices) - 1]):
         noise = np.random.default_rng(index).normal(size=(2, *shape[1:])).astype(np.float32)
-        errors = symmetry.errors_over_shifts(network.function("layer", index), noise, variables)
+        layer = network.function("layer", index)
+        errors = symmetry.errors_over_shifts(layer, noise, state.variables)
         alone[f"conv{index + 1}"] = symmetry.lattice_of_errors(errors)
     return {
         "predicted": {name: each["network"] or () for name, each in lattices.items()},
@@ -250,20 +242,20 @@ def page(found: Observations, record: Record) -> None:
                 f"Error of everything up to {names[-2]} over all two-dimensional shifts: the "
                 "strides below and the tiles multiply. Mean over seeds.",
             ),
-            report.Heading("Training"),
+            report.Heading("Training and cost"),
             report.Figure(
                 "logits_against_shift",
                 report.error_against_shift(panels[-1], **thresholds),
-                "Error of the logits, which is a lack of invariance, against horizontal shift.",
+                "Error of the logits, a lack of invariance, against horizontal shift.",
             ),
             report.Figure(
                 "accuracy",
                 report.dots(
                     report.summaries(trained, columns, "conv", "training", names=TRAINING),
                     "test accuracy (%)",
-                    reference=("chance", 100 / record.task["classes"]),
                 ),
-                f"Accuracy on {record.task['test_examples']:,} test images.",
+                f"Accuracy on {record.task['test_examples']:,} test images; chance is "
+                f"{100 / record.task['classes']:.0f} %.",
             ),
             report.summary_table(
                 found,
@@ -275,7 +267,6 @@ def page(found: Observations, record: Record) -> None:
                 "training",
                 names=TRAINING,
             ),
-            report.Heading("Cost"),
             report.Figure(
                 "cost",
                 report.bars(report.costs(record, found, "conv")),
