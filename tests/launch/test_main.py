@@ -442,6 +442,45 @@ def test_a_field_may_not_hide_an_option(door, folder):
     assert sentence(door("door")).startswith("Rename the field 'resume' of Config")
 
 
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            "class Config:",
+            "class Configuration:",
+            "must define Config, a frozen dataclass, got",
+        ),
+        (
+            "def run(config, record)",
+            "def go(config, record)",
+            "must define run(config, record)",
+        ),
+        (
+            "def run(config, record)",
+            "def run(config)",
+            "run(config, record), got <func",
+        ),
+        ('"full": Config(data="mnist")', '"full": 3', "must hold Configs, got 3 for 'full'"),
+        (
+            "import dataclasses\n",
+            "import dataclasses\nimport no_such\n",
+            "not import: Module",
+        ),
+        ("def run(", "x = 1 / 0\ndef run(", "does not import: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_broken_experiment_file_is_named_with_what_it_lacks(door, folder, before, after, said):
+    assert before in EXPERIMENT
+    source = EXPERIMENT.replace(before, after, 1)
+    if "Configuration" in after:
+        source = source[: source.index("PRESETS")] + source[source.index("def run(") :]
+    (folder / "door.py").write_text(source)
+    complaint = sentence(door("door"))
+    assert complaint.startswith(str(folder / "door.py")) or "PRESETS of" in complaint
+    assert said in complaint
+
+
 # Preparing data
 
 

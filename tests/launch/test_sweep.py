@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from cnnjax.launch.experiments import import_experiment
 
 from cnnjax.launch import workers
 from cnnjax.launch.command_line import parse
+from cnnjax.launch.experiments import import_experiment
 from cnnjax.launch.main import main
 from cnnjax.launch.sweep import overridden, points
 from cnnjax.launch.words import config_words

@@ -60,7 +60,7 @@ def run(config: Config, record: Record) -> None:
                 field.name: digest(getattr(state, field.name))
                 for field in dataclasses.fields(state)
             },
-            params=np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.params)]),
+            kernels=np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.params)]),
         )
     page(record.observations(), record)
 
