@@ -56,7 +56,7 @@ def run(config: Config, record: Record) -> None:
         state = network.train(record, cell, evaluate=network.evaluate)
         record.observe(
             cell,
-            **{
+            digest={
                 field.name: digest(getattr(state, field.name))
                 for field in dataclasses.fields(state)
             },
