@@ -26,7 +26,6 @@ CONTENTS = (
     "observations.csv",
     "arrays",
     "task.json",
-    "parts",
     LOCK,
     "environment.json",
     "config.json",

@@ -301,22 +301,6 @@ class Record:
             self.write("timings.json", json_bytes(held).decode())
         return held
 
-    def part(self, name: str) -> dict[str, Any] | None:
-        """What `write_part` kept under this name, so that it need not be done again, or None."""
-        path = self._part_path(name)
-        return hosts.agree(
-            lambda: json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-        )
-
-    def write_part(self, name: str, values: Mapping[str, Any]) -> None:
-        """Keep a finished part of the results in parts/NAME.json; every number must be finite."""
-        text = json.dumps(to_json(values, name), allow_nan=False)
-        if hosts.is_first():
-            files.write(self._part_path(name), text.encode())
-
-    def _part_path(self, name: str) -> Path:
-        return self.directory / "parts" / f"{file_name(name)}.json"
-
     def write(self, name: str, text: str) -> Path:
         """Write a file such as report.html; returns its path."""
         path = self.directory / file_name(name)
