@@ -1,86 +1,100 @@
-"""Do filters that are learned apart and pooled together learn to ignore rotation, as figure 9.9 of the book has it?
+"""Do filters that are learned separately and pooled together become invariant to rotation, as in figure 9.9 of Deep Learning?
 
-Every class is scored by the largest of k filters as large as the image, learned separately (cross-
-channel max pooling, maxout). A digit is turned through 360 degrees: which detector fires? k = 1 is
-the flat control. Beside them: the same filters in four turned copies (p4, built in), convolutions
-that only see turned images (augmentation alone), and the maximum over all positions (space alone);
-each trained once on upright digits and once on digits turned by any angle.
+The score of every class is the maximum over k filters as large as the image, its detectors, learned
+separately (cross-channel max pooling, maxout). Test images are rotated through 360 degrees: which
+detector has the largest response? Controls: one filter (k = 1), the same filters in four copies
+rotated by 90 degrees (p4, built in), convolutions and a classifier of all positions (training data
+alone), and convolutions and the maximum over all positions. Each network is trained once on upright
+images and once on images rotated by any angle. The number of parameters grows with k.
+
+Firing: how much more often a unit fires on rotated copies of images on which it fires than on any
+image, mean over the best fifth of the units; 1 over the share of responses that are firing is
+perfect invariance, 1 is none. Of the detectors of each class on images of that class, mean over
+classes: effective number, the exponential of the entropy of the shares of images for which each has
+the largest response; direction, the mean resultant length of the angles at which one has it,
+weighted by its share; axis, the same of the doubled angles, so that opposite angles count as one.
 
     python launch.py learned_invariance                       3 seeds: 3 minutes, 2 CPU cores
     python launch.py learned_invariance --data mnist --data-dir DIR
     python launch.py learned_invariance smoke                 seconds
 
-Expected, trained on turned digits, accuracy at any angle: 59 % with one filter, 72, 79 and 82 % with
-2, 4 and 8, of which 1.5, 2.0 and 2.3 take turns, each about one axis; 87 % with one filter in four
-turned copies; 92 % by augmentation alone, with convolutions; 29 % trained on upright digits
-whatever is learned apart, 59 % with turned copies.
+Expected, trained on rotated digits, accuracy at any angle: 59 % with one filter, 72, 79 and 82 % with
+2, 4 and 8, whose effective number is 1.5, 2.0 and 2.3; 87 % with one filter in four rotated copies;
+92 % with convolutions and no pooling. Trained on upright digits, 29 % with any number of filters,
+whose effective number is 1.6, 2.1 and 2.5 there: detectors specialise without rotated digits too;
+59 % with four rotated copies.
 
 Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9; Goodfellow, Warde-Farley,
-Mirza, Courville, Bengio, Maxout networks, 2013; Goodfellow, Le, Saxe, Lee, Ng, Measuring
-invariances in deep networks, 2009 (firing).
+Mirza, Courville, Bengio, Maxout networks, 2013.
+
+Source: Goodfellow, Le, Saxe, Lee, Ng, Measuring invariances in deep networks, 2009 (firing).
+
+Source: Cohen, Welling, Group equivariant convolutional networks, 2016 (rotated copies).
 """
 
-import dataclasses
-from typing import Any
+from __future__ import annotations
 
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from cnnjax.run.config import Distinct, InputError, Positive, Requirement, StudyConfig
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
+
+with lazy_imports():
+    import jax
+    import matplotlib.figure
+    import numpy as np
+
+    from cnnjax import models, report, symmetry, tasks
+
+LARGEST_ANGLE = {"upright": 0.0, "rotated": 2 * math.pi}
+"""Training data, and the largest angle by which its images are rotated."""
+NAMES = {
+    "pooling": "pooled over",
+    "detectors": "learned filters",
+    "turns": "rotated copies",
+    "space": "all positions",
+    "none": "nothing",
+    "training": "trained on",
+}
+"""Words for factors and their values."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """Which networks to train, on what, and which digit to turn."""
+class Config(StudyConfig):
+    """Which networks to train, on what, and what to measure."""
 
-    detectors: tuple[int, ...] = (1, 2, 4, 8)
-    """Numbers of separately learned filters a class, k."""
-    turned_copies: tuple[int, ...] = (1, 2)
-    """The same for the p4 networks, each filter in four copies."""
+    detectors: Distinct[Positive] = (1, 2, 4, 8)
+    """Numbers of separately learned filters for each class, k."""
+    rotated_copies: Annotated[
+        tuple[Positive, ...], Requirement(lambda k: len(set(k)) == len(k), "each once")
+    ] = (1, 2)
+    """The same for the p4 networks, each filter in four rotated copies; none: no such network."""
     convolutions: bool = True
-    """Train the convolutional networks as well: maximum over positions, and none."""
-    data: str = "digits"
-    """TFDS name of the data set."""
-    data_dir: str | None = None
-    """Where prepared data sets are; without it TFDS_DATA_DIR, or else the folder of TFDS."""
-    test_images: int = 500
-    """Test images that are turned."""
-    angles: int = 24
-    """Angles that they are turned by, evenly over 360 degrees."""
-    firing_rate: float = 0.05
+    """Whether to train the convolutional networks: maximum over positions, and no pooling."""
+    test_images: Positive = 500
+    """Test images that are rotated."""
+    angles: Annotated[int, Requirement(lambda n: n > 0 and n % 4 == 0, "a multiple of 4")] = 24
+    """Angles by which they are rotated, evenly over 360 degrees."""
+    firing_rate: Annotated[float, Requirement(lambda r: 0 < r < 1, "between 0 and 1")] = 0.05
     """Share of all responses of a unit that counts as firing."""
     shown_class: int = 5
-    """The class whose detectors are drawn."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """One network is trained for each seed."""
+    """Class whose detectors are drawn."""
     train: TrainConfig = TrainConfig(
         steps=600, batch_size=64, learning_rate=3e-3, warmup_steps=50, log_every=200
     )
     """How to train, the same for all."""
 
-    def __post_init__(self):
-        for name in ("detectors", "turned_copies", "seeds"):
-            values = getattr(self, name)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name} must hold each value once, got {values}.")
-        if not self.seeds or not self.detectors:
-            raise ValueError(
-                f"seeds and detectors must name at least one, got {self.seeds}, {self.detectors}."
-            )
-        if min(*self.detectors, *self.turned_copies, 1) < 1:
-            raise ValueError(
-                f"detectors and turned_copies must be at least 1, got {self.detectors} and "
-                f"{self.turned_copies}."
-            )
-        if self.angles < 4 or self.angles % 4:
-            raise ValueError(f"angles must be a multiple of 4, got {self.angles}.")
-        if not 0 < self.firing_rate < 1:
-            raise ValueError(f"firing_rate must lie between 0 and 1, got {self.firing_rate}.")
-        if self.test_images < 1:
-            raise ValueError(f"test_images must be at least 1, got {self.test_images}.")
-
 
 PRESETS = {
     "smoke": Config(
         detectors=(1, 2),
-        turned_copies=(1,),
+        rotated_copies=(1,),
         convolutions=False,
         test_images=64,
         angles=8,
@@ -89,189 +103,195 @@ PRESETS = {
     ),
 }
 
-TRAINED_ON = {"upright": 0.0, "turned": 1.0}
-"""Training data, and the largest angle that its images are turned by, in full turns."""
 
-
-def run(config: Config, record: Any) -> None:
-    """Train and turn every network, and write results and report."""
-    import numpy as np
-    from cnnjax.study import on_turntable
-
-    from cnnjax.inspect import parameter_count
-    from cnnjax.models.detector_net import DetectorNet
-    from cnnjax.report.learned_invariance import write_report
-    from cnnjax.run.config import InputError
-    from cnnjax.run.statistics import summarize
-
-    task = on_turntable(config.data, config.data_dir, config.train)
-    if not 0 <= config.shown_class < task.dataset.num_classes:
+def run(config: Config, record: Record) -> None:
+    """Train every network, and measure its responses to rotated test images."""
+    task = tasks.rotated(config.data, config.data_dir)
+    images, labels = task.test.read(np.arange(min(config.test_images, len(task.test))))
+    if config.shown_class not in labels:
         raise InputError(
-            f"shown_class is {config.shown_class}, but {config.data} has the classes 0 to "
-            f"{task.dataset.num_classes - 1}."
+            f"shown_class must be one of the classes {np.unique(labels).tolist()} of the first "
+            f"{len(labels)} test images, got {config.shown_class}."
         )
-    if config.shown_class not in _test_images(config, task)[1]:
-        raise InputError(
-            f"shown_class is {config.shown_class}, of which the first {config.test_images} test "
-            "images hold none: give more --test-images."
-        )
-    networks: list[tuple[Any, int]] = [("detectors", k) for k in config.detectors]
-    networks += [("turns", k) for k in config.turned_copies]
-    networks += [("none", 1), ("space", 1)] if config.convolutions else []
-    rows: list[dict[str, Any]] = []
-    shown: list[dict[str, Any]] = []
-    for pooling, k in networks:
-        model = DetectorNet(task.dataset.num_classes, pooling, k)
-        training, observe = task.compile(model), _observer(config, task, model)
-        params = parameter_count(task.initial(training, config.seeds[0]).params)
-        for data in TRAINED_ON:
-            name = f"{pooling} {k} {data}"
-            measured = [
-                _measured(config, task, training, observe, name, data, seed, record)
-                for seed in config.seeds
-            ]
-            rows.append(
-                {
-                    "pooling": pooling,
-                    "detectors": k,
-                    "train_data": data,
-                    "seeds": config.seeds,
-                    "params": params,
-                    "accuracy_by_angle": np.mean([m["accuracy_by_angle"] for m in measured], 0),
-                    **{
-                        key: summarize([each[key] for each in measured])
-                        for key, value in measured[0].items()
-                        if isinstance(value, float)
-                    },
-                }
-            )
-            if "shown" in measured[0]:
-                shown.append(
-                    {"pooling": pooling, "detectors": k, "train_data": data, **measured[0]["shown"]}
-                )
-    results = {
-        "data": config.data,
-        "classes": task.dataset.num_classes,
-        "canvas": task.shape[0],
-        "train_examples": len(task.dataset.train.images),
-        "turned_images": len(_test_images(config, task)[1]),
-        "angles": np.arange(config.angles) * 360 / config.angles,
-        "firing_rate": config.firing_rate,
-        "shown_class": config.shown_class,
-        "steps": config.train.steps,
-        "batch_size": config.train.batch_size,
-        "seeds": config.seeds,
-        "rows": rows,
-        "shown": shown,
-    }
-    write_report(record.results(results), record)
+    rotate, angles = jax.jit(task.augment_test), np.deg2rad(degrees(config.angles))
+    rotated = [rotate(images, None, {"angle": np.float32(angle)}) for angle in angles]
+    networks = [{"pooling": "detectors", "detectors": k} for k in config.detectors]
+    networks += [{"pooling": "turns", "detectors": k} for k in config.rotated_copies]
+    networks += [{"pooling": "none"}, {"pooling": "space"}] if config.convolutions else []
+    for cell in record.each(network=networks, training=tuple(LARGEST_ANGLE), seed=config.seeds):
+        model = models.DetectorNet(task.classes, cell["pooling"], cell.get("detectors", 1))
+        network = task.network(model, config.train)
+        state = network.train(record, cell, largest_angle=LARGEST_ANGLE[cell["training"]])
+        seen = [network.compute(responses, state.variables, each) for each in rotated]
+        found = measures(config, labels, *map(np.stack, zip(*seen, strict=True)))
+        if "shares" in found:
+            found["filters"] = class_filters(state.params, model, config.shown_class)
+        record.observe(cell, parameters=network.parameters, **found)
+    page(record.observations(), record)
 
 
-def _test_images(config: Config, task: Any) -> tuple[Any, Any]:
-    test = task.dataset.test
-    return test.images[: config.test_images], test.labels[: config.test_images]
+def degrees(count: int) -> np.ndarray:
+    """So many angles, evenly over the circle, from 0."""
+    return 360 * np.arange(count) / count
 
 
-def _observer(config: Config, task: Any, model: Any) -> Any:
-    """From parameters to logits and detectors of the test images, `[angles, images, ...]`."""
-    import math
-
-    import jax
-    import numpy as np
-
-    images, _ = _test_images(config, task)
-
-    @jax.jit
-    def at(params, angle):
-        x = task.augment_test(images, None, {"angle": angle})
-        logits, sown = model.apply({"params": params}, x, mutable="intermediates")
-        return {"logits": logits, **sown.get("intermediates", {})}
-
-    def observe(params):
-        turns = 2 * math.pi * np.arange(config.angles, dtype=np.float32) / config.angles
-        seen = [jax.device_get(at(params, angle)) for angle in turns]
-        found = {"logits": np.stack([one["logits"] for one in seen])}
-        if "detectors" in seen[0]:
-            found["detectors"] = np.stack([one["detectors"][0] for one in seen])
-        return found
-
-    return observe
+def responses(model: models.DetectorNet, variables: Any, images: Any) -> tuple[jax.Array, ...]:
+    """Logits `[images, classes]` and, if it has any, detectors `[images, classes, pieces]`."""
+    logits, sown = model.apply(variables, images, mutable="intermediates")
+    return logits, *sown.get("intermediates", {}).get("detectors", ())
 
 
-def _measured(
-    config: Config,
-    task: Any,
-    training: Any,
-    observe: Any,
-    network: str,
-    data: str,
-    seed: int,
-    record: Any,
+def measures(
+    config: Config, labels: np.ndarray, logits: np.ndarray, detectors: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """Accuracy and firing as the digits turn, unless an interrupted run measured them already."""
-    import math
-
-    from cnnjax.study import train_network
-
-    from cnnjax.symmetry import firing_invariance, winning_shares
-
-    name = f"{network} seed {seed}"
-    measured = record.part(name)
-    if measured is not None:
-        return measured
-    print(f"\n{name}", flush=True)
-    turn = 2 * math.pi * TRAINED_ON[data]
-    state = train_network(task, training, seed, name, record, turn=turn).state
-    params = state.variables["params"]
-    seen = observe(params)
-    _, labels = _test_images(config, task)
-    correct = (seen["logits"].argmax(-1) == labels).mean(1)
-    measured = {
-        "accuracy_by_angle": correct,
-        "accuracy_upright": float(correct[0]),
-        "accuracy_turned": float(correct.mean()),
-        "logits_firing": float(firing_invariance(seen["logits"], config.firing_rate)),
+    """What is observed of logits `[angles, images, classes]` and, of a network that has any,
+    detectors `[angles, images, classes, pieces]`."""
+    curve = symmetry.accuracy_curve(logits.argmax(-1), labels)
+    found = {
+        "accuracy_upright": curve[0],
+        "accuracy_rotated": curve.mean(),
+        "accuracy_by_angle": curve,
+        "firing_logits": symmetry.firing_invariance(logits, config.firing_rate),
     }
-    if "detectors" in seen:
-        detectors = seen["detectors"]
-        measured["detectors_firing"] = float(
-            firing_invariance(detectors.reshape(*detectors.shape[:2], -1), config.firing_rate)
-        )
-        own = {label: winning_shares(detectors[:, labels == label, label]) for label in set(labels)}
-        measured |= _specialisation(list(own.values()))
-        measured["shown"] = {
-            "shares": own[config.shown_class],
-            "filters": _filters(params, config.shown_class, detectors.shape[2], network),
-        }
-    record.write_part(name, measured)
-    return record.part(name)
-
-
-def _specialisation(shares: Any) -> dict[str, float]:
-    """Of each class' own detectors as its images turn, the mean over classes."""
-    import numpy as np
-
-    from cnnjax.symmetry import effective_winners, vector_strength
-
-    turns = 2 * np.pi * np.arange(len(shares[0])) / len(shares[0])
+    if detectors is None:
+        return found
+    units = detectors.reshape(*detectors.shape[:2], -1)
+    own = {
+        label: symmetry.argmax_shares(detectors[:, labels == label, label])
+        for label in np.unique(labels)
+    }
 
     def strength(harmonic):
-        each = [(one.mean(0) * vector_strength(one, harmonic * turns)).sum() for one in shares]
-        return round(float(np.mean(each)), 6)
+        angles = harmonic * np.deg2rad(degrees(len(logits)))
+        each = [(s.mean(0) * symmetry.vector_strength(s, angles)).sum() for s in own.values()]
+        return round(float(np.mean(each)), 6)  # of uniform shares 0, not rounding
 
-    return {
-        "winners": float(np.mean([effective_winners(each) for each in shares])),
+    return found | {
+        "firing_detectors": symmetry.firing_invariance(units, config.firing_rate),
+        "effective_number": np.mean([symmetry.effective_number(each) for each in own.values()]),
         "direction": strength(1),
         "axis": strength(2),
+        "shares": own[config.shown_class],
     }
 
 
-def _filters(params: Any, label: int, classes: int, network: str) -> Any:
-    """The filters of a class as images `[pieces, size, size]`, with their turned copies."""
-    import numpy as np
-
+def class_filters(params: Any, model: models.DetectorNet, label: int) -> np.ndarray:
+    """The filters of a class as images `[pieces, size, size]`, with their rotated copies."""
     kernel = np.asarray(params["filters"]["kernel"]).mean(2)
-    learned = np.moveaxis(kernel.reshape(*kernel.shape[:2], classes, -1)[:, :, label], -1, 0)
-    if not network.startswith("turns"):
+    by_class = kernel.reshape(*kernel.shape[:2], model.classes, -1)
+    learned = np.moveaxis(by_class[:, :, label], -1, 0)
+    if model.pooling == "detectors":
         return learned
     return np.concatenate([[np.rot90(each, turns) for turns in range(4)] for each in learned])
+
+
+def page(found: Observations, record: Record) -> None:
+    """Write results.json and the page."""
+    config, label = record.config, record.config["shown_class"]
+    images, angles = min(config["test_images"], record.task["test_examples"]), config["angles"]
+    curves: dict[str, dict[str, np.ndarray]] = {training: {} for training in LARGEST_ANGLE}
+    shown: dict[str, dict[str, np.ndarray]] = {"shares": {}, "filters": {}}
+    for (pooling, k, training), group in found.groups("pooling", "detectors", "training").items():
+        name = f"{NAMES[pooling]}{f', k = {k}' if k else ''}"
+        curves[training][name] = group.array("accuracy_by_angle").mean(0)
+        if "effective_number" in group.numbers:
+            for key, panels in shown.items():
+                panels[f"{name}\ntrained {training}"] = group.array(key)[0]
+    results = {"seeds": found.seeds, "observations": found.results(), "rotated_images": images}
+    record.results(record.task | results | {"accuracy_by_angle": curves, **shown})
+    told = []
+    for training, group in found.where(pooling="detectors").groups("training").items():
+        each = group.summary("accuracy_rotated", "detectors").items()
+        texts = (f"{report.format_summary(value, 100)} % with k = {k}" for k, value in each)
+        told.append(f"{', '.join(texts)}, trained on {training} images")
+    report.write_page(
+        record,
+        __doc__,
+        [
+            f"Accuracy at any angle: {'; '.join(told)}.",
+            report.setting(record, found),
+            report.Heading(f"Detector with the largest response as a {label} rotates"),
+            report.Figure(
+                "largest_response",
+                report.polar(shown["shares"], degrees(angles)),
+                f"Share of the test images of class {label} for which each detector of that class "
+                "has the largest response, at every angle, counter-clockwise; first seed. One "
+                "colour for each detector.",
+            ),
+            report.Heading("Learned filters"),
+            report.Figure(
+                "filters",
+                report.styled(filter_images)(
+                    {
+                        name: row
+                        for name, row in shown["filters"].items()
+                        if name.endswith("rotated")
+                    }
+                ),
+                f"Filters of class {label}, framed in the colours above; blue: negative, red: "
+                "positive weights. First seed.",
+            ),
+            report.Heading("Accuracy against angle"),
+            report.Figure(
+                "accuracy_against_angle",
+                report.styled(accuracy_against_angle)(curves, 100 / record.task["classes"]),
+                f"Accuracy on {images:,} test images rotated by each angle, mean over seeds, by "
+                "what is pooled over; dashed: chance.",
+            ),
+            report.Heading("Numbers"),
+            report.summary_table(
+                found,
+                {
+                    "parameters": "parameters",
+                    "accuracy, upright (%)": ("accuracy_upright", 100),
+                    "any angle (%)": ("accuracy_rotated", 100),
+                    "firing, logits": "firing_logits",
+                    "firing, detectors": "firing_detectors",
+                    "effective number": "effective_number",
+                    "direction": "direction",
+                    "axis": "axis",
+                },
+                names=NAMES,
+                caption=f"Accuracy on {images:,} test images, upright and at {angles} angles. "
+                f"{100 * config['firing_rate']:g} % of responses are firing.",
+            ),
+        ],
+    )
+
+
+def filter_images(filters: Mapping[str, np.ndarray]) -> matplotlib.figure.Figure:
+    """Filters as images, a row for each network, framed in the colours of their detectors."""
+    columns = max(len(row) for row in filters.values())
+    figure = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, 0.72 * len(filters) + 0.1))
+    grid = figure.subplots(len(filters), columns + 2, squeeze=False)
+    for line, (title, row) in zip(grid, filters.items()):
+        for axes in line:
+            axes.set_axis_off()
+        line[0].text(0, 0.5, title, va="center", transform=line[0].transAxes)
+        for detector, (axes, image) in enumerate(zip(line[2:], row)):
+            axes.set_axis_on()
+            axes.imshow(image, cmap="RdBu_r", vmin=-np.abs(row).max(), vmax=np.abs(row).max())
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(visible=True, color=report.color_of(detector), linewidth=1.6)
+    return figure
+
+
+def accuracy_against_angle(
+    curves: Mapping[str, Mapping[str, np.ndarray]], chance: float
+) -> matplotlib.figure.Figure:
+    """A panel for each kind of training data, a curve for each network."""
+    figure = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, 2.9))
+    panels = figure.subplots(1, len(curves), sharey=True)
+    for axes, (training, networks) in zip(panels, curves.items()):
+        for number, (name, curve) in enumerate(networks.items()):
+            closed, style = 100 * np.append(curve, curve[:1]), ("-", "--")[number % 2]
+            places = [*degrees(len(curve)), 360]
+            axes.plot(places, closed, style, color=report.color_of(number), label=name)
+        axes.axhline(chance, color=report.GREY, linewidth=0.6, linestyle=(0, (4, 3)))
+        axes.set(title=f"trained on {training} images", xlim=(0, 360), ylim=(0, 102))
+        axes.set(xlabel="rotation of the test images (degrees)", xticks=range(0, 361, 90))
+        axes.grid()
+    panels[0].set_ylabel("accuracy (%)")
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=3)
+    return figure

@@ -1,6 +1,8 @@
-"""The study of learned invariance, in its smallest form, and its network."""
+"""The study of learned invariance: what each cell trains and measures, what the page says."""
 
 import json
+import math
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -9,71 +11,315 @@ import pytest
 
 import launch
 from cnnjax.models import DetectorNet
+from cnnjax.report import format_summary
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
 from cnnjax.symmetry import rotate90
+from cnnjax.train.config import TrainConfig
+from experiments import learned_invariance
+from experiments.learned_invariance import Config, class_filters, measures
+from tests.experiments import pages
+from tests.experiments.fakes import SCALE, SHIFT
 
 
-def images(size=9):
-    return jnp.asarray(np.random.default_rng(0).normal(size=(3, size, size, 1)), jnp.float32)
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory):
+    run = tmp_path_factory.mktemp("learned") / "run"
+    assert launch.main(["learned_invariance", "smoke", "--workdir", str(run)]) == 0
+    return run
 
 
-@pytest.mark.parametrize("pooling", ["detectors", "turns", "space", "none"])
-def test_only_turned_copies_ignore_quarter_turns(pooling):
-    model = DetectorNet(4, pooling, 2)
-    x = images()
-    variables = model.init(jax.random.key(0), x)
-    logits = model.apply({"params": variables["params"]}, x)
-    turned = model.apply({"params": variables["params"]}, rotate90(x))
-    assert logits.shape == (3, 4)
-    assert (np.abs(turned - logits).max() < 1e-4) == (pooling == "turns")
-
-
-@pytest.mark.parametrize(("pooling", "pieces"), [("detectors", 3), ("turns", 12)])
-def test_a_class_is_its_strongest_detector(pooling, pieces):
-    model = DetectorNet(4, pooling, 3)
-    x = images()
-    params = model.init(jax.random.key(0), x)["params"]
-    logits, sown = model.apply({"params": params}, x, mutable="intermediates")
-    (detectors,) = sown["intermediates"]["detectors"]
-    assert detectors.shape == (3, 4, pieces)
-    np.testing.assert_allclose(detectors.max(-1), logits, atol=1e-5)
-    # The first piece of class 2 is the image times that class' first filter.
-    kernel = params["filters"]["kernel"].reshape(9, 9, 1, 4, 3)[..., 2, 0]
-    bias = params["filters"]["bias"].reshape(4, 3)[2, 0]
-    np.testing.assert_allclose(
-        detectors[:, 2, 0], (x * kernel[None]).sum((1, 2, 3)) + bias, atol=1e-4
+def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
+    config = Config(
+        detectors=(1, 3),
+        rotated_copies=(2,),
+        test_images=40,
+        angles=4,
+        seeds=(3, 5),
+        train=TrainConfig(steps=7, batch_size=64),
     )
+    found = watch.run(learned_invariance, config, tmp_path)
+    networks = [("detectors", 1), ("detectors", 3), ("turns", 2), ("none", None), ("space", None)]
+    cells = [
+        (*network, training, seed)
+        for network in networks
+        for training in ("upright", "rotated")
+        for seed in (3, 5)
+    ]
+    factors = ("pooling", "detectors", "training", "seed")
+    assert [tuple(row.get(name) for name in factors) for row in found.rows] == cells
+    trained = [tuple(call.factors.get(name) for name in factors) for call in watch.trained]
+    assert trained == cells
+    assert len({id(call.network.training) for call in watch.trained}) == len(networks)
+    task = watch.trained[0].network.task
+    images, labels = task.test.images[:40], task.test.labels[:40]
+    views = [jnp.asarray(rotate90(task.place(images), turns)) for turns in range(4)]
+    for number, (row, call) in enumerate(zip(found.rows, watch.trained, strict=True)):
+        assert call.values == {
+            "largest_angle": {"upright": 0, "rotated": 2 * math.pi}[row["training"]]
+        }
+        assert call.network.training.config == config.train
+        model = call.network.model
+        assert (model.pooling, model.classes) == (row["pooling"], 10)
+        if "detectors" in row:
+            assert model.detectors == row["detectors"]
+        params = jax.tree.map(
+            lambda leaf: SCALE * leaf + SHIFT, call.network.initial(row["seed"]).params
+        )
+        predicted = [model.apply({"params": params}, view).argmax(-1) for view in views]
+        expected = [float((classes == labels).mean()) for classes in predicted]
+        one = Observations([row], found.factors, tmp_path)
+        assert one.array("accuracy_by_angle")[0] == pytest.approx(expected)
+        assert row["accuracy_upright"] == pytest.approx(expected[0])
+        assert row["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(params))
+        if number < 12:
+            kept = one.array("filters")[0]
+            np.testing.assert_allclose(kept, class_filters(params, model, 5), rtol=1e-6)
+    assert watch.evaluated == []
+
+
+def test_accuracy_and_firing_by_hand():
+    labels = np.array([0, 1, 1, 0])
+    classes = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 1], [1, 0, 0, 1]])
+    logits = 2.0 * np.eye(2)[classes]
+    # A third logit, never the highest, fires at one image at every angle and at no other.
+    logits = np.concatenate([logits, np.zeros((4, 4, 1))], -1)
+    logits[..., 2] = -1
+    logits[:, 2, 2] = -0.5
+    found = measures(Config(firing_rate=0.25), labels, logits.astype(np.float32))
+    assert set(found) == {
+        "accuracy_upright",
+        "accuracy_rotated",
+        "accuracy_by_angle",
+        "firing_logits",
+    }
+    assert found["accuracy_by_angle"] == pytest.approx([1, 0.5, 0.25, 0])
+    assert found["accuracy_upright"] == 1
+    assert found["accuracy_rotated"] == pytest.approx(1.75 / 4)
+    # Perfect invariance, 1 / rate, of the best fifth of three units: of one.
+    assert found["firing_logits"] == pytest.approx(4)
+
+
+def test_specialisation_by_hand():
+    """Two detectors of class 0 lie about an axis, of class 1 about a direction; of 2, one wins."""
+    labels = np.array([0, 1, 2, 2])
+    strongest = {0: [0, 1, 0, 1], 1: [0, 0, 1, 1], 2: [0, 0, 0, 0]}
+    detectors = np.zeros((4, 4, 3, 2), np.float32)
+    for image, label in enumerate(labels):
+        for angle, winner in enumerate(strongest[label]):
+            detectors[angle, image, :, 1 - winner] = 1  # of the other classes the other one
+            detectors[angle, image, label] = 0
+            detectors[angle, image, label, winner] = 1
+    logits = detectors.max(-1)
+    config = Config(shown_class=1, firing_rate=0.25)
+    found = measures(config, labels, logits, detectors)
+    assert found["effective_number"] == pytest.approx((2 + 2 + 1) / 3)
+    # The angles 0 and 90 degrees: |1 + i| / 2. Doubled, they are opposite.
+    assert found["direction"] == pytest.approx(2**-0.5 / 3, abs=1e-6)
+    assert found["axis"] == pytest.approx(1 / 3, abs=1e-6)
+    np.testing.assert_array_equal(found["shares"], [[1, 0], [1, 0], [0, 1], [0, 1]])
+
+
+def test_firing_of_detectors_is_that_of_every_detector_of_every_class():
+    labels = np.array([0, 1, 1, 0])
+    detectors = np.random.default_rng(0).normal(size=(4, 4, 2, 3)).astype(np.float32)
+    # One of six units fires at one image at every angle.
+    detectors[..., 1, 2] = -5
+    detectors[:, 3, 1, 2] = 5
+    logits = np.zeros((4, 4, 2), np.float32)
+    found = measures(Config(shown_class=0, firing_rate=0.25), labels, logits, detectors)
+    assert found["firing_detectors"] == pytest.approx(4)
+    assert found["firing_logits"] == 1  # constant
+
+
+@pytest.mark.parametrize("pooling", ["detectors", "turns"])
+def test_the_filters_of_a_class_are_those_of_its_detectors(pooling):
+    """Piece by piece, so that filters have the colours of their shares."""
+    model = DetectorNet(4, pooling, 2)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 8, 8, 2)), jnp.float32)
+    params = model.init(jax.random.key(0), x)["params"]
+    _, detectors = learned_invariance.responses(model, {"params": params}, x)
+    # The mean over channels is a filter if the channels of the images are alike.
+    alike = jnp.concatenate([x[..., :1]] * 2, -1)
+    _, detectors = learned_invariance.responses(model, {"params": params}, alike)
+    filters = class_filters(params, model, 2)
+    assert filters.shape == ({"detectors": 2, "turns": 8}[pooling], 8, 8)
+    expected = 2 * np.einsum("bhw,dhw->bd", x[..., 0], filters)
+    np.testing.assert_allclose(detectors[:, 2], expected, atol=1e-4)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A run of three networks and three seeds, each number of its own, and its observations."""
+    config = Config(detectors=(1, 2), rotated_copies=(1,), test_images=30, angles=4)
+    record = Record.open(tmp_path / "made", config)
+    facts = {"data": "digits", "classes": 10, "test_examples": 21, "image_shape": [24, 24, 1]}
+    record.write_task("digits", facts)
+    networks = [{"pooling": "detectors", "detectors": k} for k in config.detectors]
+    networks += [{"pooling": "turns", "detectors": 1}, {"pooling": "space"}]
+    grid = record.each(network=networks, training=("upright", "rotated"), seed=config.seeds)
+    rng = np.random.default_rng(0)
+    for number, cell in enumerate(grid):
+        base = 0.2 + number / 100
+        values = {name: (1 + n / 10) * base for n, name in enumerate(NUMBERS.values())}
+        if cell["pooling"] == "space":
+            values = {n: v for n, v in values.items() if n in list(NUMBERS.values())[:3]}
+        else:
+            values |= {"shares": rng.uniform(size=(4, 2)), "filters": rng.normal(size=(2, 8, 8))}
+        record.observe(cell, parameters=700, accuracy_by_angle=base + np.arange(4) / 10, **values)
+    yield record, record.observations()
+    record.release()
+
+
+NUMBERS = {
+    "accuracy, upright (%)": "accuracy_upright",
+    "any angle (%)": "accuracy_rotated",
+    "firing, logits": "firing_logits",
+    "firing, detectors": "firing_detectors",
+    "effective number": "effective_number",
+    "direction": "direction",
+    "axis": "axis",
+}
+
+
+def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
+    record, found = made
+    polar = pages.calls(monkeypatch, "polar")
+    drawn = {}
+
+    def drawing(draw):
+        def instead(*args):
+            drawn[draw.__name__] = args
+            return draw(*args)
+
+        monkeypatch.setattr(learned_invariance, draw.__name__, instead)
+
+    drawing(learned_invariance.filter_images)
+    drawing(learned_invariance.accuracy_against_angle)
+    learned_invariance.page(found, record)
+    (table,) = pages.tables(record.directory)
+    names = {"detectors": "learned filters", "turns": "rotated copies", "space": "all positions"}
+    expected, shares, filters = [], {}, {}
+    curves = {"upright": {}, "rotated": {}}
+    told = {"upright": [], "rotated": []}
+    for (pooling, k, training), group in found.groups().items():
+        line = {"pooled over": names[pooling], "learned filters": "–" if k is None else str(k)}
+        line |= {"trained on": training, "parameters": "700"}
+        for heading, number in NUMBERS.items():
+            if number not in group.numbers:
+                line[heading] = "–"
+                continue
+            (summary,) = group.summary(number, "training").values()
+            line[heading] = format_summary(summary, 100 if "%" in heading else 1)
+        expected.append(line)
+        name = names[pooling] if k is None else f"{names[pooling]}, k = {k}"
+        curves[training][name] = group.array("accuracy_by_angle").mean(0)
+        if k is not None:
+            shares[f"{name}\ntrained {training}"] = group.array("shares")[0]
+        if k is not None and training == "rotated":
+            filters[f"{name}\ntrained {training}"] = group.array("filters")[0]
+        if pooling == "detectors":
+            told[training].append(f"{line['any angle (%)']} % with k = {k}")
+    assert table == expected
+    sentences = [f"{', '.join(each)}, trained on {name} images" for name, each in told.items()]
+    assert pages.lead(record.directory) == f"Accuracy at any angle: {'; '.join(sentences)}."
+    ((panels, angles), _) = polar[0]
+    np.testing.assert_allclose(angles, [0, 90, 180, 270])
+    assert list(panels) == list(shares)
+    assert list(drawn["filter_images"][0]) == list(filters)
+    for given, right in ((panels, shares), (drawn["filter_images"][0], filters)):
+        for name, values in right.items():
+            np.testing.assert_array_equal(given[name], values)
+    given, chance = drawn["accuracy_against_angle"]
+    assert chance == 10
+    assert {training: list(each) for training, each in given.items()} == {
+        training: list(each) for training, each in curves.items()
+    }
+    for training, each in curves.items():
+        for name, curve in each.items():
+            np.testing.assert_allclose(given[training][name], curve)
+    text = (record.directory / "report.md").read_text("utf-8")
+    assert "Accuracy on 21 test images, upright and at 4 angles. 5 % of responses" in text
+    results = json.loads((record.directory / "results.json").read_text("utf-8"))
+    assert results["rotated_images"] == 21
+    np.testing.assert_allclose(results["accuracy_by_angle"]["rotated"]["all positions"], curve)
+
+
+def test_a_curve_of_accuracy_is_closed_and_in_percent():
+    curves = {"upright": {"a": np.array([0.1, 0.2, 0.3, 0.4])}, "rotated": {"a": np.full(4, 0.5)}}
+    first, second = learned_invariance.accuracy_against_angle(curves, 12.5).axes
+    assert (first.get_title(), second.get_title()) == (
+        "trained on upright images",
+        "trained on rotated images",
+    )
+    curve, chance = first.lines
+    np.testing.assert_allclose(curve.get_xdata(), [0, 90, 180, 270, 360])
+    np.testing.assert_allclose(curve.get_ydata(), [10, 20, 30, 40, 10])
+    assert chance.get_ydata()[0] == 12.5
+    assert second.lines[0].get_ydata()[0] == 50
+
+
+def test_one_filter_never_specialises_and_rotated_copies_share_alike(run_directory):
+    found = Observations.read(run_directory)
+    rows = {(row["pooling"], row["detectors"], row["training"]): row for row in found.rows}
+    for training in ("upright", "rotated"):
+        one = rows["detectors", 1, training]
+        assert one["effective_number"] == 1
+        assert one["direction"] == one["axis"] == 0
+        assert rows["detectors", 2, training]["effective_number"] > 1.05
+        built = rows["turns", 1, training]
+        # Rotated copies win as often as each other, each about its own angle.
+        assert built["effective_number"] > 3.9
+        assert built["direction"] > 0.2
+    for accuracy in found.where(pooling="turns").array("accuracy_by_angle"):
+        np.testing.assert_allclose(accuracy, np.roll(accuracy, 2), atol=1e-6)
+    page = (run_directory / "report.html").read_text("utf-8")
+    assert "<h2>Detector with the largest response as a 5 rotates</h2>" in page
+    shown = json.loads((run_directory / "results.json").read_text("utf-8"))
+    assert np.array(shown["filters"]["learned filters, k = 1\ntrained upright"]).shape == (
+        1,
+        24,
+        24,
+    )
+    for shares in shown["shares"].values():
+        np.testing.assert_allclose(np.array(shares).sum(1), 1, atol=1e-6)
+
+
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, tmp_path, capsys):
+    torn = tmp_path / "torn"
+    shutil.copytree(run_directory, torn)
+    for name in ("done", "results.json", "report.html"):
+        (torn / name).unlink()
+    lines = (torn / "observations.csv").read_text("utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("detectors,2,rotated")]
+    assert len(kept) == len(lines) - 1
+    (torn / "observations.csv").write_text("".join(kept))
+    arguments = ["learned_invariance", "smoke", "--workdir", str(torn), "--resume"]
+    assert launch.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert said.count("pooling=") == 1
+    for name in ("observations.csv", "results.json", "metrics.jsonl"):
+        assert (torn / name).read_bytes() == (run_directory / name).read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("arguments", "message"),
     [
-        ({"pooling": "time"}, "got 'time'"),
-        ({"detectors": 0}, "got 0"),
+        (["--angles", "6"], "angles must be a multiple of 4, got 6"),
+        (["--angles", "0"], "angles must be a multiple of 4, got 0"),
+        (["--firing-rate", "1.0"], "firing_rate must be between 0 and 1, got 1.0"),
+        (["--detectors", "0"], "detectors must be at least 1, got 0"),
+        (["--detectors", "2", "2"], "each once"),
+        (["--rotated-copies", "2", "2"], "each once"),
+        (["--test-images", "0"], "test_images must be at least 1"),
+        (["--shown-class", "10"], "shown_class must be one of the classes [0, 1, 2"),
+        (["--test-images", "1"], "of the first 1 test images, got 5"),
     ],
 )
-def test_a_wrong_network_is_named(fields, message):
-    with pytest.raises(ValueError, match=message):
-        DetectorNet(4, **fields).init(jax.random.key(0), images())
-
-
-def test_one_detector_is_the_flat_control_and_turned_copies_take_turns(tmp_path):
-    run = tmp_path / "run"
-    assert launch.main(["learned_invariance", "smoke", "--workdir", str(run)]) == 0
-    results = json.loads((run / "results.json").read_text("utf-8"))
-    rows = {(row["pooling"], row["detectors"], row["train_data"]): row for row in results["rows"]}
-    for data in ("upright", "turned"):
-        flat = rows["detectors", 1, data]
-        assert flat["winners"]["mean"] == 1
-        assert flat["direction"]["mean"] == flat["axis"]["mean"] == 0
-        assert rows["detectors", 2, data]["winners"]["mean"] > 1.05
-        built = rows["turns", 1, data]
-        # Turned copies win as often as each other, each about its own angle.
-        assert built["winners"]["mean"] > 3.9
-        assert built["direction"]["mean"] > 0.2
-        accuracy = np.array(built["accuracy_by_angle"])
-        # Rounding may decide a digit whose two best logits are nearly equal; there are 64.
-        np.testing.assert_allclose(accuracy, np.roll(accuracy, 2), atol=1.5 / 64)
-    assert "<h2>Which detector fires as a 5 turns</h2>" in (run / "report.html").read_text("utf-8")
-    shown = results["shown"][0]
-    assert np.array(shown["filters"]).shape == (1, 24, 24)
-    np.testing.assert_allclose(np.array(shown["shares"]).sum(1), 1, atol=1e-6)
+def test_wrong_input_is_one_sentence(arguments, message, tmp_path, capsys):
+    directory = tmp_path / "run"
+    with pytest.raises(SystemExit) as stopped:
+        launch.main(["learned_invariance", "smoke", "--workdir", str(directory), *arguments])
+    assert stopped.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.replace("|", " ").split())
+    assert not directory.exists()

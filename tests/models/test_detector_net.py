@@ -1,0 +1,53 @@
+"""The network whose classes are scored by the largest of several detectors."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax.models import DetectorNet
+from cnnjax.symmetry import rotate90
+
+
+def images(size=9):
+    return jnp.asarray(np.random.default_rng(0).normal(size=(3, size, size, 1)), jnp.float32)
+
+
+@pytest.mark.parametrize("pooling", ["detectors", "turns", "space", "none"])
+def test_only_rotated_copies_are_invariant_to_90_degrees(pooling):
+    model = DetectorNet(4, pooling, 2)
+    x = images()
+    variables = model.init(jax.random.key(0), x)
+    logits = model.apply({"params": variables["params"]}, x)
+    rotated = model.apply({"params": variables["params"]}, rotate90(x))
+    assert logits.shape == (3, 4)
+    assert (np.abs(rotated - logits).max() < 1e-4) == (pooling == "turns")
+
+
+@pytest.mark.parametrize(("pooling", "pieces"), [("detectors", 3), ("turns", 12)])
+def test_a_class_is_its_strongest_detector(pooling, pieces):
+    model = DetectorNet(4, pooling, 3)
+    x = images()
+    params = model.init(jax.random.key(0), x)["params"]
+    logits, sown = model.apply({"params": params}, x, mutable="intermediates")
+    (detectors,) = sown["intermediates"]["detectors"]
+    assert detectors.shape == (3, 4, pieces)
+    np.testing.assert_allclose(detectors.max(-1), logits, atol=1e-5)
+    # The first piece of class 2 is the image times that class' first filter.
+    kernel = params["filters"]["kernel"].reshape(9, 9, 1, 4, 3)[..., 2, 0]
+    bias = params["filters"]["bias"].reshape(4, 3)[2, 0]
+    np.testing.assert_allclose(
+        detectors[:, 2, 0], (x * kernel[None]).sum((1, 2, 3)) + bias, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"pooling": "time"}, "got 'time'"),
+        ({"detectors": 0}, "got 0"),
+    ],
+)
+def test_a_wrong_network_is_named(fields, message):
+    with pytest.raises(ValueError, match=message):
+        DetectorNet(4, **fields).init(jax.random.key(0), images())
