@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from cnnjax.study import as_images
 from PIL import Image
 
 import launch
+from cnnjax import tasks
 from cnnjax.data.datasets import load
 from cnnjax.data.streaming import stream
-from cnnjax.train.config import TrainConfig
+from cnnjax.run.observations import Observations
 
 
 class Pictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -101,19 +101,21 @@ def test_a_stream_holds_what_memory_holds():
 
 
 def test_batches_from_disk_are_those_from_memory():
-    config = TrainConfig(batch_size=8)
-    kept = as_images("digits", None, config, size=8)
-    streamed = as_images("digits", None, config, size=8, from_disk=True)
+    kept = tasks.resized("digits", size=8)
+    streamed = tasks.resized("digits", size=8, from_disk=True)
     for step in (0, 1, 5, 2):
-        index = kept.train_batch(3, step)["index"]
-        batch = streamed.train_batch(3, step)
+        index = kept.train_batch(3, step, 8)["index"]
+        batch = streamed.train_batch(3, step, 8)
         np.testing.assert_array_equal(batch["image"], kept.dataset.train.images[index])
         np.testing.assert_array_equal(batch["label"], kept.dataset.train.labels[index])
 
 
-def results_of(directory, *words):
+def trained(directory, *words):
+    """The observations of a training, and its metrics but for the time of the clock."""
     assert launch.main(["train", "smoke", *words, "--workdir", str(directory)]) == 0
-    return json.loads((directory / "results.json").read_text("utf-8"))
+    lines = (directory / "metrics.jsonl").read_text("utf-8").splitlines()
+    metrics = [{**json.loads(line), "wall_time": None} for line in lines]
+    return Observations.read(directory), metrics
 
 
 def test_training_from_disk_is_training_from_memory(tmp_path):
@@ -127,25 +129,28 @@ def test_training_from_disk_is_training_from_memory(tmp_path):
         "--train.log-every",
         "1",
     )
-    disk = results_of(tmp_path / "disk", "--from-disk", *short)
-    memory = results_of(tmp_path / "memory", *short)
-    assert len(disk["curves"]["seed 0"]["loss"]["values"]) == 4
-    assert disk["confusion"] == memory["confusion"]
-    assert disk["curves"] == memory["curves"]
+    disk, curves = trained(tmp_path / "disk", "--from-disk", *short)
+    memory, expected = trained(tmp_path / "memory", *short)
+    assert len(curves) == 4 + 2
+    assert curves == expected
+    np.testing.assert_array_equal(disk.array("confusion"), memory.array("confusion"))
+    assert disk.rows == memory.rows
 
 
 def test_pictures_of_many_sizes_are_learned(folder, tmp_path):
     words = ["--data", "pictures", "--data-dir", str(folder), "--from-disk", "--size", "16"]
-    results = results_of(tmp_path / "run", *words, "--train.batch-size", "8")
-    assert results["image_shape"] == [16, 16, 3]
-    assert results["accuracy"]["mean"] == 1.0
-    assert results["top5"] is None
+    found, _ = trained(tmp_path / "run", *words, "--train.batch-size", "8")
+    assert json.loads((tmp_path / "run" / "task.json").read_text("utf-8"))["pictures"][
+        "image_shape"
+    ] == [16, 16, 3]
+    assert found.column("accuracy").tolist() == [1.0]
+    assert found.rows[0].get("top5") is None
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--from-disk"], "give --size"),
+        (["--from-disk"], "size must be given for images from disk"),
         (["--from-disk", "--size", "8", "--data", "nothing"], "nothing"),
     ],
 )
