@@ -149,7 +149,7 @@ def _scaled(images: Any, keys: Any = None, source: Any = None) -> Any:
 
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {**row, "equal": is_equal(found.where(border=row["border"]))} for row in found.results()
     ]
     record.results({**record.task, "seeds": found.seeds, "rows": rows})

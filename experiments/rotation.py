@@ -94,9 +94,9 @@ PRESETS = {
 def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
     task = tasks.rotated(config.data, config.data_dir, canvas=28)
-    number = config.test_images
-    task = task.on(test=datasets.Split(task.test.images[:number], task.test.labels[:number]))
-    images = task.place(task.test.images[:ROTATED_IMAGES])
+    test = datasets.Split(*task.test.read(np.arange(min(config.test_images, len(task.test)))))
+    task = task.on(test=test)
+    images = task.place(test.images[:ROTATED_IMAGES])
     largest_angle = 2 * math.pi if config.random_rotation else 0.0
     for cell in record.each(group=config.groups, seed=config.seeds):
         model = models.RotationNet(task.classes, cell["group"], dropout_rate=config.dropout_rate)

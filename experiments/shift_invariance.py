@@ -79,8 +79,8 @@ PRESETS = {
 def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
     task = tasks.on_canvas(config.data, config.data_dir)
-    images = task.place(task.test.images[: config.shifted_images])
-    labels = task.test.labels[: config.shifted_images]
+    images, labels = task.test.read(np.arange(min(config.shifted_images, len(task.test))))
+    images = task.place(images)
     shifts = 2 ** len(config.features)
     for cell in record.each(downsampling=config.downsampling, seed=config.seeds):
         model = models.ChainNet(

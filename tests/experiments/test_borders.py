@@ -97,9 +97,7 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     }
     for cell in record.each(border=tuple(numbers), seed=(0, 1, 2)):
         values = [each[cell["seed"]] for each in numbers[cell["border"]]]
-        record.observe(
-            cell, **{f"accuracy_{kind}": value for kind, value in zip(KINDS, values)}
-        )
+        record.observe(cell, **{f"accuracy_{kind}": value for kind, value in zip(KINDS, values)})
     task = borders.make_task(**borders.splits(CONFIG, 0))
     record.write_task("red_green", task.facts())
     borders.page(record.observations(), record)
@@ -128,6 +126,8 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     results = json.loads((record.directory / "results.json").read_text("utf-8"))
     assert [row["equal"] for row in results["rows"]] == [False, False, True]
     assert results["rows"][0]["accuracy_dissimilar"]["mean"] == pytest.approx(0.1)
+    page = (record.directory / "report.md").read_text("utf-8")
+    assert "ean ± 95 % interval over 3 seeds" in page
 
 
 @pytest.fixture(scope="module")
