@@ -47,6 +47,7 @@ from cnnjax.train.config import TrainConfig
 
 with lazy_imports():
     import jax
+    import jax.numpy as jnp
     import matplotlib.figure
     import numpy as np
 
@@ -123,7 +124,7 @@ def run(config: Config, record: Record) -> None:
         network = task.network(model, config.train)
         state = network.train(record, cell, largest_angle=LARGEST_ANGLE[cell["training"]])
         seen = [network.compute(responses, state.variables, each) for each in rotated]
-        found = measures(config, labels, *map(np.stack, zip(*seen, strict=True)))
+        found = measures(config, labels, *map(jnp.stack, zip(*seen, strict=True)))
         if "shares" in found:
             found["filters"] = class_filters(state.params, model, config.shown_class)
         record.observe(cell, parameters=network.parameters, **found)
@@ -142,11 +143,11 @@ def responses(model: models.DetectorNet, variables: Any, images: Any) -> tuple[j
 
 
 def measures(
-    config: Config, labels: np.ndarray, logits: np.ndarray, detectors: np.ndarray | None = None
+    config: Config, labels: np.ndarray, logits: jax.Array, detectors: jax.Array | None = None
 ) -> dict[str, Any]:
     """What is observed of logits `[angles, images, classes]` and, of a network that has any,
     detectors `[angles, images, classes, pieces]`."""
-    curve = symmetry.accuracy_curve(logits.argmax(-1), labels)
+    curve = symmetry.accuracy_curve(np.asarray(logits.argmax(-1)), labels)
     found = {
         "accuracy_upright": curve[0],
         "accuracy_rotated": curve.mean(),

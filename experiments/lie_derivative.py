@@ -106,7 +106,8 @@ PRESETS = {
 def run(config: Config, record: Record) -> None:
     """Train every network, and measure its layers before and after."""
     task = tasks.on_canvas(config.data, config.data_dir)
-    images = task.place(task.test.images[: config.measured_images])
+    images, _ = task.test.read(np.arange(min(config.measured_images, len(task.test))))
+    images = task.place(images)
     # The same objects for all seeds: each network is compiled once.
     measure = functools.partial(derivatives, actions=config.actions)
     nets = {name: chain_net(name, task.classes) for name in config.networks}

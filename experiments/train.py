@@ -1,49 +1,60 @@
-"""How well does a network read a data set: accuracy, confusions, and the worst mistakes?
+"""How accurately does a network classify a data set, and which errors does it make?
 
-Any network of cnnjax, or your own Flax module, on any data set by its TFDS name.
+Any network of cnnjax, or your own Flax module, is trained on any data set by its TFDS name, once for
+each seed. During training it is evaluated on the test images, from which nothing is chosen.
 
     python launch.py train                                            PlainNet on digits, a minute
     python launch.py train --model ResNet20 --data cifar10 --size 32
     python launch.py train --model my_module:MyNet --data mnist --data-dir DIR
     python launch.py train --model LeNet5 --size 32 --augmentation.rotation 10
     python launch.py train --model ResNet50 --data imagenet2012 --from-disk --size 224 --data-dir DIR
+    python launch.py train --model ResNet50 --weights FILE --data imagenet2012 ...   fine-tuned
     python launch.py train smoke                                      seconds
 
 `launch.py visualise RUN_DIR` and `launch.py audit --model RUN_DIR` look into what it leaves.
 """
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any
+from typing import Annotated
 
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.models.choice import Convolution
-from cnnjax.run.config import require_distinct
+from cnnjax.run.config import Distinct, Positive, Requirement, Seed, StudyConfig
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
+
+with lazy_imports():
+    from cnnjax import report, tasks
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """Which network, on what, and how."""
+class Config(StudyConfig):
+    """Which network, on which images, how trained."""
 
     model: str = "PlainNet"
-    """A network of cnnjax.models, or package.module:Class."""
-    conv: tuple[Convolution, ...] = ()
-    """One convolution in the place of the network's own, by name or import path."""
-    data: str = "digits"
-    """TFDS name of the data set."""
-    data_dir: str | None = None
-    """Where prepared data sets are; without it TFDS_DATA_DIR, or else the folder of TFDS."""
-    size: int | None = None
-    """Side in pixels that images are resized to; without it they stay as they are."""
+    """Network of cnnjax.models, or package.module:Class."""
+    conv: Annotated[
+        tuple[Convolution, ...], Requirement(lambda some: len(some) < 2, "at most one convolution")
+    ] = ()
+    """Convolution in the place of the network's own, by name or import path."""
+    weights: str | None = None
+    """File of weights with torchvision's names, .safetensors or .npz, from which training starts;
+    images are then standardised as for ImageNet."""
+    size: Positive | None = None
+    """Height and width in pixels that images are resized to; by default they stay as they are."""
     from_disk: bool = False
-    """Read examples when they are needed, as for ImageNet, not the whole data set into memory;
-    images of any sizes are scaled to cover squares of --size, and their middle is taken."""
-    channels: int | None = None
-    """3 repeats grey images, for networks that want colour; without it they stay as they are."""
+    """Examples are read as they are needed, as for ImageNet; by default the whole data set is in
+    memory. Images are scaled to cover squares of --size, and cropped to their middle."""
+    channels: Positive | None = None
+    """Number of channels; 3 repeats those of grey images, for networks that take colour."""
     augmentation: Augmentation = Augmentation()
     """Random changes of training images."""
-    seeds: tuple[int, ...] = (0,)
-    """One network is trained for each seed."""
+    seeds: Distinct[Seed] = (0,)
+    """Seeds; for each a network is trained."""
     train: TrainConfig = TrainConfig(
         steps=300,
         batch_size=64,
@@ -54,14 +65,6 @@ class Config:
     )
     """How to train."""
 
-    def __post_init__(self):
-        if len(self.conv) > 1:
-            raise ValueError(f"A network has one convolution, got {[str(c) for c in self.conv]}.")
-        for name in ("size", "channels"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        require_distinct(self, "seeds")
-
 
 PRESETS = {
     "smoke": Config(
@@ -70,32 +73,29 @@ PRESETS = {
 }
 
 
-def run(config: Config, record: Any) -> None:
-    """Train the network for each seed, and write results and report."""
-    from cnnjax.study import as_images, train_and_judge
-    from cnnjax.study.trained import make_model
-
-    from cnnjax.report.train import write_report
-    from cnnjax.run.config import InputError
-
-    augmentation = None if config.augmentation == Augmentation() else config.augmentation
-    try:
-        task = as_images(
-            config.data,
-            config.data_dir,
-            config.train,
-            size=config.size,
-            channels=config.channels,
-            augmentation=augmentation,
-            from_disk=config.from_disk,
-        )
-        convolution = config.conv[0] if config.conv else None
-        model = make_model(config.model, convolution, classes=task.dataset.num_classes)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    results = train_and_judge(task, model, config.seeds, record)
-    write_report(
-        record.results({**results, "conv": [str(each) for each in config.conv]}),
-        record,
-        "How well does a network read a data set?",
+def run(config: Config, record: Record) -> None:
+    """Train and evaluate the network for each seed."""
+    task = tasks.resized(
+        config.data,
+        config.data_dir,
+        size=config.size,
+        channels=config.channels,
+        augmentation=None if config.augmentation == Augmentation() else config.augmentation,
+        from_disk=config.from_disk,
+        statistics="imagenet" if config.weights else "data",
     )
+    conv = config.conv[0] if config.conv else None
+    model = tasks.make_model(config.model, conv, classes=task.classes)
+    start = None
+    if config.weights:
+        start = tasks.load_pretrained(model, config.weights, task.shape).variables
+    tasks.train_classifiers(task, model, config.train, config.seeds, record, start=start)
+    page(record.observations(), record)
+
+
+def page(found: Observations, record: Record) -> None:
+    """Write results.json and the page."""
+    convolutions = [f"{Convolution(**conv)} convolutions" for conv in record.config["conv"]]
+    model = " with ".join([record.config["model"], *convolutions])
+    record.results({"model": model, **report.classifier_results(found, record)})
+    report.write_page(record, __doc__, report.classifier_blocks(found, record, model))

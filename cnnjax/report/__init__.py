@@ -1,6 +1,6 @@
 """Pages of runs: tables and figures of observations. Knows no study."""
 
-from cnnjax.report.classifier import classifier_blocks
+from cnnjax.report.classifier import classifier_blocks, classifier_results
 from cnnjax.report.figures import (
     ShiftPanel,
     bars,
@@ -66,6 +66,7 @@ __all__ = [
     "Table",
     "bars",
     "classifier_blocks",
+    "classifier_results",
     "color_of",
     "confusion",
     "costs",

@@ -1,6 +1,6 @@
 """What a page says of a trained classifier: how accurate it is, and which errors it makes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from cnnjax.report.table import (
     over_seeds,
 )
 from cnnjax.run.cells import SEED
+from cnnjax.run.metrics import learning_curves as curves_by_network
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.run.statistics import summarize
@@ -27,16 +28,33 @@ _LISTED = 20
 """Classes in the table, those of the lowest accuracy."""
 
 
-def classifier_blocks(
-    found: Observations, record: Record, images: Callable[[int], Any]
-) -> list[Block | str]:
+def classifier_results(found: Observations, record: Record) -> dict[str, Any]:
+    """Every number of the page of `classifier_blocks`, for results.json; arguments as there."""
+    first = found.where(seed=found.seeds[0])
+    return {
+        **record.task,
+        "seeds": found.seeds,
+        "observations": found.results(),
+        "confusion": found.array("confusion").sum(0),
+        "errors": [
+            {"example": example, "label": label, "predicted": predicted, "confidence": sure}
+            for (example, label, predicted), sure in zip(
+                first.array("errors")[0].tolist(), first.array("confidence")[0], strict=True
+            )
+        ],
+        "curves": curves_by_network(record.read_metrics()),
+    }
+
+
+def classifier_blocks(found: Observations, record: Record, model: str = "") -> list[Block | str]:
     """The blocks of a page on a classifier trained for every seed, see `tasks.train_classifiers`.
 
     Args:
       found: accuracy, loss, top5 (if there are more than five classes), parameters and
-        multiply_adds of each network, and its arrays `confusion`, `errors` and `confidence`.
+        multiply_adds of each network, and its arrays `confusion`, `errors`, `confidence` and
+        `error_images`.
       record: of the run; its metrics are drawn.
-      images: a test image `[height, width, channels]`, values from 0 to 255, by its index.
+      model: name of the network, said first.
     """
     facts = record.task
     names = facts["class_names"]
@@ -55,7 +73,7 @@ def classifier_blocks(
     }
     columns["training images/s"] = lambda group: format_count(images_per_second(record, group), 3)
     blocks: list[Block | str] = [
-        _lead(found, facts["data"], int(matrices[0].sum())),
+        _lead(found, facts["data"], int(matrices[0].sum()), model),
         setting(record, found),
         summary_table(found, columns),
     ]
@@ -80,17 +98,18 @@ def classifier_blocks(
         ),
         _classes(matrices, names),
     ]
-    return [*blocks, *_errors(found, names, images)]
+    return [*blocks, *_errors(found, names)]
 
 
-def _lead(found: Observations, data: str, test_images: int) -> str:
+def _lead(found: Observations, data: str, test_images: int, model: str) -> str:
     def percent(number: str) -> str:
         summary = over(found, number)
         return MISSING if summary is None else format_summary(summary, 100, digits=4)
 
     top5 = f", top-5 accuracy {percent('top5')} %" if "top5" in found.numbers else ""
+    name = f"{model}: accuracy" if model else "Accuracy"
     return (
-        f"Accuracy {percent('accuracy')} %{top5} on {test_images:,} test images of {data} "
+        f"{name} {percent('accuracy')} %{top5} on {test_images:,} test images of {data} "
         f"({over_seeds(len(found))})."
     )
 
@@ -126,17 +145,16 @@ def _confused(counts: np.ndarray, true: int, names: Sequence[str]) -> str:
     return f"{names[int(others.argmax())]} ({100 * others.max() / counts.sum():.1f} %)"
 
 
-def _errors(
-    found: Observations, names: Sequence[str], images: Callable[[int], Any]
-) -> list[Block | str]:
+def _errors(found: Observations, names: Sequence[str]) -> list[Block | str]:
     """The most confident errors of the first seed."""
     first = found.where(seed=found.rows[0][SEED])
-    errors, confidence = first.array("errors")[0], first.array("confidence")[0]
+    kinds = ("errors", "confidence", "error_images")
+    errors, confidence, images = (first.array(kind)[0] for kind in kinds)
     if not len(errors):
         return []
     panels = [
-        (f"{names[label]} → {names[predicted]}\n{100 * sure:.0f} %", images(int(example)))
-        for (example, label, predicted), sure in zip(errors, confidence, strict=True)
+        (f"{names[label]} → {names[predicted]}\n{100 * sure:.0f} %", image)
+        for (_, label, predicted), sure, image in zip(errors, confidence, images, strict=True)
     ]
     return [
         Heading("Most confident errors"),

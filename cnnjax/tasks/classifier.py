@@ -1,6 +1,6 @@
 """A classifier trained for every seed, and everything that a report shows of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,19 +18,34 @@ from cnnjax.train.state import TrainState
 
 
 def train_classifiers(
-    task: Task, model: linen.Module, train: TrainConfig, seeds: Sequence[int], record: Record
+    task: Task,
+    model: linen.Module,
+    train: TrainConfig,
+    seeds: Sequence[int],
+    record: Record,
+    *,
+    start: Mapping[str, Any] | None = None,
 ) -> None:
     """Train a classifier for each seed, and observe its predictions of all test images.
 
-    Observed are accuracy, loss, top5 (where there are more than five classes), the confusion matrix
-    [true, predicted], and of the most confident errors their `errors` [n, 3] (example, label,
-    predicted class) and their `confidence` [n].
+    Observed are accuracy, loss, top5 (where there are more than five classes), parameters and
+    multiply_adds, the confusion matrix [true, predicted], and of the most confident errors their
+    `errors` [n, 3] (example, label, predicted class), their `confidence` [n] and their
+    `error_images` [n, height, width, channels].
+
+    Args:
+      task: the data.
+      model: gives logits of the images.
+      train: how to train.
+      seeds: of the networks.
+      record: of the run.
+      start: variables from which training starts; by default random ones.
 
     Raises:
       InputError: the network makes no logits of the images.
     """
     task.check_logits(model)
-    network = task.network(model, train)
+    network = task.network(model, train).starting_from(start)
 
     def scores(state: TrainState) -> dict[str, float]:
         found = network.evaluate(state)
@@ -40,6 +55,7 @@ def train_classifiers(
         state = network.train(record, cell, evaluate=scores)
         found = classification_metrics(*predictions(network, state))
         errors = found.pop("errors")
+        examples = np.array([each["example"] for each in errors], int)
         record.observe(
             cell,
             **found,
@@ -49,6 +65,7 @@ def train_classifiers(
                 [[each[key] for key in ("example", "label", "predicted")] for each in errors], int
             ).reshape(-1, 3),
             confidence=np.array([each["confidence"] for each in errors], float),
+            error_images=task.test.read(examples)[0] if errors else np.zeros((0, *task.shape)),
         )
 
 

@@ -1,5 +1,7 @@
 """A labelled data set as images of any size, augmented."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,10 @@ from cnnjax.run.config import InputError
 from cnnjax.tasks.streamed import StreamedTask
 from cnnjax.tasks.task import Task, pipeline
 
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of each channel, in values from 0 to 1, with which torchvision's
+weights were trained."""
+
 
 @pipeline
 def resized(
@@ -22,10 +28,9 @@ def resized(
     channels: int | None = None,
     augmentation: Augmentation | None = None,
     from_disk: bool = False,
+    statistics: Literal["data", "imagenet"] = "data",
 ) -> Task:
     """A data set resized to squares, augmented in training, standardised channel by channel.
-
-    Mean and standard deviation of each channel are those of 1,000 training images.
 
     Args:
       data: TFDS name.
@@ -34,6 +39,8 @@ def resized(
       channels: 3 repeats grey images; None: as they are.
       augmentation: of training images; its fill is in values from 0 to 1.
       from_disk: read examples as they are needed; images are cut to squares of `size`.
+      statistics: mean and standard deviation of each channel: those of 1,000 training images, or
+        those that torchvision's weights were trained with.
 
     Raises:
       InputError: channels that the images cannot be given, or images from disk without a size.
@@ -55,6 +62,10 @@ def resized(
 
     sample = np.asarray(jax.jit(plain)(some))
     mean, std = sample.mean((0, 1, 2)), np.maximum(sample.std((0, 1, 2)), 1e-6)
+    if statistics == "imagenet":
+        if sample.shape[-1] != 3:
+            raise InputError(f"channels must be 3 for weights of ImageNet, got {sample.shape[-1]}.")
+        mean, std = np.array(IMAGENET, np.float32)
 
     def standardised(x):
         return (x - mean[None, None, None]) / std[None, None, None]

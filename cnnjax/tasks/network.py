@@ -2,10 +2,11 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen
 
@@ -33,11 +34,27 @@ class Network:
     """The network itself."""
     training: Training
     """Its compiled functions."""
+    start: Mapping[str, Any] | None = None
+    """Variables before training; None: random ones, by the seed."""
     _functions: dict[Any, Callable] = dataclasses.field(default_factory=dict, repr=False)
+
+    def starting_from(self, variables: Mapping[str, Any] | None) -> "Network":
+        """The network with these variables before training."""
+        return dataclasses.replace(self, start=variables)
 
     def initial(self, seed: int) -> TrainState:
         """The state before training."""
-        return self.training.init(seed, np.zeros((1, *self.task.shape), np.float32))
+        state = self.training.init(seed, np.zeros((1, *self.task.shape), np.float32))
+        if self.start is None:
+            return state
+        params, batch_stats = (
+            jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), self.start[name], old)
+            if name in self.start
+            else old
+            for name, old in (("params", state.params), ("batch_stats", state.batch_stats))
+        )
+        averaged = None if state.ema_params is None else jax.tree.map(jnp.copy, params)
+        return state.replace(params=params, batch_stats=batch_stats, ema_params=averaged)
 
     def train(
         self,

@@ -1,24 +1,27 @@
 """Trained networks of a run, and their data, loaded again from the files that the run left."""
 
+import contextlib
 import dataclasses
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 from flax import linen
 
 from cnnjax.models.choice import Convolution, model_arguments, resolve_model
 from cnnjax.models.description import described_model, import_paths
-from cnnjax.run.config import from_json, read_json
+from cnnjax.models.pretrained import load_weights
+from cnnjax.run.config import InputError, from_json, read_json
 from cnnjax.tasks.canvas import on_canvas
 from cnnjax.tasks.cifar_tutorial import distorted_crops
 from cnnjax.tasks.images import resized
 from cnnjax.tasks.rotation import rotated
 from cnnjax.tasks.segmentation import textured_digits
-from cnnjax.tasks.task import Task
+from cnnjax.tasks.task import Task, taking_images
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.training import compile_training
@@ -31,21 +34,31 @@ PIPELINES: dict[str, Callable[..., Task]] = {
 
 
 class Trained(NamedTuple):
-    """A network of a run."""
+    """A network with its variables."""
 
     model: linen.Module
     """The network."""
-    variables: dict[str, Any]
+    variables: Mapping[str, Any]
     """Parameters, averaged where the run averaged them, and statistics."""
     weights: str
-    """In words where they come from."""
+    """Where they come from, in words."""
 
 
+@contextlib.contextmanager
+def _input_errors() -> Generator[None]:
+    """Turn a ValueError into InputError: what the user named cannot be used."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+@_input_errors()
 def is_run(name: str) -> bool:
     """Whether this is the directory of a run, not the name of a model.
 
     Raises:
-      ValueError: it is a directory, or a path, but no run.
+      InputError: it is a directory, or a path, but no run.
     """
     found = (Path(name) / "config.json").exists()
     if not found and ("/" in name or Path(name).is_dir()):
@@ -53,6 +66,7 @@ def is_run(name: str) -> bool:
     return found
 
 
+@_input_errors()
 def make_model(
     name: str, convolution: Convolution | None = None, *, classes: int | None = None
 ) -> linen.Module:
@@ -65,7 +79,7 @@ def make_model(
         it has none.
 
     Raises:
-      ValueError: there is no such model, or it cannot be made with these.
+      InputError: there is no such model, or it cannot be made with these.
     """
     takes = model_arguments(name)
     given: dict[str, Any] = {}
@@ -76,6 +90,7 @@ def make_model(
     return resolve_model(name, **given)
 
 
+@_input_errors()
 def input_shape(directory: Path, network: str | None = None) -> tuple[int, int, int]:
     """Height, width and channels of the input of a network of a run.
 
@@ -84,12 +99,13 @@ def input_shape(directory: Path, network: str | None = None) -> tuple[int, int, 
       network: its name, of a run of several networks.
 
     Raises:
-      ValueError: there is no such network.
+      InputError: there is no such network.
     """
     height, width, channels = read_json(_file(directory, network))["input_shape"]
     return height, width, channels
 
 
+@_input_errors()
 def load_task(directory: Path, network: str | None = None, data_dir: str | None = None) -> Task:
     """The task that a network of a run was trained on, built again from its description.
 
@@ -99,7 +115,7 @@ def load_task(directory: Path, network: str | None = None, data_dir: str | None 
       data_dir: directory of prepared data sets, if not where the run found them.
 
     Raises:
-      ValueError: the run does not say which pipeline, or one that is not there any more.
+      InputError: the run does not say which pipeline, or one that is not there any more.
       FileNotFoundError: the data set is not there and cannot be fetched.
     """
     file = _file(directory, network)
@@ -121,6 +137,7 @@ def load_task(directory: Path, network: str | None = None, data_dir: str | None 
     return PIPELINES[name](**given)
 
 
+@_input_errors()
 def load_trained(
     directory: Path, x: jax.Array, *, network: str | None = None, trust: Sequence[str] = ()
 ) -> Trained:
@@ -133,7 +150,7 @@ def load_trained(
       trust: import paths outside of cnnjax and flax that the run's files may name.
 
     Raises:
-      ValueError: the run has no such network, no checkpoint of it, no longer a class for it, or one
+      InputError: the run has no such network, no checkpoint of it, no longer a class for it, or one
         that is not trusted.
     """
     file = _file(directory, network)
@@ -141,6 +158,25 @@ def load_trained(
     folder = directory / "checkpoints" / file.stem
     state = _restored(model, read_json(directory / "config.json"), folder, x)
     return Trained(model, state.variables, f"trained, step {int(state.step)} of {folder}")
+
+
+@_input_errors()
+def load_pretrained(model: linen.Module, path: str, image_shape: Sequence[int]) -> Trained:
+    """A network with weights of torchvision's names, see `models.pretrained.load_weights`.
+
+    Args:
+      model: the network.
+      path: `.safetensors` or `.npz` file.
+      image_shape: height, width and channels.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      InputError: the network does not take the images, or the weights are not those of the network.
+    """
+    images = jax.ShapeDtypeStruct((1, *image_shape), np.float32)
+    with taking_images(type(model).__name__, image_shape):
+        variables = jax.eval_shape(model.init, jax.random.key(0), images)
+    return Trained(model, load_weights(path, model, variables), f"weights of {path}")
 
 
 def _file(directory: Path, network: str | None) -> Path:

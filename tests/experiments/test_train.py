@@ -1,36 +1,150 @@
-"""The commands train and cifar10, and what they say of a classifier."""
+"""The commands train and cifar10: what is trained and evaluated, and what the page says of it."""
 
+import dataclasses
 import json
+import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from cnnjax.study.distorted import CROP, SIDE, distorted, standardised
-from cnnjax.study.predictions import judged
 
 import launch
+from cnnjax import models, tasks
+from cnnjax.data.augmentation_config import Augmentation
+from cnnjax.layers import TiledConv
+from cnnjax.models.choice import Convolution
+from cnnjax.train.config import TrainConfig
+from experiments import cifar10, train
+from tests.experiments import fakes, pages
+
+SHORT = TrainConfig(steps=2, batch_size=4, ema_decay=0.9)
 
 
-def test_accuracy_confusion_and_the_surest_mistakes_by_hand():
-    predicted = np.array(
-        [
-            [0.6, 0.1, 0.1, 0.1, 0.05, 0.05],  # right
-            [0.9, 0.02, 0.02, 0.02, 0.02, 0.02],  # class 1 taken for 0: the surest mistake
-            [0.3, 0.1, 0.2, 0.25, 0.1, 0.05],  # class 5, not among the first five
-            [0.1, 0.1, 0.1, 0.5, 0.1, 0.1],  # right
-        ]
+TINY = """
+from cnnjax.models import ResNet
+
+tiny = ResNet(classes=10, depths=(1, 1), features=(4, 8))
+"""
+
+
+def loss_of(network, seed):
+    """Cross-entropy of the test images by what `fakes` takes for the trained network of a seed."""
+    state = network.initial(seed)
+    params = jax.tree.map(lambda leaf: fakes.SCALE * leaf, state.params)
+    variables = {"params": params, "batch_stats": state.batch_stats}
+    test = network.task.test
+    logits = network.logits(variables, network.task.place(test.images))
+    return -jax.nn.log_softmax(logits)[np.arange(len(test)), test.labels].mean()
+
+
+def test_train_trains_the_network_of_each_seed_on_the_images_of_its_options(watch, tmp_path):
+    config = train.Config(
+        model="PlainNet",
+        conv=(Convolution("tiled", {"tile": 2}),),
+        size=8,
+        channels=3,
+        augmentation=Augmentation(rotation=10.0),
+        seeds=(3, 5),
+        train=SHORT,
     )
-    found = judged(np.log(predicted), np.array([0, 1, 5, 3]), worst=1)
-    assert found["accuracy"] == 0.5
-    assert found["top5"] == 0.75
-    assert found["confusion"].sum() == 4
-    assert found["confusion"][1, 0] == found["confusion"][5, 0] == 1
-    assert found["loss"] == pytest.approx(-np.log([0.6, 0.02, 0.05, 0.5]).mean())
-    (mistake,) = found["mistakes"]
-    assert mistake.pop("probability") == pytest.approx(0.9)
-    assert mistake == {"example": 1, "label": 1, "predicted": 0}
-    assert judged(np.log(predicted[:, :5]), np.array([0, 1, 2, 3]))["top5"] is None
+    found = watch.run(train, config, tmp_path / "run")
+    assert [call.factors for call in watch.trained] == [{"seed": 3}, {"seed": 5}]
+    assert found.seeds == [3, 5]
+    first, second = (call.network for call in watch.trained)
+    assert first.training is second.training
+    assert first.training.config == SHORT
+    assert first.model.conv.func is TiledConv
+    assert (first.model.classes, first.task.shape) == (10, (8, 8, 3))
+    # Grey images three times over, and random changes of training images alone.
+    x = np.asarray(first.task.place(first.task.test.images[:4]))
+    np.testing.assert_allclose(x, np.repeat(x[..., :1], 3, -1), atol=1e-5)
+    keys = jax.random.split(jax.random.key(0), 4)
+    same = first.task.augment_test(first.task.test.images[:4], keys, {})
+    np.testing.assert_allclose(same, x, atol=1e-5)
+    assert np.abs(first.task.augment(first.task.test.images[:4], keys, {}) - x).max() > 0.1
+    assert pages.lead(tmp_path / "run").startswith("PlainNet with tiled(tile=2) convolutions: acc")
+
+
+@pytest.mark.parametrize("study", [train, cifar10])
+def test_observations_are_those_of_each_seed_on_test_images(study, watch, tmp_path):
+    config = study.Config(data="digits", seeds=(0, 1), train=SHORT)
+    found = watch.run(study, config, tmp_path / "run")
+    for row, call in zip(found.rows, watch.trained, strict=True):
+        assert row["loss"] == pytest.approx(loss_of(call.network, row["seed"]), 1e-4)
+    assert len({row["loss"] for row in found.rows}) == 2
+    matrices = found.array("confusion")
+    assert matrices.sum((1, 2)).tolist() == [360, 360]
+    np.testing.assert_allclose(matrices.trace(0, 1, 2) / 360, found.column("accuracy"))
+    assert (found.column("top5") > found.column("accuracy")).all()
+    # Errors: example, label, predicted class; the images are those examples.
+    test = watch.trained[0].network.task.test
+    first = found.where(seed=0)
+    errors, confidence = first.array("errors")[0], first.array("confidence")[0]
+    assert confidence.tolist() == sorted(confidence, reverse=True)
+    np.testing.assert_array_equal(first.array("error_images")[0], test.images[errors[:, 0]])
+    np.testing.assert_array_equal(test.labels[errors[:, 0]], errors[:, 1])
+    assert (errors[:, 1] != errors[:, 2]).all()
+    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
+    assert results["confusion"] == matrices.sum(0).tolist()
+    assert results["errors"][0]["confidence"] == confidence[0]
+    assert list(results["curves"]) == ["seed 0", "seed 1"]
+
+
+def test_cifar10_is_the_network_of_the_tutorial_on_distorted_crops(watch, tmp_path):
+    config = cifar10.Config(data="digits", locally_connected=True, train=SHORT)
+    watch.run(cifar10, config, tmp_path / "run")
+    (call,) = watch.trained
+    assert call.network.model == models.CifarTutorial(10, locally_connected=True)
+    assert call.network.task.description["pipeline"] == "distorted_crops"
+    assert call.network.task.shape == (24, 24, 1)
+
+
+def test_published_numbers_of_the_tutorial():
+    """cifar10.py: 350 epochs a decay of the learning rate by 0.1, moving average 0.9999."""
+    full = cifar10.PRESETS["full"].train
+    assert (full.steps, full.batch_size, full.learning_rate) == (100_000, 128, 0.1)
+    assert full.decay_steps == 350 * 50_000 // 128
+    assert (full.ema_decay, full.weight_decay) == (0.9999, 0.004)
+    assert full.decay_only == ("local3", "local4")
+
+
+def torchvision_arrays(variables):
+    """Arrays with torchvision's names, of variables of a ResNet."""
+    leaves = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
+    parts = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}
+    arrays = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
+        _, *modules, kind = (entry.key for entry in path)
+        names = [parts.get(module, module.replace("_", ".")) for module in modules]
+        array = np.asarray(leaf)
+        axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(array.ndim, range(array.ndim))
+        arrays[".".join([*names, leaves.get(kind, kind)])] = array.transpose(axes)
+    return arrays
+
+
+def test_training_starts_from_weights_with_torchvisions_names(watch, tmp_path, monkeypatch):
+    (tmp_path / "cnnjax_test_tiny.py").write_text(TINY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    model = tasks.make_model("cnnjax_test_tiny:tiny")
+    variables = model.init(jax.random.key(7), np.zeros((1, 8, 8, 3), np.float32))
+    np.savez("weights.npz", **torchvision_arrays(variables))
+    config = train.Config(
+        model="cnnjax_test_tiny:tiny", weights="weights.npz", channels=3, train=SHORT
+    )
+    watch.run(train, config, tmp_path / "run")
+    network = watch.trained[0].network
+    state = network.initial(0)
+    for found in (state.params, state.ema_params):
+        jax.tree.map(np.testing.assert_array_equal, found, variables["params"])
+    jax.tree.map(np.testing.assert_array_equal, state.batch_stats, variables["batch_stats"])
+    x = network.task.place(np.full((1, 8, 8, 1), 255, np.uint8))
+    np.testing.assert_allclose(
+        x[0, 0, 0], (1 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225], 1e-5
+    )
+    start = dataclasses.replace(network, start=None).initial(0)
+    kernels = (each.params["conv1"]["kernel"] for each in (start, state))
+    assert np.abs(np.subtract(*kernels)).max() > 0.01
 
 
 @pytest.fixture(scope="module")
@@ -40,33 +154,30 @@ def trained(tmp_path_factory):
     return directory
 
 
-def test_a_network_learns_digits_and_the_report_says_what_it_confuses(trained):
+def test_a_network_learns_digits_and_the_page_shows_its_errors(trained):
     results = json.loads((trained / "results.json").read_text("utf-8"))
-    assert results["accuracy"]["mean"] > 0.7
-    assert results["top5"]["mean"] >= results["accuracy"]["mean"]
+    (row,) = results["observations"]
+    assert row["accuracy"]["mean"] > 0.7
+    assert row["top5"]["mean"] >= row["accuracy"]["mean"]
     counts = np.array(results["confusion"])
     assert counts.sum() == results["test_examples"] == 360
-    assert counts.trace() / 360 == pytest.approx(results["accuracy"]["mean"])
-    # 3 x 3 windows of 1, 32, 64 channels, two numbers a channel of normalisation, a classifier.
+    assert counts.trace() / 360 == pytest.approx(row["accuracy"]["mean"])
+    # 3 x 3 kernels of 1, 32, 64 channels, two numbers a channel of normalisation, a classifier.
     by_hand = 9 * (32 + 32 * 64 + 64 * 128) + 2 * (32 + 64 + 128) + 128 * 10 + 10
-    assert results["params"] == by_hand
-    for mistake in results["mistakes"]:
-        assert mistake["label"] != mistake["predicted"]
-    sure = [mistake["probability"] for mistake in results["mistakes"]]
-    assert sure == sorted(sure, reverse=True)
-    assert results["curves"]["seed 0"]["eval_accuracy"]["steps"] == [10, 20]
+    assert row["parameters"]["mean"] == by_hand
+    curve = results["curves"]["seed 0"]["eval_accuracy"]
+    assert curve["steps"] == [10, 20]
+    assert curve["values"][-1] == pytest.approx(row["accuracy"]["mean"])
     page = (trained / "report.html").read_text("utf-8")
-    for heading in ("Training", "Which class is taken for which", "The surest mistakes"):
+    for heading in ("Learning curves", "Confusion matrix", "Most confident errors"):
         assert f"<h2>{heading}</h2>" in page
 
 
-def test_a_trained_network_can_be_audited(trained, tmp_path):
-    run = str(tmp_path / "audit")
-    words = ["audit", "smoke", "--model", str(trained), "--size", "8", "--sizes", "8", "8"]
-    assert launch.main([*words, "--workdir", run]) == 0
-    results = json.loads((tmp_path / "audit" / "results.json").read_text("utf-8"))
-    assert results["module"] == "PlainNet"
-    assert "step 20 of" in results["weights"]
+def test_a_finished_run_is_left_as_it_is(trained, capsys):
+    before = (trained / "observations.csv").read_bytes()
+    assert launch.main(["train", "smoke", "--workdir", str(trained), "--resume"]) == 0
+    assert "This run is finished" in capsys.readouterr().out
+    assert (trained / "observations.csv").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -76,11 +187,10 @@ def test_a_trained_network_can_be_audited(trained, tmp_path):
         (["--model", "ResNit20"], "perhaps you meant 'ResNet20'"),
         (["--model", "DetectorNet", "--conv", "tiled"], "has no argument 'conv'"),
         (["--size", "0"], "size must be at least 1, got 0"),
-        (["--seeds", "1", "1"], "each once, got 1, 1"),
-        (
-            ["--augmentation.zoom", "0.5"],
-            "`zoom` must be a factor of at least 1 (1 is none), got 0.5",
-        ),
+        (["--seeds", "1", "1"], "seeds must be at least one, each once, got (1, 1)"),
+        (["--augmentation.zoom", "0.5"], "zoom"),
+        (["--weights", "w.npz"], "channels must be 3 for weights of ImageNet, got 1"),
+        (["--weights", "w.npz", "--channels", "3"], "There is no file of weights w.npz"),
     ],
 )
 def test_what_cannot_be_trained_is_one_sentence(words, message, tmp_path, capsys):
@@ -88,34 +198,3 @@ def test_what_cannot_be_trained_is_one_sentence(words, message, tmp_path, capsys
         launch.main(["train", "smoke", *words, "--workdir", str(tmp_path / "run")])
     assert refused.value.code == 2
     assert message in " ".join(capsys.readouterr().err.split())
-
-
-def test_the_tutorials_network_trains_on_its_distortions(tmp_path):
-    assert launch.main(["cifar10", "smoke", "--workdir", str(tmp_path / "run")]) == 0
-    results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
-    assert results["image_shape"] == [24, 24, 1]
-    assert results["model"] == "CifarTutorial"
-    assert 0 < results["accuracy"]["mean"] < 1
-
-
-def test_distortions_stay_within_the_tutorials_limits():
-    ramp = jnp.broadcast_to(jnp.arange(float(SIDE))[None, :, None] * 3, (SIDE, SIDE, 1))
-    keys = jax.random.split(jax.random.key(0), 300)
-    found = np.asarray(jax.vmap(lambda key: distorted(ramp, key))(keys))
-    assert found.shape == (300, CROP, CROP, 1)
-    steps = np.diff(found, axis=2)
-    # One step of the ramp is 3: factors from 0.2 to 1.8, forwards or mirrored.
-    assert 0.59 < np.abs(steps).min() < 0.7
-    assert 5.2 < np.abs(steps).max() < 5.41
-    assert 100 < (steps[:, 0, 0, 0] < 0).sum() < 200
-    # Without contrast the middle of a crop lies between 3 * 11.5 and 3 * 19.5.
-    middles = found.mean((1, 2, 3))
-    assert 34.5 - 63 <= middles.min() < -15
-    assert 110 < middles.max() <= 58.5 + 63
-
-
-def test_standardising_leaves_a_uniform_image_finite():
-    x = jnp.full((4, 4, 1), 7.0)
-    np.testing.assert_array_equal(standardised(x), jnp.zeros_like(x))
-    noise = jnp.asarray(np.random.default_rng(0).normal(3, 5, (8, 8, 1)), jnp.float32)
-    np.testing.assert_allclose(standardised(noise).std(), 1, rtol=1e-5)

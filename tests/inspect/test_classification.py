@@ -14,21 +14,22 @@ PROBABILITIES = np.array(
         [0.1, 0.2, 0.3, 0.2, 0.15, 0.05],
     ]
 )
-LABELS = np.array([0, 1, 0, 2])
+LABELS = np.array([0, 1, 0, 0])
 
 
 def test_every_metric_by_hand():
     found = classification_metrics(np.log(PROBABILITIES), LABELS)
-    assert found["accuracy"] == 2 / 4
-    assert found["loss"] == pytest.approx(-np.log([0.5, 0.2, 0.01, 0.3]).mean())
-    # Of six classes only the least probable is not among the first five: class 0 of example 2.
+    assert found["accuracy"] == 1 / 4
+    assert found["loss"] == pytest.approx(-np.log([0.5, 0.2, 0.01, 0.1]).mean())
+    # Class 0 is the last of six in example 2, and the fifth in example 3.
     assert found["top5"] == 3 / 4
     confusion = np.zeros((6, 6), int)
-    confusion[0, 0] = confusion[1, 2] = confusion[0, 5] = confusion[2, 2] = 1
+    confusion[0, 0] = confusion[1, 2] = confusion[0, 5] = confusion[0, 2] = 1
     np.testing.assert_array_equal(found["confusion"], confusion)
     assert found["errors"] == [
         {"example": 2, "label": 0, "predicted": 5, "confidence": pytest.approx(0.8)},
         {"example": 1, "label": 1, "predicted": 2, "confidence": pytest.approx(0.6)},
+        {"example": 3, "label": 0, "predicted": 2, "confidence": pytest.approx(0.3)},
     ]
 
 

@@ -57,6 +57,9 @@ def observed(record, *, top5=None, errors=True):
             confusion=COUNTS[number],
             errors=np.array([[11, 1, 0], [17 - number, 0, 2]] if errors else np.zeros((0, 3)), int),
             confidence=np.array([0.97, 0.61] if errors else []),
+            error_images=np.stack([image(11), image(17 - number)][: 2 * errors] or [image(0)])[
+                : 2 * errors
+            ],
         )
         record.timings({cell.name: {"images_per_second": 100.0 * (1 + number)}})
     return record.observations()
@@ -72,7 +75,7 @@ def of_kind(blocks, kind):
 
 @pytest.mark.fast
 def test_the_lead_and_the_table_hold_the_numbers(record):
-    blocks = classifier_blocks(observed(record), record, image)
+    blocks = classifier_blocks(observed(record), record)
     # Accuracies 16/19, 14/19 and 12/19: mean 73.7, std 10.5, half 4.302653 std / sqrt(3) = 26.
     assert blocks[0] == (
         "Accuracy 70 ± 30 % on 19 test images of animals (mean ± 95 % interval over 3 seeds)."
@@ -91,7 +94,7 @@ def test_the_lead_and_the_table_hold_the_numbers(record):
 
 
 def test_top5_accuracy_is_named_where_there_are_classes_enough(record):
-    blocks = classifier_blocks(observed(record, top5=0.925), record, image)
+    blocks = classifier_blocks(observed(record, top5=0.925), record)
     assert blocks[0].startswith("Accuracy 70 ± 30 %, top-5 accuracy 92.50 ± 0 % on 19 test images")
     (table, _) = of_kind(blocks, Table)
     cells = dict(zip(table.columns, table.rows[0], strict=True))
@@ -100,7 +103,7 @@ def test_top5_accuracy_is_named_where_there_are_classes_enough(record):
 
 @pytest.mark.fast
 def test_classes_are_listed_by_accuracy_with_what_they_are_confused_with(record):
-    _, table = of_kind(classifier_blocks(observed(record), record, image), Table)
+    _, table = of_kind(classifier_blocks(observed(record), record), Table)
     assert table.columns == [
         "class", "test images", "accuracy (%)", "most often predicted instead",
     ]  # fmt: skip
@@ -117,9 +120,7 @@ def test_classes_are_listed_by_accuracy_with_what_they_are_confused_with(record)
 
 @pytest.mark.fast
 def test_figures_show_all_seeds_and_the_errors_of_the_first(record):
-    figures = {
-        f.name: f for f in of_kind(classifier_blocks(observed(record), record, image), Figure)
-    }
+    figures = {f.name: f for f in of_kind(classifier_blocks(observed(record), record), Figure)}
     assert list(figures) == ["learning_curves", "confusion", "errors"]
     (matrix,) = figures["confusion"].image.axes[0].images
     np.testing.assert_allclose(matrix.get_array()[1], [100 * 7 / 12, 100 * 5 / 12, 0])
@@ -136,5 +137,5 @@ def test_figures_show_all_seeds_and_the_errors_of_the_first(record):
 def test_a_classifier_without_errors_and_without_metrics_has_a_page(record):
     found = observed(record, errors=False)
     (record.directory / "metrics.jsonl").unlink()
-    blocks = classifier_blocks(found, record, image)
+    blocks = classifier_blocks(found, record)
     assert [heading.text for heading in of_kind(blocks, Heading)] == ["Confusion matrix"]

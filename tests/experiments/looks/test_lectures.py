@@ -1,4 +1,4 @@
-"""The page of the lectures: its numbers are those of the notes, and everything has its place."""
+"""The page of the lectures: its numbers are those of the lectures, under their headings."""
 
 import json
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import launch
-from cnnjax import lectures
-from cnnjax.lectures import (
+from cnnjax.report import write_document
+from cnnjax.run.config import to_json
+from experiments import lectures
+from experiments.lectures import (
     algorithms,
     augmentation,
     convolution,
@@ -21,8 +23,6 @@ from cnnjax.lectures import (
     sharing,
     signals,
 )
-from cnnjax.report.page import write_page
-from cnnjax.run.config import to_json
 
 
 def test_the_worked_examples_come_out_exactly():
@@ -82,7 +82,7 @@ def test_signals_of_every_kind_show_what_was_put_into_them():
     np.testing.assert_allclose(found["audio"]["peaks"], [0.25, 0.75], atol=0.01)
     assert found["skeleton"]["fastest"] == found["skeleton"]["moved"]
     assert found["video"]["strongest"] == found["video"]["speed"] == 1
-    assert found["volume"]["answering"] > 0
+    assert found["volume"]["responding"] > 0
     # Neighbours of a voxel are one voxel away.
     assert found["volume"]["distance"] <= 1
     assert {each["pooled"] for each in found["sizes"]} == {(8,)}
@@ -132,7 +132,7 @@ def test_the_page_has_a_section_for_each_chapter(tmp_path):
 def test_a_chapter_is_written_from_plain_numbers(chapter, tmp_path):
     """As they come back from results.json."""
     numbers = json.loads(json.dumps(to_json(chapter.numbers(), chapter.TITLE)))
-    page = write_page(chapter.TITLE, chapter.blocks(numbers), tmp_path).read_text("utf-8")
+    page = write_document(chapter.TITLE, chapter.blocks(numbers), tmp_path).read_text("utf-8")
     assert len(page) > 3000
     for nothing in (">nan<", ">None<", "Traceback"):
         assert nothing not in page

@@ -1,12 +1,11 @@
-"""Classic networks: how large they are and what they see."""
+"""Classic networks: parameters, cost and receptive fields."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from cnnjax import models
 from cnnjax.inspect import cost_of, layers_of
-from cnnjax.report.page import Block, Code, Heading, Paragraph
-from cnnjax.report.table import MISSING, Table, format_count
+from cnnjax.report import MISSING, Block, Code, Heading, Paragraph, Table, format_count
 
 TITLE = "Classic networks"
 
@@ -66,12 +65,13 @@ def blocks(numbers: Numbers) -> list[Block]:
                 for row in numbers["rows"]
             ],
             caption="Receptive field: the largest that arithmetic finds, before the first layer "
-            "that sees everything; with the border, so that it may be larger than the image.",
+            "that depends on the whole image; padding included, so that it may be larger than the "
+            "image.",
         ),
         Heading("Look further", 3),
         Paragraph(
-            "Print and draw every layer of one; train it; measure which symmetries it keeps; and "
-            "any of that with another convolution:"
+            "Print and draw every layer of one; train it; measure to which transformations it is "
+            "equivariant; and any of that with another convolution:"
         ),
         Code(
             "python launch.py architecture VGG16\n"

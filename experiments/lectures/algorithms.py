@@ -11,9 +11,19 @@ from matplotlib.figure import Figure as Canvas
 
 from cnnjax import ops
 from cnnjax.inspect import interleaved_seconds
-from cnnjax.report.page import Block, Figure, Heading, Paragraph
-from cnnjax.report.style import BLUE, DOUBLE_COLUMN, GREEN, VERMILLION, png, styled
-from cnnjax.report.table import Table, format_number
+from cnnjax.report import (
+    BLUE,
+    DOUBLE_COLUMN,
+    GREEN,
+    VERMILLION,
+    Block,
+    Figure,
+    Heading,
+    Paragraph,
+    Table,
+    format_number,
+    styled,
+)
 
 TITLE = "Efficient algorithms"
 
@@ -29,7 +39,7 @@ WINDOWS = (3, 5, 9, 15, 23, 33, 45)
 
 
 def numbers() -> dict[str, Any]:
-    """Modelled and measured costs against the window, and which kernels are separable."""
+    """Modelled and measured costs by kernel size, and which kernels are separable."""
     noise = np.random.default_rng(0)
     x = jnp.asarray(noise.normal(size=(1, SIZE, SIZE, 1)), jnp.float32)
     measured, modelled, differences = {}, {}, []
@@ -68,9 +78,9 @@ def numbers() -> dict[str, Any]:
 def blocks(numbers: Numbers) -> list[Block]:
     """The crossover, and the separable kernels."""
     found = {
-        how: "no window tried"
+        how: "no kernel size tried"
         if numbers[f"crossover_{how}"] is None
-        else f"a window of {numbers[f'crossover_{how}']}"
+        else f"a kernel size of {numbers[f'crossover_{how}']}"
         for how in ("measured", "modelled")
     }
     return [
@@ -82,11 +92,11 @@ def blocks(numbers: Numbers) -> list[Block]:
         ),
         Figure(
             "crossover",
-            png(_crossover(numbers)),
+            _crossover(numbers),
             "Time (left, medians of interleaved calls on this machine) and multiply-adds (right) "
-            "against the size of the window, of the direct sum, the Fourier transform, and a "
-            "separable kernel one axis at a time.",
-            "Two panels of three rising curves against window size.",
+            "against kernel size, of the direct sum, the Fourier transform, and a separable kernel "
+            "one axis at a time.",
+            "Two panels of three rising curves against kernel size.",
         ),
         Heading("Which kernels are separable", 3),
         Table(
@@ -129,7 +139,7 @@ def _crossover(numbers: Numbers) -> Canvas:
     left, right = canvas.subplots(1, 2)
     for axes, costs, scale, label in (
         (left, numbers["measured"], 1e3, "time (ms)"),
-        (right, numbers["modelled"], 1e-6, "multiply-adds (millions)"),
+        (right, numbers["modelled"], 1e-6, "multiply-adds (10⁶)"),
     ):
         for name, (color, style) in _LOOK.items():
             values = [scale * each[name] for each in costs]
@@ -138,7 +148,7 @@ def _crossover(numbers: Numbers) -> Canvas:
         axes.set_yscale("log")
         axes.set_xticks(numbers["windows"], labels=map(str, numbers["windows"]))
         axes.minorticks_off()
-        axes.set_xlabel("window")
+        axes.set_xlabel("kernel size")
         axes.set_ylabel(label)
         axes.grid()
     handles, names = left.get_legend_handles_labels()

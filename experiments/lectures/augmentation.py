@@ -7,12 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from sklearn.datasets import load_sample_image
 
 from cnnjax.data.augmentation import augment
 from cnnjax.data.augmentation_config import Augmentation
-from cnnjax.report.images import image_grid
-from cnnjax.report.page import Block, Code, Figure, Paragraph
-from cnnjax.report.style import png
+from cnnjax.report import Block, Code, Figure, Paragraph, image_grid
 
 TITLE = "Augmentation"
 
@@ -37,12 +36,12 @@ BORDERS = ("constant", "edge", "reflect", "circular")
 
 
 def numbers() -> dict[str, Any]:
-    """The photograph by each kind, and rotated with each kind of border."""
+    """A photograph changed by each kind, and rotated with each kind of border."""
     photograph = _photograph()
-    turn = Augmentation(rotation=25.0, fill=0.5)
+    rotated = Augmentation(rotation=25.0, fill=0.5)
     kinds = {"as it is": Augmentation()}
     kinds |= {name: Augmentation(**amounts, fill=0.5) for name, amounts in KINDS.items()}
-    borders = {name: dataclasses.replace(turn, border=name) for name in BORDERS}
+    borders = {name: dataclasses.replace(rotated, border=name) for name in BORDERS}
     return {
         "kinds": {name: _changed(photograph, each, 1) for name, each in kinds.items()},
         "borders": {name: _changed(photograph, each, 4) for name, each in borders.items()},
@@ -53,21 +52,22 @@ def blocks(numbers: Numbers) -> list[Block]:
     """Both rows of pictures."""
     return [
         Paragraph(
-            "On the device, inside the compiled step, each image by its own key, which follows "
-            "from seed and step. What moves pixels is one warp with one interpolation."
+            "Images are augmented on the device, inside the compiled step, each by its own key, "
+            "which follows from seed and step. All geometric changes are one warp with one "
+            "interpolation."
         ),
         Figure(
             "kinds",
-            png(image_grid(numbers["kinds"])),
+            image_grid(numbers["kinds"]),
             "A photograph (scikit-learn's sample image flower.jpg, small), changed by one draw of "
             "each kind.",
             "A flower, changed in thirteen ways.",
         ),
         Figure(
             "borders",
-            png(image_grid(numbers["borders"], columns=4)),
-            "The same rotation with each kind of border. A fill unlike the ground tells how far an "
-            "image was moved, and networks read that:",
+            image_grid(numbers["borders"], columns=4),
+            "The same rotation with each kind of border. A fill unlike the background shows how "
+            "far an image was moved, and networks learn to use it:",
             "A rotated flower with four kinds of corners.",
         ),
         Code("python launch.py augmentation"),
@@ -82,7 +82,5 @@ def _changed(photograph: np.ndarray, augmentation: Augmentation, seed: int) -> n
 
 
 def _photograph() -> np.ndarray:
-    from sklearn.datasets import load_sample_image
-
     image = load_sample_image("flower.jpg")[:424, 100:524]
     return image.reshape(53, 8, 53, 8, 3).mean((1, 3))

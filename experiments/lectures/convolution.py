@@ -1,5 +1,4 @@
-"""Convolution as mathematics: continuous and discrete, and what stride, transposition and dilation
-are."""
+"""Convolution as mathematics: continuous and discrete; stride, transposition and dilation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +9,19 @@ from matplotlib.figure import Figure as Canvas
 
 from cnnjax import ops
 from cnnjax.inspect import linear_map
-from cnnjax.report.page import Block, Figure, Heading, Paragraph
-from cnnjax.report.style import BLUE, DOUBLE_COLUMN, GREY, VERMILLION, png, styled
-from cnnjax.report.table import Table, format_number
+from cnnjax.report import (
+    BLUE,
+    DOUBLE_COLUMN,
+    GREY,
+    VERMILLION,
+    Block,
+    Figure,
+    Heading,
+    Paragraph,
+    Table,
+    format_number,
+    styled,
+)
 
 TITLE = "Convolution, mathematically"
 
@@ -20,7 +29,7 @@ Numbers = Mapping[str, Any]
 
 
 def numbers() -> dict[str, Any]:
-    """Curves of a continuous convolution, and how far each law holds."""
+    """Curves of a continuous convolution, and the error of each law."""
     return {"sensor": _sensor(), "box": _box(), "laws": _laws()}
 
 
@@ -33,28 +42,29 @@ def blocks(numbers: Numbers) -> list[Block]:
     )
     return [
         Paragraph(
-            "A sensor reports positions x(t) with noise; weighing recent reports more, w(a) = "
-            "exp(-a) for ages a > 0, gives the smoother s(t) = integral of x(a) w(t - a) da. On "
-            "a grid of fine steps the integral is a sum, and the sum is what the operators "
-            "compute, 0-based and without the flip: z[p] = sum over a of x[p + a] kernel[a] "
-            "(cross-correlation). With flip_kernel=True they convolve as mathematics has it."
+            "A sensor measures positions x(t) with noise; weights that decay with the age a > 0 "
+            "of a measurement, w(a) = exp(-a), give the smoother s(t) = integral of x(a) w(t - a) "
+            "da. On a grid of fine steps the integral is a sum, which the operators compute "
+            "0-based and without the flip: z[p] = sum over a of x[p + a] kernel[a] "
+            "(cross-correlation). With flip_kernel=True they compute the convolution of "
+            "mathematics."
         ),
         Figure(
             "sensor",
-            png(_curves(numbers)),
-            "Left: reports of a sensor and their weighted mean. Right: a box convolved with a "
-            "decay, in steps of 0.025, and its integral.",
+            _curves(numbers),
+            "Left: measurements of a sensor and their weighted mean. Right: a box convolved with "
+            "an exponential decay, as a sum in steps of 0.025 and as an integral.",
             "A noisy curve with a smooth one through it; a box, smeared out.",
         ),
         Paragraph(
             "The largest distance of the sum from the integral, 1 - exp(-t) up to t = 1 and "
-            f"exp(1 - t) - exp(-t) from there, is {errors}: it falls with the step."
+            f"exp(1 - t) - exp(-t) from there, is {errors}: it decreases with the step."
         ),
         Heading("Laws", 3),
         Table(
             ["law", "largest difference of the two sides"],
             [[law["law"], format_number(law["difference"], 2)] for law in numbers["laws"]],
-            caption="On Gaussian noise, in float32; the last line is no law, and shows it.",
+            caption="On Gaussian noise, in float32; the last line is false.",
         ),
     ]
 
@@ -117,7 +127,7 @@ def _laws() -> list[dict[str, Any]]:
         ("transposed convolution = zeros inserted, then convolution", up, inserted),
         ("transposed convolution = the transpose of the linear map", transposed, down.T),
         (
-            "dilation 2 = the kernel with zeros between its taps",
+            "dilation 2 = the kernel with zeros between its entries",
             ops.conv(image, square, kernel_dilation=2),
             ops.conv(image, spread),
         ),
@@ -145,7 +155,9 @@ def _curves(numbers: Numbers) -> Canvas:
     canvas = Canvas(figsize=(DOUBLE_COLUMN, 2.3))
     left, right = canvas.subplots(1, 2, width_ratios=(2, 1))
     sensor, box = numbers["sensor"], numbers["box"]
-    left.plot(sensor["time"], sensor["reports"], ".", color=GREY, markersize=2, label="reports x")
+    left.plot(
+        sensor["time"], sensor["reports"], ".", color=GREY, markersize=2, label="measurements x"
+    )
     left.plot(sensor["time"], sensor["true"], color=BLUE, linewidth=1, label="position")
     left.plot(sensor["time"], sensor["smooth"], color=VERMILLION, linewidth=1.4, label="s = x * w")
     left.set_xlabel("time t")

@@ -1,4 +1,4 @@
-"""Pooling of every kind, and strides in its place."""
+"""Pooling of every kind, and strides instead of it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +10,14 @@ import numpy as np
 from cnnjax import ops
 from cnnjax.inspect import multiply_adds, parameter_count
 from cnnjax.models.all_cnn import AllCNN
-from cnnjax.report.page import Block, Code, Heading, Paragraph
-from cnnjax.report.table import Table, format_count, format_number
+from cnnjax.report import Block, Code, Heading, Paragraph, Table, format_count, format_number
 
 TITLE = "Pooling"
 
 Numbers = Mapping[str, Any]
 
 DETECTORS = (0.3, 0.1, 1.0, 0.2, 0.1, 0.0)
-"""Of figure 9.8, all at least 0."""
+"""Responses of figure 9.8 of Goodfellow, Bengio, Courville, 2016; all at least 0."""
 
 
 def numbers() -> dict[str, Any]:
@@ -51,20 +50,20 @@ def blocks(numbers: Numbers) -> list[Block]:
     """Both tables."""
     return [
         Paragraph(
-            f"The detectors {_list(numbers['detectors'])}, pooled. The largest of three at stride "
-            f"2 stand at the flat indices {', '.join(map(str, numbers['argmax']))}."
+            f"Responses of detectors, {_list(numbers['detectors'])}, pooled. The maxima of three "
+            f"at stride 2 have the flat indices {', '.join(map(str, numbers['argmax']))}."
         ),
         Table(
             ["pooling", "result"],
             [[name, _list(values)] for name, values in numbers["kinds"].items()],
             align=["left", "left"],
         ),
-        Heading("A stride in the place of pooling", 3),
+        Heading("A stride instead of pooling", 3),
         Paragraph(
             "The networks of Springenberg, Dosovitskiy, Brox and Riedmiller (2015) for images of "
-            "32 x 32 x 3: pooling, a stride in the convolution below it, one more convolution "
-            "below it, or a strided convolution in its place (All-CNN). The choice as an operator "
-            "is cnnjax.ops.pool_or_stride. To train one:"
+            "32 x 32 x 3: pooling, a stride in the convolution before it, one more convolution "
+            "before it, or a strided convolution instead of it (All-CNN). The choice as an "
+            "operator is cnnjax.ops.pool_or_stride. To train one:"
         ),
         Code("python launch.py train --model AllCNN"),
         Table(

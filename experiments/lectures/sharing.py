@@ -1,4 +1,4 @@
-"""Who shares weights with whom: standard, tiled, local and dense layers, and what that costs."""
+"""Which positions share weights in standard, tiled, local and dense layers, and what that costs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,8 @@ import numpy as np
 
 from cnnjax.inspect import multiply_adds, parameter_count, sharing_pattern
 from cnnjax.layers import Conv, FullyConnected, LocalConv, TiledConv
-from cnnjax.report.card import connection_diagram
-from cnnjax.report.page import Block, Code, Figure, Heading, Paragraph
-from cnnjax.report.style import png
-from cnnjax.report.table import Table
+from cnnjax.report import Block, Code, Figure, Heading, Paragraph, Table
+from cnnjax.report.figures.connections import connection_diagram
 from cnnjax.symmetry import sharing_defect, translation_lattice
 
 TITLE = "Sharing weights"
@@ -49,7 +47,7 @@ def blocks(numbers: Numbers) -> list[Block]:
             Heading(name, 3),
             Figure(
                 f"connections_{number}",
-                png(connection_diagram(np.asarray(layer["labels"]))),
+                connection_diagram(np.asarray(layer["labels"])),
                 f"{name}: six inputs, six outputs, windows of three, circular padding (after "
                 "figures 9.2, 9.3, 9.5 and 9.16 of Goodfellow, Bengio, Courville, 2016).",
                 f"Units and their connections in a {name} layer.",
@@ -58,7 +56,14 @@ def blocks(numbers: Numbers) -> list[Block]:
     return [
         *found,
         Table(
-            ["layer", "connections", "weights", "multiply-adds", "commutes with", "sharing defect"],
+            [
+                "layer",
+                "connections",
+                "weights",
+                "multiply-adds",
+                "equivariant to",
+                "sharing defect",
+            ],
             [
                 [
                     name,
@@ -71,11 +76,11 @@ def blocks(numbers: Numbers) -> list[Block]:
                 for name, layer in numbers.items()
             ],
             caption=(
-                "Measured: the smallest circular shift that each layer commutes with, and how far "
-                "its random kernels are from one kernel, ||K - P K||² / ||K||²."
+                "Measured: the smallest circular shift to which each layer is equivariant, and the "
+                "distance of its random kernels K from their mean P K, ||K - P K||² / ||K||²."
             ),
         ),
-        Paragraph("The card of any layer, and what training makes of all this:"),
+        Paragraph("The same for any layer, and what networks of such layers learn:"),
         Code("python launch.py card --conv tiled --conv.tile 2\npython launch.py equivariance"),
     ]
 

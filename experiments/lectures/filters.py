@@ -1,4 +1,4 @@
-"""Fixed filters on a photograph, and what convolving saves."""
+"""Fixed filters on a photograph, and the cost of a convolution beside that of a matrix."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,13 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from sklearn.datasets import load_sample_image
 
 from cnnjax import ops
 from cnnjax.inspect import interleaved_seconds
-from cnnjax.report.images import image_grid
-from cnnjax.report.page import Block, Figure, Heading, Paragraph
-from cnnjax.report.style import png
-from cnnjax.report.table import format_number
+from cnnjax.report import Block, Figure, Heading, Paragraph, format_number, image_grid
 
 TITLE = "Fixed filters"
 
@@ -20,7 +18,7 @@ Numbers = Mapping[str, Any]
 
 
 def numbers() -> dict[str, Any]:
-    """A photograph through every filter, the bank of Gabor functions, and the time of edges."""
+    """A photograph through every filter, the bank of Gabor functions, and the cost of edges."""
     photograph = _photograph()
     x = jnp.asarray(photograph, jnp.float32)[..., None]
     gabor = ops.gabor_kernel(15, beta_x=0.05, beta_y=0.05, frequency=0.9, tau=np.pi / 4)
@@ -51,14 +49,14 @@ def blocks(numbers: Numbers) -> list[Block]:
     return [
         Figure(
             "filters",
-            png(image_grid(numbers["seen"])),
+            image_grid(numbers["seen"]),
             "A photograph (scikit-learn's sample image china.jpg, grey, means of 4 x 4 pixels) and "
-            "the answers of fixed filters; each over its own range.",
+            "the outputs of fixed filters; each over its own range.",
             "A photograph, blurred, and with its edges.",
         ),
         Figure(
             "gabor_bank",
-            png(image_grid(bank, columns=10, signed=True)),
+            image_grid(bank, columns=10, signed=True),
             "Gabor functions from cnnjax.ops.gabor_bank; blue is negative, red positive.",
             "Ten striped patches of several directions.",
         ),
@@ -67,7 +65,7 @@ def blocks(numbers: Numbers) -> list[Block]:
             "As layers that do not learn: cnnjax.layers.FixedFilter. As initialisers: "
             "cnnjax.layers.filter_init."
         ),
-        Heading("What convolving saves", 3),
+        Heading("Convolution and dense matrix", 3),
         Paragraph(
             f"Vertical differences of an image of {edges['height']} x {edges['width']}: "
             f"{edges['convolution_operations']:,} operations as a convolution, "
@@ -82,8 +80,6 @@ def blocks(numbers: Numbers) -> list[Block]:
 
 
 def _photograph() -> np.ndarray:
-    from sklearn.datasets import load_sample_image
-
     image = load_sample_image("china.jpg").mean(-1)
     # Mean of 4 x 4 pixels, so that nothing aliases.
     height, width = (size // 4 for size in image.shape)

@@ -1,4 +1,4 @@
-"""The two gradients of a strided convolution as the sums that they are."""
+"""The two gradients of a strided convolution, written as sums."""
 
 import functools
 from collections.abc import Mapping
@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax import ops
-from cnnjax.report.page import Block, Code, Paragraph
-from cnnjax.report.table import Table, format_number
+from cnnjax.report import Block, Code, Paragraph, Table, format_number
 
 TITLE = "Gradients, written out"
 
@@ -18,7 +17,7 @@ Numbers = Mapping[str, Any]
 
 
 def numbers() -> dict[str, Any]:
-    """The largest difference between the sums and automatic differentiation."""
+    """Largest difference between the sums and automatic differentiation."""
     noise = np.random.default_rng(0)
     x = jnp.asarray(noise.normal(size=(2, 12, 11, 3)), jnp.float32)
     kernel = jnp.asarray(noise.normal(size=(3, 4, 3, 5)), jnp.float32)
@@ -43,7 +42,7 @@ def numbers() -> dict[str, Any]:
 
 
 def blocks(numbers: Numbers) -> list[Block]:
-    """The sums, and how well they agree."""
+    """The sums, and their differences."""
     return [
         Paragraph("With G the gradient of the loss by the output of a convolution with stride s:"),
         Code(

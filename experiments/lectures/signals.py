@@ -1,4 +1,4 @@
-"""One operator for signals of every kind: sound, joints, images, video, volumes."""
+"""One operator for signals of every kind: sound, skeletons, images, video, volumes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +8,17 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from cnnjax import ops
-from cnnjax.report.page import Block, Figure, Heading, Paragraph
-from cnnjax.report.style import BLUE, DOUBLE_COLUMN, VERMILLION, png, styled
-from cnnjax.report.table import Table
+from cnnjax.report import (
+    BLUE,
+    DOUBLE_COLUMN,
+    VERMILLION,
+    Block,
+    Figure,
+    Heading,
+    Paragraph,
+    Table,
+    styled,
+)
 
 TITLE = "Signals of one to three dimensions"
 
@@ -36,45 +44,45 @@ def blocks(numbers: Numbers) -> list[Block]:
         Heading("Sound: one axis, one channel", 3),
         Paragraph(
             f"A chirp from {audio['low']:.0f} to {audio['high']:.0f} Hz passes two Gabor filters "
-            f"of {audio['taps']} taps, tuned to {audio['tuned'][0]:.0f} and "
-            f"{audio['tuned'][1]:.0f} Hz: each answers when the chirp passes its frequency, at "
+            f"of kernel size {audio['kernel_size']}, tuned to {audio['tuned'][0]:.0f} and "
+            f"{audio['tuned'][1]:.0f} Hz: each responds when the chirp passes its frequency, at "
             f"{audio['peaks'][0]:.2f} and {audio['peaks'][1]:.2f} s (the chirp is there at "
             f"{audio['expected'][0]:.2f} and {audio['expected'][1]:.2f} s)."
         ),
         Figure(
             "audio",
-            png(_audio_figure(audio)),
-            "Strength of the two filters' answers over time.",
+            _audio_figure(audio),
+            "Magnitude of the two filters' responses over time.",
             "Two curves, each with one peak where the chirp passes its frequency.",
         ),
         Heading("Joints of a skeleton: one axis, many channels", 3),
         Paragraph(
             f"{skeleton['channels']} channels, the coordinates of {skeleton['channels'] // 3} "
             f"joints over {skeleton['frames']} frames. A difference over time, the same for all "
-            "channels (grouped, a kernel a channel), gives velocities; the joint that was set "
-            f"moving, number {skeleton['moved']}, is the one found fastest: number "
+            "channels (grouped, a kernel for each channel), gives velocities; the joint that "
+            f"moves is number {skeleton['moved']}, the fastest one found is number "
             f"{skeleton['fastest']}."
         ),
         Heading("Colour video: two axes and time", 3),
         Paragraph(
-            f"A dot moves {video['speed']} pixels a frame to the right over noise. Of kernels of "
-            f"3 x 3 x 3 tuned to the speeds {_list(video['speeds'])}, the one tuned to "
-            f"{video['strongest']} answers strongest."
+            f"A dot moves to the right over noise, by {video['speed']} pixel per frame. Of kernels "
+            f"of 3 x 3 x 3 tuned to the speeds {_list(video['speeds'])}, the one tuned to "
+            f"{video['strongest']} has the largest response."
         ),
         Heading("A volume, as of computed tomography: three axes", 3),
         Paragraph(
             f"A ball of radius {volume['radius']} in a volume of {volume['size']} cubed. A "
-            "three-dimensional Laplacian is zero inside and outside and answers at the surface: "
-            f"{volume['answering']:,} of {volume['size'] ** 3:,} voxels, all within "
+            "three-dimensional Laplacian is zero inside and outside and responds at the surface: "
+            f"{volume['responding']:,} of {volume['size'] ** 3:,} voxels, all within "
             f"{volume['distance']:.2f} voxels of it."
         ),
         Heading("Inputs of any size through one network", 3),
         Paragraph(
-            "The same weights convolve inputs of every size; pooling over all of space makes the "
-            "outputs alike."
+            "The same weights apply to inputs of every size; after pooling over all positions the "
+            "outputs have one size."
         ),
         Table(
-            ["input", "after a 3 x 3 convolution, stride 2", "after pooling over space"],
+            ["input", "after a 3 x 3 convolution, stride 2", "after pooling over all positions"],
             [
                 [_size(each["input"]), _size(each["map"]), _size(each["pooled"])]
                 for each in numbers["sizes"]
@@ -87,27 +95,27 @@ def _audio() -> dict[str, Any]:
     rate, seconds, low, high = 4000, 1.0, 100.0, 900.0
     time = np.arange(int(rate * seconds)) / rate
     chirp = np.cos(2 * np.pi * (low * time + (high - low) / (2 * seconds) * time**2))
-    tuned, taps = [300.0, 700.0], 161
+    tuned, kernel_size = [300.0, 700.0], 161
     pairs = [
         ops.gabor_kernel(
-            (1, taps), beta_x=1 / 900, frequency=2 * np.pi * frequency / rate, phase=phase
+            (1, kernel_size), beta_x=1 / 900, frequency=2 * np.pi * frequency / rate, phase=phase
         )[0]
         for frequency in tuned
         for phase in (0, np.pi / 2)
     ]
     kernel = jnp.asarray(np.stack(pairs, -1)[:, None])
-    answers = ops.conv(jnp.asarray(chirp, jnp.float32)[:, None], kernel)
-    strength = np.asarray(jnp.hypot(answers[:, ::2], answers[:, 1::2]))
+    responses = ops.conv(jnp.asarray(chirp, jnp.float32)[:, None], kernel)
+    magnitude = np.asarray(jnp.hypot(responses[:, ::2], responses[:, 1::2]))
     every = 20
     return {
         "low": low,
         "high": high,
-        "taps": taps,
+        "kernel_size": kernel_size,
         "tuned": tuned,
-        "peaks": time[strength.argmax(0)],
+        "peaks": time[magnitude.argmax(0)],
         "expected": [(each - low) / (high - low) * seconds for each in tuned],
         "time": time[::every],
-        "strength": strength[::every].T,
+        "magnitude": magnitude[::every].T,
     }
 
 
@@ -144,8 +152,8 @@ def _video() -> dict[str, Any]:
     for number, each in enumerate(speeds):
         for frame in (-1, 0, 1):
             kernel[1 + frame, 1, 1 + each * frame, :, number] = 1
-    answers = ops.conv(jnp.asarray(x, jnp.float32), jnp.asarray(kernel), padding="VALID")
-    strongest = speeds[int(answers.max((0, 1, 2)).argmax())]
+    responses = ops.conv(jnp.asarray(x, jnp.float32), jnp.asarray(kernel), padding="VALID")
+    strongest = speeds[int(responses.max((0, 1, 2)).argmax())]
     return {"speed": speed, "strongest": strongest, "speeds": speeds}
 
 
@@ -158,12 +166,12 @@ def _volume() -> dict[str, Any]:
     for axis in range(3):
         middle = tuple(slice(None) if i == axis else 1 for i in range(3))
         kernel[middle] += [1, -2, 1]
-    answers = ops.conv(jnp.asarray(ball)[..., None], jnp.asarray(kernel)[..., None, None])
-    edges = np.asarray(answers)[..., 0] != 0
+    responses = ops.conv(jnp.asarray(ball)[..., None], jnp.asarray(kernel)[..., None, None])
+    edges = np.asarray(responses)[..., 0] != 0
     return {
         "size": size,
         "radius": radius,
-        "answering": int(edges.sum()),
+        "responding": int(edges.sum()),
         "distance": float(np.abs(distance - radius)[edges].max()),
     }
 
@@ -187,12 +195,12 @@ def _sizes() -> list[dict[str, Any]]:
 def _audio_figure(audio: Numbers) -> Canvas:
     canvas = Canvas(figsize=(DOUBLE_COLUMN, 1.8))
     axes = canvas.subplots()
-    for strength, tuned, color in zip(
-        audio["strength"], audio["tuned"], (BLUE, VERMILLION), strict=True
+    for magnitude, tuned, color in zip(
+        audio["magnitude"], audio["tuned"], (BLUE, VERMILLION), strict=True
     ):
-        axes.plot(audio["time"], strength, color=color, label=f"tuned to {tuned:.0f} Hz")
+        axes.plot(audio["time"], magnitude, color=color, label=f"tuned to {tuned:.0f} Hz")
     axes.set_xlabel("time (s)")
-    axes.set_ylabel("strength")
+    axes.set_ylabel("magnitude")
     axes.legend(loc="upper right")
     return canvas
 

@@ -1,5 +1,6 @@
 """A network trained while the page is made, and what it has learned to see."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,14 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.inspect import occlusion_map, preferred_inputs, smooth_saliency
+from cnnjax import tasks
+from cnnjax.inspect import (
+    classification_metrics,
+    intersection_over_union,
+    occlusion_map,
+    preferred_inputs,
+    smooth_saliency,
+)
 from cnnjax.models import PlainNet
-from cnnjax.report.images import image_grid
-from cnnjax.report.page import Block, Code, Figure, Heading, Paragraph
-from cnnjax.report.style import png
-from cnnjax.study import as_images
-from cnnjax.study.predictions import judged, predictions
-from cnnjax.study.segmentation import intersection_over_union, on_texture
+from cnnjax.report import Block, Code, Figure, Heading, Paragraph, image_grid
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.loop import fit
 
@@ -26,22 +29,18 @@ STEPS = 60
 
 
 def numbers() -> dict[str, Any]:
-    """Accuracy of a small network on digits, its preferred inputs, and what decisions rest on."""
+    """Accuracy of a small network on digits, preferred inputs, and evidence for its decisions."""
     config = TrainConfig(steps=STEPS, batch_size=128 - 128 % jax.device_count(), learning_rate=5e-3)
-    task = as_images("digits", None, config, size=16)
+    task = tasks.resized("digits", size=16)
     model = PlainNet(10, features=(16, 32))
-    training = task.compile(model)
-    state = fit(
-        training,
-        task.initial(training, 0),
-        task.train_batch,
-        task.source(task.dataset.train),
-        quiet=True,
-    ).state
-    found = judged(*predictions(task, model, state))
+    network = task.network(model, config)
+    batch = functools.partial(task.train_batch, batch_size=config.batch_size)
+    begin = network.initial(0)
+    state = fit(network.training, begin, batch, task.source("train"), quiet=True).state
+    found = classification_metrics(*tasks.predictions(network, state))
     variables = jax.device_get(state.variables)
-    x = task.place(task.dataset.test.images[:5])
-    labels = jnp.asarray(task.dataset.test.labels[:5])
+    x = task.place(task.test.images[:5])
+    labels = jnp.asarray(task.test.labels[:5])
 
     def score(images: jax.Array) -> jax.Array:
         logits: Any = model.apply(variables, images)
@@ -56,10 +55,10 @@ def numbers() -> dict[str, Any]:
     )
     saliency = smooth_saliency(score, x, jax.random.key(0))
     covered = occlusion_map(score, x, size=4, stride=2, value=float(x.min()))
-    textured = on_texture(config, train_images=1, test_images=5)
-    ink = textured.dataset.test.labels > 0
-    grey = textured.dataset.test.images[..., 0]
-    # The best that any threshold could do, chosen on these very images.
+    textured = tasks.textured_digits(train_images=1, test_images=5).test
+    ink = textured.labels > 0
+    grey = textured.images[..., 0]
+    # The best threshold for these very images.
     overlap = {
         threshold: intersection_over_union((grey > threshold).astype(int), ink.astype(int), 2)[1]
         for threshold in range(0, 256, 5)
@@ -73,8 +72,8 @@ def numbers() -> dict[str, Any]:
         "images": np.asarray(x)[..., 0].round(3),
         "saliency": np.abs(np.asarray(saliency)[..., 0]).round(4),
         "occlusion": np.asarray(covered).round(3),
-        "textured": textured.dataset.test.images[..., 0],
-        "labels": textured.dataset.test.labels,
+        "textured": grey,
+        "labels": textured.labels,
         "threshold": best,
         "threshold_iou": overlap[best],
     }
@@ -94,27 +93,25 @@ def blocks(numbers: Numbers) -> list[Block]:
     }
     return [
         Paragraph(
-            f"A network of two convolutions reads {100 * numbers['accuracy']:.1f} % of "
-            f"scikit-learn's test digits after {numbers['steps']} steps of "
+            f"A network of two convolutions has an accuracy of {100 * numbers['accuracy']:.1f} % "
+            f"on scikit-learn's test digits after {numbers['steps']} steps of "
             f"{numbers['batch_size']} images, trained while this page was made."
         ),
         Figure(
             "preferred",
-            png(
-                image_grid(
-                    {str(label): image for label, image in enumerate(numbers["preferred"])},
-                    columns=10,
-                    signed=True,
-                )
+            image_grid(
+                {str(label): image for label, image in enumerate(numbers["preferred"])},
+                columns=10,
+                signed=True,
             ),
-            "The image that raises each digit's logit most, by gradient ascent.",
+            "Input that maximises the logit of each digit, by gradient ascent.",
             "Ten images that look faintly like digits.",
         ),
         Figure(
             "decisions",
-            png(image_grid(shown)),
-            "Test digits; the gradient of the right class' logit by the pixels, smoothed over "
-            "noise; how far that logit falls when a square is covered.",
+            image_grid(shown),
+            "Test digits; the gradient of the true class's logit by the pixels, smoothed over "
+            "noise; the decrease of that logit when a square is covered.",
             "Digits, saliency maps and occlusion maps.",
         ),
         Code(
@@ -124,15 +121,16 @@ def blocks(numbers: Numbers) -> list[Block]:
         ),
         Heading("Structured output", 3),
         Paragraph(
-            "Every pixel labelled: ground, or the digit whose ink it is. A recurrent convolutional "
-            "network estimates, sees its estimate, and estimates again with the same weights. No "
-            f"threshold does it: brightness above {numbers['threshold']}, the best of all, "
-            f"finds ink with an intersection over union of {100 * numbers['threshold_iou']:.0f} %."
+            "Every pixel has a label: background, or the digit whose ink it is. A recurrent "
+            "convolutional network refines its own estimate again and again with the same weights. "
+            f"A threshold of the brightness at {numbers['threshold']}, the best on these images, "
+            "finds the ink with an intersection over union of "
+            f"{100 * numbers['threshold_iou']:.0f} %."
         ),
         Figure(
             "textured",
-            png(image_grid(segmented)),
-            "Digits on textured ground, and the labels of their pixels (brighter is a higher "
+            image_grid(segmented),
+            "Digits on textured backgrounds, and the labels of their pixels (brighter is a higher "
             "digit).",
             "Textured images and label maps.",
         ),

@@ -1,4 +1,4 @@
-"""The worked examples of the lectures, computed."""
+"""Worked examples of the lectures."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax import ops
-from cnnjax.report.page import Block, Code, Heading, Paragraph
-from cnnjax.report.table import Table
+from cnnjax.report import Block, Code, Heading, Paragraph, Table
 
 TITLE = "Worked examples"
 
@@ -106,8 +105,8 @@ def blocks(numbers: Numbers) -> list[Block]:
     shown = [
         ("Laplacian of an image, no padding", LAPLACE_INPUT, numbers["laplacian"]),
         ("Cross-correlation with a kernel", CORRELATED_INPUT, numbers["correlation"]),
-        ("Largest of 3 x 3, stride 1", POOLED_INPUT, numbers["pooled"]),
-        ("Largest of 2 x 2, stride 2", HALVED_INPUT, numbers["halved"]),
+        ("Maximum of 3 x 3, stride 1", POOLED_INPUT, numbers["pooled"]),
+        ("Maximum of 2 x 2, stride 2", HALVED_INPUT, numbers["halved"]),
     ]
     found: list[Block] = []
     for title, given, result in shown:
@@ -116,7 +115,7 @@ def blocks(numbers: Numbers) -> list[Block]:
     return [
         *found,
         Paragraph(
-            "The flat indices of those maxima, ((b height + y) width + x) channels + c: "
+            "Flat indices of those maxima, ((b height + y) width + x) channels + c: "
             f"{_flat(numbers['argmax'])}."
         ),
         Heading("A strided volume", 3),
@@ -148,8 +147,9 @@ def blocks(numbers: Numbers) -> list[Block]:
         Paragraph(
             f"Vertical differences of a 320 x 280 image take {numbers['edge_operations']:,} "
             f"operations as a convolution and {numbers['dense_operations']:,} as a dense matrix. "
-            f"Two stacked 3 x 3 convolutions see {numbers['stacked_field'][0]} pixels, as one "
-            f"5 x 5 does ({numbers['stacked_field'][1]}), with {few}/{many} of its weights."
+            "Two stacked 3 x 3 convolutions have a receptive field of "
+            f"{numbers['stacked_field'][0]} pixels, as one 5 x 5 has "
+            f"({numbers['stacked_field'][1]}), with {few}/{many} of its weights."
         ),
         Heading("Normalisation and fixed kernels", 3),
         Paragraph(
@@ -210,7 +210,7 @@ def _shapes() -> list[dict[str, Any]]:
 
 
 def _field(windows: list[int]) -> int:
-    return ops.receptive_field([(taps, 1, 1) for taps in windows])[0]
+    return ops.receptive_field([(size, 1, 1) for size in windows])[0]
 
 
 def _image(rows) -> jax.Array:

@@ -1,4 +1,4 @@
-"""What a unit sees: by arithmetic and by gradient, in theory and in effect."""
+"""Receptive fields by arithmetic and by gradient, theoretical and effective."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,10 +9,7 @@ import numpy as np
 
 from cnnjax import ops
 from cnnjax.inspect import receptive_field
-from cnnjax.report.images import image_grid
-from cnnjax.report.page import Block, Code, Figure, Paragraph
-from cnnjax.report.style import png
-from cnnjax.report.table import Table, format_number
+from cnnjax.report import Block, Code, Figure, Paragraph, Table, format_number, image_grid
 
 TITLE = "Receptive fields"
 
@@ -25,7 +22,7 @@ STACKS = {
     "10 of 3 x 3": [(3, 1, 1)] * 10,
     "3, dilated 1, 2, 4": [(3, 1, 1), (3, 1, 2), (3, 1, 4)],
 }
-"""Stacks of convolutions, each (window, stride, dilation)."""
+"""Stacks of convolutions, each (kernel size, stride, dilation)."""
 SIZE = 33
 
 
@@ -39,15 +36,16 @@ def blocks(numbers: Numbers) -> list[Block]:
     name, deepest = max(numbers.items(), key=lambda item: item[1]["arithmetic"])
     return [
         Paragraph(
-            "A window adds (window - 1) times the dilation and the strides below it. What a unit "
-            "can see is found again as the pixels that its gradient reaches. What it does see is "
-            "less in deep stacks, where the gradient falls off like a bell: "
+            "A kernel adds (kernel size - 1) times the dilation and the strides below it to the "
+            "receptive field. The same sizes are found as the pixels at which the gradient is not "
+            "zero. The effective receptive field is smaller in deep stacks, where the gradient "
+            "decreases towards the edge: "
             f"{format_number(deepest['effective'], 3)} of {deepest['arithmetic']} pixels for "
             f"{name}."
         ),
         Figure(
             "receptive_fields",
-            png(image_grid({name: stack["map"] for name, stack in numbers.items()})),
+            image_grid({name: stack["map"] for name, stack in numbers.items()}),
             f"Root mean square gradient of the middle unit by each pixel of {SIZE} x {SIZE}; "
             "random weights, ReLU.",
             "Bright spots that grow with the number of layers.",
@@ -76,9 +74,9 @@ def _stack(layers: list[tuple[int, int, int]]) -> dict[str, Any]:
     draw = np.random.default_rng(0)
     channels = 8
     kernels = [
-        jnp.asarray(draw.normal(size=(taps, taps, channels, channels)), jnp.float32)
-        / np.sqrt(taps**2 * channels / 2)
-        for taps, _, _ in layers
+        jnp.asarray(draw.normal(size=(size, size, channels, channels)), jnp.float32)
+        / np.sqrt(size**2 * channels / 2)
+        for size, _, _ in layers
     ]
 
     def network(x: jax.Array) -> jax.Array:

@@ -1,12 +1,12 @@
-"""The lectures that cnnjax descends from, computed: a chapter a file.
+"""Chapters of the lectures, computed with cnnjax's operators: a file each.
 
-A chapter has a TITLE, `numbers()`, which computes all that it shows with cnnjax' own operators, and
-`blocks(numbers)`, which writes it down from those numbers alone.
+A chapter has a TITLE, `numbers()`, which computes all that it shows, and `blocks(numbers)`, the
+blocks of the page from those numbers alone.
 """
 
 from types import ModuleType
 
-from cnnjax.lectures import (
+from experiments.lectures import (
     algorithms,
     augmentation,
     convolution,
@@ -35,6 +35,6 @@ CHAPTERS: tuple[ModuleType, ...] = (
     augmentation,
     learning,
 )
-"""In the order of the page."""
+"""Chapters in the order of the page."""
 
 __all__ = ["CHAPTERS"]
