@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnjax.data import builders, records, storage
-from cnnjax.data.downloads import DownloadError, fetch
-from cnnjax.data.quiet import quiet
+from cnnjax.data import records, storage
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():  # for what is not prepared
+    from cnnjax.data import builders, downloads
 
 
 class DatasetNotFoundError(FileNotFoundError):
@@ -138,8 +140,9 @@ def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
         )
     sources = {"mnist": prepare("mnist", data_dir)} if wanted.name == "rotated_mnist" else {}
     try:
-        fetch(getattr(module.Builder, "FILES", ()), searched[-1] / "downloads" / wanted.name)
-    except DownloadError as error:
+        files = getattr(module.Builder, "FILES", ())
+        downloads.fetch(files, searched[-1] / "downloads" / wanted.name)
+    except downloads.DownloadError as error:
         raise DatasetNotFoundError(
             _not_downloaded(module.Builder, searched, data_dir, error)
         ) from None
@@ -159,7 +162,7 @@ def _build(builder_class, folder: Path, sources: dict[str, Path]) -> Path:
     seen."""
     import tensorflow_datasets as tfds
 
-    with quiet():
+    with records.quiet():
         builder = builder_class(data_dir=folder, file_format="array_record", **sources)
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False)

@@ -1,12 +1,12 @@
 """Reading of prepared data sets into memory, without TensorFlow."""
 
+import contextlib
 import io
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from cnnjax.data.quiet import quiet
 
 PILLOW_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of 1, 3 and 4 channels
 
@@ -110,3 +110,22 @@ def _read_encoded(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
         images[index] = pixels.reshape(shape)
         labels[index] = feature["label"].int64_list.value[0]
     return images, labels
+
+
+@contextlib.contextmanager
+def quiet():
+    """Silence TFDS: no progress bars, no output, no log messages below errors."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.utils import tqdm_utils
+
+    logger = logging.getLogger("absl")
+    level, bars = logger.level, tqdm_utils._active
+    logger.setLevel(logging.ERROR)
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            tfds.enable_progress_bar()

@@ -11,7 +11,6 @@ import numpy as np
 
 from cnnjax.data import records
 from cnnjax.data.datasets import Dataset, prepare
-from cnnjax.data.quiet import quiet
 from cnnjax.data.records import PILLOW_MODES
 
 
@@ -115,7 +114,7 @@ def _opened(
 ) -> Stream:
     import tensorflow_datasets as tfds
 
-    with quiet():
+    with records.quiet():
         builder: Any = tfds.builder_from_directory(path)
         source = builder.as_data_source(
             split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES

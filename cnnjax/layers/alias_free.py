@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from cnnjax.layers.conv import Sizes
 from cnnjax.ops.alias_free import ideal_resample, polynomial_activation
-from cnnjax.ops.blur_pool import spatial_axes
+from cnnjax.ops.blur_pooling import spatial_axes
 from cnnjax.ops.window import per_axis
 
 GELU_QUADRATIC = (0.125 / math.sqrt(math.pi), 0.5, 0.375 / math.sqrt(math.pi))

@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from cnnjax.layers.conv import Sizes
 from cnnjax.ops import geometry
-from cnnjax.ops.blur_pool import blur_pool, max_blur_pool
+from cnnjax.ops.blur_pooling import blur_pool, max_blur_pool
 from cnnjax.ops.window import per_axis
 
 

@@ -7,7 +7,7 @@ from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
 from cnnjax.layers.conv import ConvolutionLayer, add_bias
-from cnnjax.ops.group_conv import group_conv, group_pool, lifting_conv
+from cnnjax.ops.group_convolution import group_conv, group_pool, lifting_conv
 from cnnjax.ops.window import per_axis
 
 

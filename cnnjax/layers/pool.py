@@ -5,7 +5,7 @@ from flax import linen as nn
 
 from cnnjax import ops
 from cnnjax.ops import geometry
-from cnnjax.ops.conv import Sizes
+from cnnjax.ops.convolution import Sizes
 from cnnjax.ops.pool_window import WindowShape
 
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import geometry
-from cnnjax.ops.conv import Sizes, convolve, promote
+from cnnjax.ops.convolution import Sizes, convolve, promote
 from cnnjax.ops.window import (
     Window,
     flatten_leading,

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.ops import geometry
-from cnnjax.ops.conv import conv
+from cnnjax.ops.convolution import conv
 from cnnjax.ops.window import as_floating
 
 

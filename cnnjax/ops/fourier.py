@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import geometry
-from cnnjax.ops.conv import Sizes, promote
+from cnnjax.ops.convolution import Sizes, promote
 from cnnjax.ops.window import (
     as_floating,
     flatten_leading,

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.ops import geometry
-from cnnjax.ops.conv import Sizes, promote
+from cnnjax.ops.convolution import Sizes, promote
 from cnnjax.ops.window import (
     Window,
     flatten_leading,

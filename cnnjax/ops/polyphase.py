@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from cnnjax.ops.blur_pool import spatial_axes
-from cnnjax.ops.conv import Sizes
+from cnnjax.ops.blur_pooling import spatial_axes
+from cnnjax.ops.convolution import Sizes
 from cnnjax.ops.window import as_floating, per_axis
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 
 from cnnjax.ops import geometry
-from cnnjax.ops.conv import Sizes, conv
+from cnnjax.ops.convolution import Sizes, conv
 from cnnjax.ops.pool_window import (
     WindowShape,
     along_axis,

@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 
 from cnnjax.ops import geometry
-from cnnjax.ops.conv import Sizes
+from cnnjax.ops.convolution import Sizes
 from cnnjax.ops.window import Window, flatten_leading, make_window
 
 WindowShape = int | Sequence[int]

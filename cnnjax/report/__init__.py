@@ -1,95 +1,54 @@
-"""Pages of runs: tables and figures of observations. Knows no study."""
+"""Pages of runs: tables and figures of observations. Knows no study.
 
-from cnnjax.report.classifier import classifier_blocks, classifier_results
-from cnnjax.report.figures import (
-    ShiftPanel,
-    bars,
-    color_of,
-    confusion,
-    dots,
-    error_against_shift,
-    image_grid,
-    learning_curves,
-    png,
-    polar,
-    shift_maps,
-    styled,
-)
-from cnnjax.report.figures.style import (
-    BLACK,
-    BLUE,
-    DOUBLE_COLUMN,
-    GREEN,
-    GREY,
-    ORANGE,
-    SINGLE_COLUMN,
-    VERMILLION,
-)
-from cnnjax.report.page import Block, Code, Figure, Heading, Paragraph, write_document
-from cnnjax.report.run_page import write_page
-from cnnjax.report.summaries import (
-    costs,
-    curves_of,
-    images_per_second,
-    name_of,
-    over,
-    setting,
-    summaries,
-    summary_table,
-)
-from cnnjax.report.table import (
-    MISSING,
-    Table,
-    counted,
-    format_count,
-    format_number,
-    format_summary,
-    over_seeds,
-)
+Names are loaded when first used.
+"""
 
-__all__ = [
-    "BLACK",
-    "BLUE",
-    "DOUBLE_COLUMN",
-    "GREEN",
-    "GREY",
-    "MISSING",
-    "ORANGE",
-    "SINGLE_COLUMN",
-    "VERMILLION",
-    "Block",
-    "Code",
-    "Figure",
-    "Heading",
-    "Paragraph",
-    "ShiftPanel",
-    "Table",
-    "bars",
-    "classifier_blocks",
-    "classifier_results",
-    "color_of",
-    "confusion",
-    "costs",
-    "counted",
-    "curves_of",
-    "dots",
-    "error_against_shift",
-    "format_count",
-    "format_number",
-    "format_summary",
-    "image_grid",
-    "images_per_second",
-    "learning_curves",
-    "name_of",
-    "over",
-    "over_seeds",
-    "png",
-    "polar",
-    "setting",
-    "shift_maps",
-    "styled",
-    "summaries",
-    "summary_table",
-    "write_document",
-    "write_page",
-]
+from cnnjax.run.lazy import lazy_exports
+
+_SUBMODULES = {
+    "classifier": ("classifier_blocks", "classifier_results"),
+    "figures.bar_charts": ("bars",),
+    "figures.confusion_matrices": ("confusion",),
+    "figures.curves": ("learning_curves",),
+    "figures.dot_plots": ("dots",),
+    "figures.images": ("image_grid",),
+    "figures.maps": ("shift_maps",),
+    "figures.polar_plots": ("polar",),
+    "figures.shifts": ("ShiftPanel", "error_against_shift"),
+    "figures.style": (
+        "BLACK",
+        "BLUE",
+        "DOUBLE_COLUMN",
+        "GREEN",
+        "GREY",
+        "ORANGE",
+        "SINGLE_COLUMN",
+        "VERMILLION",
+        "color_of",
+        "png",
+        "styled",
+    ),
+    "findings": (
+        "costs",
+        "curves_of",
+        "images_per_second",
+        "name_of",
+        "over",
+        "setting",
+        "summaries",
+        "summary_table",
+    ),
+    "page": ("Block", "Code", "Figure", "Heading", "Paragraph", "write_document"),
+    "run_page": ("write_page",),
+    "table": (
+        "MISSING",
+        "Table",
+        "counted",
+        "format_count",
+        "format_number",
+        "format_summary",
+        "over_seeds",
+    ),
+}
+
+__getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

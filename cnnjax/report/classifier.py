@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.report.figures.confusion import confusion
+from cnnjax.report.figures.confusion_matrices import confusion
 from cnnjax.report.figures.curves import learning_curves
 from cnnjax.report.figures.images import image_grid
+from cnnjax.report.findings import curves_of, images_per_second, over, setting, summary_table
 from cnnjax.report.page import Block, Figure, Heading
-from cnnjax.report.summaries import curves_of, images_per_second, over, setting, summary_table
 from cnnjax.report.table import (
     MISSING,
     Table,

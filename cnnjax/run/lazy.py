@@ -72,15 +72,20 @@ def lazy_exports(
 
     Args:
       package: its `__name__`.
-      submodules: the names that each submodule defines; none may be called as a submodule is, which
-        Python would bind in its place.
+      submodules: the names that each submodule defines, or another module of ours by its full name;
+        none may be called as a submodule is, which Python would bind in its place.
     """
-    defined_in = {name: module for module, names in submodules.items() for name in names}
+    ours = package.partition(".")[0] + "."
+    defined_in = {
+        name: module if module.startswith(ours) else f"{package}.{module}"
+        for module, names in submodules.items()
+        for name in names
+    }
 
     def __getattr__(name: str) -> Any:
         if name not in defined_in:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{package}.{defined_in[name]}"), name)
+        return getattr(importlib.import_module(defined_in[name]), name)
 
     def __dir__() -> list[str]:
         return sorted({*vars(sys.modules[package]), *defined_in})

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.ops.interpolate import affine_sources, interpolate
+from cnnjax.ops.interpolation import affine_sources, interpolate
 from cnnjax.symmetry.transformations import rotate90
 
 Interpolation = Literal["bilinear", "bicubic", "fourier"]

@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from typing import Any, Literal, ParamSpec
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 import jax
 import numpy as np
@@ -14,7 +14,6 @@ from flax.errors import FlaxError
 
 from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.data.datasets import Dataset, Split
-from cnnjax.data.streaming import Stream
 from cnnjax.run.config import InputError, to_json
 from cnnjax.tasks.network import Network
 from cnnjax.train.config import TrainConfig
@@ -23,6 +22,9 @@ from cnnjax.train.on_device import Augment, gather
 from cnnjax.train.parallel import Prepare
 from cnnjax.train.step import train_step
 from cnnjax.train.training import compile_training
+
+if TYPE_CHECKING:  # most data sets are in memory
+    from cnnjax.data.streaming import Stream
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -53,12 +55,12 @@ class Task:
         return self.dataset.num_classes
 
     @property
-    def train(self) -> Split | Stream:
+    def train(self) -> "Split | Stream":
         """Training examples."""
         return self.dataset.train
 
     @property
-    def test(self) -> Split | Stream:
+    def test(self) -> "Split | Stream":
         """Test examples."""
         return self.dataset.test
 
@@ -68,7 +70,7 @@ class Task:
         images, _ = self.train.read(np.arange(1))
         return jax.eval_shape(self.place, images).shape[1:]
 
-    def split(self, name: SplitName) -> Split | Stream:
+    def split(self, name: SplitName) -> "Split | Stream":
         """The examples of a split.
 
         Raises:

@@ -11,7 +11,7 @@ import pytest
 from cnnjax.data.augmentation import augment
 from cnnjax.data.augmentation_config import Augmentation, Border
 from cnnjax.data.resizing import resize_all
-from cnnjax.ops.interpolate import Border as InterpolationBorder
+from cnnjax.ops.interpolation import Border as InterpolationBorder
 
 EACH = {
     "rotation": 40.0,

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from cnnjax import ops
-from cnnjax.ops.group_conv import inverse, product
+from cnnjax.ops.group_convolution import inverse, product
 from tests.ops import gathered, oracle
 from tests.ops.configuration import (
     Configuration,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from cnnjax.ops.blur_pool import binomial_filter, blur_pool, max_blur_pool
+from cnnjax.ops.blur_pooling import binomial_filter, blur_pool, max_blur_pool
 from cnnjax.ops.pool import max_pool
 
 

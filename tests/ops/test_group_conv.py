@@ -7,7 +7,7 @@ import pytest
 from jax.test_util import check_grads
 
 from cnnjax.ops import conv
-from cnnjax.ops.group_conv import (
+from cnnjax.ops.group_convolution import (
     group_conv,
     group_pool,
     inverse,

@@ -10,7 +10,7 @@ import scipy.ndimage
 
 from cnnjax import ops
 from cnnjax.data import augmentation_config
-from cnnjax.ops.interpolate import Border
+from cnnjax.ops.interpolation import Border
 
 MODES = {
     "constant": "grid-constant",

@@ -7,12 +7,25 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
+import cnnjax
 from cnnjax.run.lazy import lazy_imports
 
 IMPORT = builtins.__import__
+PACKAGES = (
+    "inspect",
+    "layers",
+    "models",
+    "ops",
+    "report",
+    "report.figures",
+    "symmetry",
+    "tasks",
+    "testing",
+)
 
 
 def run(code: str, folder=None) -> None:
@@ -131,28 +144,45 @@ def test_the_block_ends_also_by_an_error_and_is_of_one_module_alone():
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("package", ["layers", "models"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_its_names_on_first_use(package):
     run(
         f"""
         import sys
-        from cnnjax import {package}
-        assert not {{"jax", "flax"}} & set(sys.modules)
-        assert set({package}.__all__) <= set(dir({package}))
-        assert all(getattr({package}, name) is not None for name in {package}.__all__)
+        from importlib import import_module
+        package = import_module("cnnjax.{package}")
+        assert not {{"jax", "flax", "matplotlib"}} & set(sys.modules)
+        below = {{name for name in sys.modules if name.startswith("cnnjax.{package}.")}}
+        assert not below
+        assert set(package.__all__) <= set(dir(package))
+        assert all(getattr(package, name) is not None for name in package.__all__)
         from cnnjax.{package} import *
         try:
-            {package}.absent
+            package.absent
         except AttributeError as error:
             assert str(error) == "module 'cnnjax.{package}' has no attribute 'absent'"
+        else:
+            raise AssertionError
         """
     )
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("package", ["layers", "models"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_no_name_is_that_of_a_submodule(package):
     """The import of the submodule would bind it in the name's place."""
     module = importlib.import_module(f"cnnjax.{package}")
     submodules = {found.name for found in pkgutil.iter_modules(module.__path__)}
     assert not submodules & set(module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)
+
+
+@pytest.mark.fast
+def test_every_package_that_exports_names_is_tested_here():
+    root = Path(cnnjax.__file__).parent
+    exporting = {
+        ".".join(path.parent.relative_to(root).parts)
+        for path in root.rglob("__init__.py")
+        if "__all__" in path.read_text("utf-8")
+    }
+    assert exporting == set(PACKAGES)

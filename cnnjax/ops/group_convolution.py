@@ -11,7 +11,7 @@ import numpy as np
 from jax import lax
 
 from cnnjax.ops import geometry
-from cnnjax.ops.conv import Sizes, conv
+from cnnjax.ops.convolution import Sizes, conv
 
 QUARTER_TURNS, QUARTER_TURNS_AND_FLIPS = 4, 8
 """The groups p4 and p4m, by their number of elements."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.ops import geometry
-from cnnjax.ops.conv import Sizes, conv
+from cnnjax.ops.convolution import Sizes, conv
 from cnnjax.ops.pool import max_pool
 from cnnjax.ops.window import as_floating, padding_per_axis, per_axis
 

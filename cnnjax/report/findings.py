@@ -17,10 +17,13 @@ from cnnjax.report.table import (
 )
 from cnnjax.run.cells import SEED, Cell, text_of
 from cnnjax.run.config import read_json
-from cnnjax.run.metrics import learning_curves
+from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.run.statistics import Summary, summarize
+
+with lazy_imports():
+    from cnnjax.run import metrics
 
 Column = str | tuple[str, float] | Callable[[Observations], str]
 """A number by its name, with a factor such as 100 for percent, or what makes a cell of a group."""
@@ -203,7 +206,7 @@ def curves_of(
       names: words for values of factors.
     """
     by = _factors(found, by)
-    curves = learning_curves(record.read_metrics())
+    curves = metrics.learning_curves(record.read_metrics())
     return {
         ", ".join(name_of(value, names or {}) for value in _values(key, by)): [
             curves[name] for name in _networks(group) if name in curves
