@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cnnjax.launch.experiments import EXPERIMENTS, Experiment, experiment_files, import_experiment
 from cnnjax.report import Table, format_summary, over
-from cnnjax.report.summaries import name_of
+from cnnjax.report.findings import name_of
 from cnnjax.report.table import table_markdown
 from cnnjax.run.observations import Observations
 
