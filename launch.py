@@ -1,4 +1,4 @@
-"""The entry point: lists the experiments, explains one, runs one or a sweep of them, compares runs."""
+"""The entry point: lists experiments, explains one, runs one or a sweep of them, compares runs."""
 
 from cnnjax.launch.exits import leave
 from cnnjax.launch.main import main

@@ -15,7 +15,7 @@ from cnnjax.run.statistics import Summary, summarize
 
 with lazy_imports():
     import numpy as np
-    import pandas  # not a dependency of cnnjax
+    import pandas  # ty: ignore[unresolved-import]
 
 
 class Observations:
@@ -230,6 +230,7 @@ class Observations:
         )
 
     def _arrays(self, row: Mapping[str, Any], name: str) -> np.ndarray:
+        assert self.directory is not None
         cell = Cell({factor: row[factor] for factor in self.factors if factor in row})
         file = arrays_path(self.directory, cell)
         try:

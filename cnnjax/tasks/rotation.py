@@ -29,7 +29,7 @@ def rotated(data: str, data_dir: str | None = None, *, canvas: int | None = None
       FileNotFoundError: the data set is not there and cannot be fetched.
     """
     task = on_canvas(data, data_dir, canvas=canvas, margin=0, fill="zero")
-    nothing = np.zeros_like(task.train.images[:1])
+    nothing = np.zeros_like(task.train.read(np.arange(1))[0])
     black = float(task.place(nothing).min())
 
     def rotate_all(images, angles):

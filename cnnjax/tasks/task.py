@@ -68,7 +68,8 @@ class Task:
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the network's input."""
         images, _ = self.train.read(np.arange(1))
-        return jax.eval_shape(self.place, images).shape[1:]
+        height, width, channels = jax.eval_shape(self.place, images).shape[1:]
+        return height, width, channels
 
     def split(self, name: SplitName) -> "Split | Stream":
         """The examples of a split.
@@ -76,11 +77,12 @@ class Task:
         Raises:
           ValueError: the task has no such split.
         """
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
-        if found.get(name) is None:
-            kept = [known for known, examples in found.items() if examples is not None]
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        found = splits.get(name)
+        if found is None:
+            kept = [known for known, examples in splits.items() if examples is not None]
             raise ValueError(f"split of {self.dataset.name} must be one of {kept}, got {name!r}.")
-        return found[name]
+        return found
 
     def on(self, **splits: Split) -> "Task":
         """The same pipeline, compiled once, on other examples: `train`, `validation`, `test`."""
@@ -151,6 +153,8 @@ class Task:
         """What the compiled steps take examples from; `values` reach `augment` with it."""
         examples = self.split(split)
         self._check_values(values)
+        if not isinstance(examples, Split):
+            raise ValueError(f"{self.dataset.name} must be in memory, got {examples}.")
         return {"images": examples.images, "labels": examples.labels, **self.defaults, **values}
 
     def train_batch(self, seed: int, step: int, batch_size: int) -> dict[str, np.ndarray]:
@@ -196,7 +200,7 @@ def pipeline(build: Callable[_Arguments, Task]) -> Callable[_Arguments, Task]:
     @functools.wraps(build)
     def described(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Task:
         given = inspect.signature(build).bind(*args, **kwargs).arguments
-        description = {"pipeline": build.__name__, "arguments": to_json(given, "arguments")}
+        description = {"pipeline": getattr(build, "__name__", ""), "arguments": to_json(given, "arguments")}
         return dataclasses.replace(build(*args, **kwargs), description=description)
 
     return described

@@ -211,7 +211,7 @@ def times(config: Config, constructor: Callable) -> dict[str, Any]:
         params = jax.jit(layer.init)(jax.random.key(config.seed), x)
 
         def loss(params, x, layer=layer):
-            return jnp.sum(layer.apply(params, x) ** 2)
+            return jnp.sum(jnp.square(jnp.asarray(layer.apply(params, x))))
 
         for kind, function in {
             "forward": layer.apply,
