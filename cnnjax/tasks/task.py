@@ -200,7 +200,10 @@ def pipeline(build: Callable[_Arguments, Task]) -> Callable[_Arguments, Task]:
     @functools.wraps(build)
     def described(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Task:
         given = inspect.signature(build).bind(*args, **kwargs).arguments
-        description = {"pipeline": getattr(build, "__name__", ""), "arguments": to_json(given, "arguments")}
+        description = {
+            "pipeline": getattr(build, "__name__", ""),
+            "arguments": to_json(given, "arguments"),
+        }
         return dataclasses.replace(build(*args, **kwargs), description=description)
 
     return described
