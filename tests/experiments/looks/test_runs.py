@@ -1,0 +1,65 @@
+"""Runs of studies, visualised and audited."""
+
+import json
+
+import numpy as np
+import pytest
+
+import launch
+
+TRAIN = ("--train.steps", "1", "--train.batch-size", "8")
+RUNS = {
+    "train": (["train", "smoke", *TRAIN, "--size", "16"], "seed 0", "PlainNet", (16, 16, 1)),
+    "cifar10": (["cifar10", "smoke", *TRAIN], "seed 0", "CifarTutorial", (24, 24, 1)),
+    "rotation": (
+        ["rotation", "smoke", *TRAIN, "--groups", "p4"],
+        "p4 seed 0",
+        "RotationNet",
+        (28, 28, 1),
+    ),
+    "equivariance": (
+        ["equivariance", "smoke", *TRAIN, "--conv", "standard"],
+        "standard translated seed 0",
+        "ConvNet",
+        (24, 24, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        study if study == "equivariance" else pytest.param(study, marks=pytest.mark.slow)
+        for study in RUNS
+    ],
+)
+def test_networks_of_studies_are_visualised_and_audited(study, tmp_path):
+    """As trained: the command line, the run's files, and the looks agree."""
+    words, name, module, shape = RUNS[study]
+    directory = tmp_path / study
+    assert launch.main([*words, "--workdir", str(directory)]) == 0
+    chosen = ["--network", name]
+    look = ["visualise", "smoke", str(directory), *chosen, "--layers", "1", "--steps", "1"]
+    if study == "equivariance":
+        look += ["--units", "1"]
+    assert launch.main([*look, "--workdir", str(tmp_path / "look")]) == 0
+    seen = json.loads((tmp_path / "look" / "results.json").read_text("utf-8"))
+    assert (seen["module"], seen["data"]) == (module, "digits")
+    assert "trained, step 1 of" in seen["weights"]
+    assert np.shape(seen["maps"]["image"]) == shape[:2]
+    side = str(shape[0])
+    audit = ["audit", "--model", str(directory), *chosen, "--sizes", side, side]
+    assert launch.main([*audit, "--workdir", str(tmp_path / "audit")]) == 0
+    audited = json.loads((tmp_path / "audit" / "results.json").read_text("utf-8"))
+    assert (audited["module"], audited["image_shape"]) == (module, list(shape))
+    assert audited["weights"] == seen["weights"]
+
+
+def test_a_study_on_images_of_its_own_is_not_visualised(tmp_path, capsys):
+    directory = tmp_path / "borders"
+    few = ["--borders", "same", *TRAIN, "--train-images", "8", "--test-images", "8"]
+    assert launch.main(["borders", "smoke", *few, "--workdir", str(directory)]) == 0
+    with pytest.raises(SystemExit) as refused:
+        launch.main(["visualise", str(directory), "--workdir", str(tmp_path / "look")])
+    assert refused.value.code == 2
+    assert "the study makes its own data" in " ".join(capsys.readouterr().err.split())
