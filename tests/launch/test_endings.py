@@ -32,7 +32,6 @@ class Config:
 
 
 PRESETS = {"small": Config(size=0)}
-OVERWRITE = False
 
 
 def run(config, record):
@@ -153,11 +152,13 @@ def test_the_first_word_is_a_preset_or_else_the_value_that_stands_alone(call):
 def test_a_look_replaces_the_one_before_but_never_a_study(call):
     assert call("--workdir", "w")[0] == 0
     assert call("--workdir", "w")[0] == 2
-    call.file.write_text(STUDY.replace("OVERWRITE = False", "OVERWRITE = True"))
+    looks = call.file.parent / "looks"
+    looks.mkdir()
+    call.file.rename(looks / call.file.name)
     Path("w/done").write_text("earlier")
     assert call("--workdir", "w")[0] == 0
     assert Path("w/done").read_text() != "earlier"
-    call.file.rename(call.file.with_name("other.py"))
+    (looks / call.file.name).rename(looks / "other.py")
     code, _, complaint = call("--workdir", "w", name="other")
     assert code == 2
     assert complaint.startswith("launch.py: A finished run is in w; ")

@@ -322,7 +322,7 @@ def test_every_worker_has_gpus_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3,GPU-7")
     assert workers.visible_gpus() == ["0", "3", "GPU-7"]
     assert workers._shares(2, workers.visible_gpus()) == ["0,GPU-7", "3"]
-    with pytest.raises(ValueError, match=r"--workers is 4, but there are 3 GPUs"):
+    with pytest.raises(ValueError, match=r"--workers must be at most 3, one for each GPU, got 4"):
         workers._shares(4, workers.visible_gpus())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,-1,3")
     assert workers.visible_gpus() == ["2"]
