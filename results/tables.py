@@ -17,6 +17,7 @@ from cnnjax.launch.experiments import EXPERIMENTS, Experiment, experiment_files,
 from cnnjax.report import Table, format_summary, over
 from cnnjax.report.findings import name_of
 from cnnjax.report.table import table_markdown
+from cnnjax.run.cells import SEED
 from cnnjax.run.observations import Observations
 
 RESULTS = Path(__file__).resolve().parent
@@ -24,8 +25,13 @@ ROOT = RESULTS.parent
 GALLERY = ROOT / "docs" / "gallery"
 HEADLINES = {
     "equivariance": {
-        "accuracy, centred images (%)": ("accuracy_centred", 100),
-        "accuracy, translated images (%)": ("accuracy_translated", 100),
+        f"trained {training}, accuracy, {test} images (%)": (
+            f"accuracy_{test}",
+            100,
+            {"training": training},
+        )
+        for training in ("centred", "translated")
+        for test in ("centred", "translated")
     },
     "borders": {
         "accuracy, halves as in training (%)": ("accuracy_similar", 100),
@@ -47,8 +53,8 @@ HEADLINES = {
         for number in (1, 2, 3)
     },
 }
-"""The README's numbers: by study and heading, the name of a number in observations.csv, and its
-scale."""
+"""The README's numbers: by study and heading, the name of a number in observations.csv, its scale,
+and the values of factors that select its rows, where not all count."""
 
 FIGURES = {
     "equivariance": "error_against_shift",
@@ -96,9 +102,11 @@ def headline_rows(study: Experiment) -> list[list[str]]:
     """Rows of the README's table: study, quantity, seeds, and the number of every condition."""
     found = Observations.read(RESULTS / study.name)
     rows = []
-    for heading, (number, scale) in HEADLINES[study.name].items():
+    for heading, (number, scale, *selection) in HEADLINES[study.name].items():
         cells = []
-        for key, group in found.groups().items():
+        selected = {name: value for chosen in selection for name, value in chosen.items()}
+        by = [name for name in found.factors if name not in (SEED, *selected)]
+        for key, group in found.where(**selected).groups(*by).items():
             summary = over(group, number) if number in group.numbers else None
             if summary is not None:
                 values = key if isinstance(key, tuple) else (key,)
