@@ -116,9 +116,6 @@ def write_document(title: str, blocks: Sequence[Block], directory: str | os.Path
     return directory / "report.html"
 
 
-write_page = write_document  # the former name, until its last importer is gone
-
-
 def _provenance(run: Path) -> list[Block]:
     if not (run / "environment.json").is_file():
         return []

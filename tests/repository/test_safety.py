@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import launch
-from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_page
+from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_document
 from cnnjax.run.cells import Cell
 from cnnjax.run.observations import arrays_path
 from cnnjax.run.record import Record
@@ -63,7 +63,7 @@ def test_html_in_any_text_of_a_page_is_shown_not_run(tmp_path):
         Table([script], [[script]], caption=script),
         Figure("figure", image, script, f'"><script>alert(1)</script>{script}'),
     ]
-    page = write_page(script, blocks, tmp_path).read_text("utf-8")
+    page = write_document(script, blocks, tmp_path).read_text("utf-8")
     assert "<script" not in page
     assert page.count("&lt;script&gt;") == 11
 
