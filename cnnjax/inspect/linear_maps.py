@@ -115,6 +115,25 @@ def sharing_pattern(
     return labels
 
 
+def sharing_rule(labels: np.ndarray, strides: int = 1) -> list[int]:
+    """The kernel that each output position of a layer uses, as a number; `rule(p)` of its formula.
+
+    Two positions p use one kernel if their rows of the matrix, each moved back by p strides, are
+    the same weights in the same order.
+
+    Args:
+      labels: `[outputs, inputs]`, from `sharing_pattern`, of a layer with one spatial axis, one
+        channel and circular padding.
+      strides: stride of the layer.
+
+    Returns:
+      One number an output position: 0, 1, ... in the order of first appearance.
+    """
+    kernels = [tuple(np.roll(row, -place * strides)) for place, row in enumerate(labels)]
+    numbers = {kernel: number for number, kernel in enumerate(dict.fromkeys(kernels))}
+    return [numbers[kernel] for kernel in kernels]
+
+
 def _same_rows(rows: np.ndarray, tolerance: float) -> np.ndarray:
     """Labels of rows, equal for rows that agree in every column to the tolerance."""
     labels = np.zeros(len(rows), int)

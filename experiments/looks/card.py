@@ -147,24 +147,10 @@ def connections(config: Config, constructor: Callable) -> dict[str, Any]:
     return {
         "labels": labels,
         "circular_labels": patterns["CIRCULAR"],
-        "rule": sharing_rule(patterns["CIRCULAR"], config.strides),
+        "rule": inspect.sharing_rule(patterns["CIRCULAR"], config.strides),
         "weights": int(labels.max() + 1),
         "edges": int(np.sum(labels >= 0)),
     }
-
-
-def sharing_rule(labels: np.ndarray, strides: int) -> list[int]:
-    """Number of the kernel that each output position uses, in the order of first appearance.
-
-    Two positions use one kernel if their rows of the matrix, each moved back by its position times
-    the stride, are the same weights in the same order.
-
-    Args:
-      labels: of a circular layer, `[outputs, inputs]`, from `inspect.sharing_pattern`.
-      strides: of the layer.
-    """
-    kernels = [tuple(np.roll(row, -place * strides)) for place, row in enumerate(labels)]
-    return [list(dict.fromkeys(kernels)).index(kernel) for kernel in kernels]
 
 
 def on_images(config: Config, layer: nn.Module) -> dict[str, Any]:

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.inspect import UNCONNECTED, affine_error, linear_map, sharing_pattern
+from cnnjax.inspect import (
+    UNCONNECTED,
+    affine_error,
+    linear_map,
+    sharing_pattern,
+    sharing_rule,
+)
 from cnnjax.layers import VARIANTS, Conv, LowRankLocalConv, TiledConv
 
 _ = UNCONNECTED
@@ -81,3 +87,26 @@ def test_equal_initial_values_are_not_taken_for_sharing():
     params = jnp.ones(2)
     function = lambda x, params: x * params[None]
     np.testing.assert_array_equal(sharing_pattern(function, params, (2,)), [[0, -1], [-1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("layer", "rule"),
+    [
+        (Conv(1, 3, padding="CIRCULAR"), [0] * 6),
+        (Conv(1, 3, padding="CIRCULAR", strides=2), [0] * 3),
+        (TiledConv(1, 3, padding="CIRCULAR", tile=2), [0, 1] * 3),
+        (TiledConv(1, 3, padding="CIRCULAR", tile=2, strides=2), [0, 1, 0]),
+        (VARIANTS["local"](1, 3, padding="CIRCULAR"), [0, 1, 2, 3, 4, 5]),
+    ],
+    ids=["standard", "strided", "tiled", "tiled and strided", "local"],
+)
+def test_the_rule_of_a_layer_is_that_of_its_formula(layer, rule):
+    assert sharing_rule(pattern(layer, (6, 1)), layer.strides) == rule
+
+
+@pytest.mark.fast
+def test_a_kernel_in_another_order_is_another_kernel():
+    labels = np.array([[0, 1, -1, 2], [0, 2, 1, -1]])
+    # Moved back by one position: 2, 1, -1, 0 for the second row.
+    assert sharing_rule(labels) == [0, 1]
+    assert sharing_rule(np.array([[0, 1, -1, 2], [2, 0, 1, -1]])) == [0, 0]
