@@ -43,8 +43,8 @@ class Cell(Mapping[str, Any]):
 
     @property
     def key(self) -> tuple[tuple[str, str], ...]:
-        """What identifies the cell in a file of text."""
-        return tuple((name, text_of(value)) for name, value in self._factors.items())
+        """What identifies the cell in a file of text, whatever the order of its factors."""
+        return tuple(sorted((name, text_of(value)) for name, value in self._factors.items()))
 
 
 def grid(factors: Mapping[str, Any]) -> list[Cell]:

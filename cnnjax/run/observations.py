@@ -246,8 +246,9 @@ class Observations:
 
 
 def arrays_path(directory: Path, cell: Cell) -> Path:
-    """Where the arrays of a cell are in a run's directory: arrays/NAME.npz."""
-    return directory / "arrays" / f"{file_name(cell.name)}.npz"
+    """Where the arrays of a cell are in a run's directory, whatever the order of its factors."""
+    name = ", ".join(f"{factor}={value}" for factor, value in cell.key)
+    return directory / "arrays" / f"{file_name(name)}.npz"
 
 
 def _nan_if_missing(value: Any) -> float:

@@ -216,7 +216,9 @@ class Record:
     def _write_rows(self, rows: Mapping[tuple, Mapping[str, Any]]) -> None:
         places = {cell.key: number for number, cell in enumerate(self._cells)}
         ordered = sorted(rows, key=lambda key: places.get(key, len(places)))
-        factors = dict.fromkeys(name for key in ordered for name, _ in key if name != SEED)
+        factors = dict.fromkeys(
+            name for key in ordered for name in rows[key] if name in dict(key) and name != SEED
+        )
         table = Observations([rows[key] for key in ordered], [*factors, SEED])
         files.write(self.directory / "observations.csv", table.to_csv().encode())
 

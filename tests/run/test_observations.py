@@ -226,6 +226,18 @@ def test_two_grids_leave_blanks_where_a_factor_is_missing(tmp_path):
     assert list(again.each(part="digits", kind=("none",), seed=(0,))) == []
 
 
+def test_grids_may_name_their_factors_in_another_order(tmp_path):
+    record = Record.open(tmp_path, Config())
+    for cell in record.each(fill=("grey",), kind=("a",), seed=(0,)):
+        record.observe(cell, maps=[1.0])
+    for cell in record.each(kind=("b",), fill=("grey",), seed=(0,)):
+        record.observe(cell, maps=[2.0])
+    assert record.observations().array("maps").ravel().tolist() == [1, 2]
+    record.release()
+    again = Record.open(tmp_path, Config(), resume=True)
+    assert list(again.each(kind=("a", "b"), fill=("grey",), seed=(0,))) == []
+
+
 def test_a_name_cannot_be_a_factor_and_a_number(tmp_path):
     record = Record.open(tmp_path, Config())
     cell = next(record.each(group=("a",), seed=(0,)))
