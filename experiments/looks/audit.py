@@ -324,18 +324,16 @@ def layers_figure(results: Results) -> matplotlib.figure.Figure:
     rows = [stage["path"] or "network" for stage in stages]
     left.set_yticks(range(len(rows)), [r if len(r) <= 34 else f"…{r[-33:]}" for r in rows])
     places = {stage["path"]: row for row, stage in enumerate(stages)}
-    frame: dict[str, Any] = {
-        "fill": False,
-        "edgecolor": report.BLACK,
-        "linewidth": 1.3,
-        "clip_on": False,
-    }
     for at in results["breaks"]:
         if at["kept"] or at["functions"] or at["path"] not in places:
             continue
         column = next(c for c, name in enumerate(columns) if at["transformation"].startswith(name))
         corner = column - 0.5, places[at["path"]] - 0.5
-        left.add_patch(matplotlib.patches.Rectangle(corner, 1, 1, **frame))
+        left.add_patch(
+            matplotlib.patches.Rectangle(
+                corner, 1, 1, fill=False, edgecolor=report.BLACK, linewidth=1.3, clip_on=False
+            )
+        )
     _legend(canvas)
     return canvas
 

@@ -194,7 +194,7 @@ def test_a_finished_run_is_left_as_it_is(trained, capsys):
     ],
 )
 def test_what_cannot_be_trained_is_one_sentence(words, message, tmp_path, capsys):
-    with pytest.raises(SystemExit) as refused:
+    with pytest.raises(SystemExit) as error:
         launch.main(["train", "smoke", *words, "--workdir", str(tmp_path / "run")])
-    assert refused.value.code == 2
+    assert error.value.code == 2
     assert message in " ".join(capsys.readouterr().err.split())

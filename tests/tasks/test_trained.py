@@ -100,7 +100,7 @@ def described(run, tmp_path, **changed):
     return directory
 
 
-def test_a_study_that_makes_its_own_data_is_refused(run, tmp_path):
+def test_a_study_that_makes_its_own_data_is_named(run, tmp_path):
     with pytest.raises(InputError, match=r"got none: the study makes its own data\."):
         tasks.load_task(described(run, tmp_path, task=None), "seed 0")
 
@@ -112,11 +112,11 @@ def test_a_pipeline_that_is_not_there_any_more_is_named(run, tmp_path):
 
 
 def test_the_data_may_be_elsewhere_now(run, tmp_path, monkeypatch):
-    asked = []
+    calls = []
 
     @functools.wraps(tasks.resized)
     def resized(**arguments):
-        asked.append(arguments)
+        calls.append(arguments)
         return tasks.resized(**{**arguments, "data_dir": None})
 
     monkeypatch.setitem(trained.PIPELINES, "resized", resized)
@@ -124,8 +124,8 @@ def test_the_data_may_be_elsewhere_now(run, tmp_path, monkeypatch):
     directory = described(run, tmp_path, task=task)
     tasks.load_task(directory, "seed 0")
     tasks.load_task(directory, "seed 0", "/now")
-    assert [each["data_dir"] for each in asked] == ["/then", "/now"]
-    assert [each["size"] for each in asked] == [6, 6]
+    assert [each["data_dir"] for each in calls] == ["/then", "/now"]
+    assert [each["size"] for each in calls] == [6, 6]
 
 
 def test_a_network_must_be_named_where_there_are_several(run):

@@ -104,8 +104,8 @@ def trained(tmp_path):
     training = compile_training(model, train)
     for seed in (0, 1):
         state = training.init(seed, jax.numpy.zeros((1, 8, 8, 1)))
-        told = {"input_shape": (8, 8, 1), "description": describe_model(model)}
-        Record(directory).write_network(f"seed {seed}", told)
+        written = {"input_shape": (8, 8, 1), "description": describe_model(model)}
+        Record(directory).write_network(f"seed {seed}", written)
         with Checkpoints(Record(directory).checkpoints(f"seed {seed}")) as checkpoints:
             checkpoints.save(state)
     return directory
@@ -132,10 +132,10 @@ def test_the_networks_of_a_study_say_what_they_are(tmp_path):
     assert place(results, "left-right flip") is not None
 
 
-def refused(capsys, directory, *arguments) -> str:
-    with pytest.raises(SystemExit) as stopped:
+def error_of(capsys, directory, *arguments) -> str:
+    with pytest.raises(SystemExit) as error:
         launch.main(["audit", "smoke", "--workdir", str(directory), *arguments])
-    assert stopped.value.code == 2
+    assert error.value.code == 2
     assert not directory.exists()
     return " ".join(capsys.readouterr().err.split())
 
@@ -143,33 +143,33 @@ def refused(capsys, directory, *arguments) -> str:
 def test_a_run_that_cannot_be_audited_says_why(trained, tmp_path, capsys):
     run = tmp_path / "run"
     model = ["--model", str(trained)]
-    assert "must be one of 'seed 0', 'seed 1', got None" in refused(capsys, run, *model)
+    assert "must be one of 'seed 0', 'seed 1', got None" in error_of(capsys, run, *model)
     one = [*model, "--network", "seed 0"]
-    assert "trained must be 1, got 3" in refused(capsys, run, *one, "--channels", "3")
-    assert "'seed 0', 'seed 1', got 'seed'" in refused(capsys, run, *model, "--network", "seed")
+    assert "trained must be 1, got 3" in error_of(capsys, run, *one, "--channels", "3")
+    assert "'seed 0', 'seed 1', got 'seed'" in error_of(capsys, run, *model, "--network", "seed")
     for option, value in (("conv", "tiled"), ("classes", "3"), ("weights", "file.npz")):
-        message = refused(capsys, run, *one, f"--{option}", value)
+        message = error_of(capsys, run, *one, f"--{option}", value)
         assert f"{option} of {trained} must be that of the run" in message
     (file,) = (trained / "networks").glob("seed_0*")
-    told = json.loads(file.read_text())
+    written = json.loads(file.read_text())
     theirs = {"model": "wicked:Net", "arguments": {}}
-    file.write_text(json.dumps(told | {"description": theirs}))
-    assert "names wicked:Net, whose code would be imported: give --trust wicked:Net" in refused(
+    file.write_text(json.dumps(written | {"description": theirs}))
+    assert "names wicked:Net, whose code would be imported: give --trust wicked:Net" in error_of(
         capsys, run, *one
     )
     inside = {"features": [{"name": "wicked:Net", "arguments": {}}]}
-    hidden = {**told["description"]["arguments"], **inside}
+    hidden = {**written["description"]["arguments"], **inside}
     file.write_text(
-        json.dumps(told | {"description": {**told["description"], "arguments": hidden}})
+        json.dumps(written | {"description": {**written["description"], "arguments": hidden}})
     )
-    assert "names wicked:Net, whose code would be imported" in refused(capsys, run, *one)
-    trusted = refused(capsys, run, *one, "--trust", "wicked:Net")
+    assert "names wicked:Net, whose code would be imported" in error_of(capsys, run, *one)
+    trusted = error_of(capsys, run, *one, "--trust", "wicked:Net")
     assert "wicked" not in sys.modules
     assert "There is no module 'wicked'" in trusted
-    file.write_text(json.dumps(told | {"description": None}))
-    assert "does not say which model was trained" in refused(capsys, run, *one)
+    file.write_text(json.dumps(written | {"description": None}))
+    assert "does not say which model was trained" in error_of(capsys, run, *one)
     shutil.rmtree(trained / "networks")
-    assert "must hold trained networks, but has no networks/" in refused(capsys, run, *one)
+    assert "must hold trained networks, but has no networks/" in error_of(capsys, run, *one)
 
 
 @pytest.mark.fast
@@ -192,7 +192,7 @@ def test_a_run_that_cannot_be_audited_says_why(trained, tmp_path, capsys):
     ],
 )
 def test_wrong_input_is_one_sentence(arguments, message, tmp_path, capsys):
-    assert message in refused(capsys, tmp_path / "run", *arguments)
+    assert message in error_of(capsys, tmp_path / "run", *arguments)
 
 
 def response(lattice, errors, kept=(), reordered=()):

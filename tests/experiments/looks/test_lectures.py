@@ -167,9 +167,9 @@ def test_filters_and_algorithms_agree_with_arithmetic():
 
 
 def test_another_chapter_is_refused_by_name(capsys):
-    with pytest.raises(SystemExit) as refused:
+    with pytest.raises(SystemExit) as error:
         launch.main(["lectures", "--chapters", "poetry"])
-    assert refused.value.code == 2
+    assert error.value.code == 2
     assert "poetry" in capsys.readouterr().err
 
 

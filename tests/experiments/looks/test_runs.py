@@ -59,7 +59,7 @@ def test_a_study_on_images_of_its_own_is_not_visualised(tmp_path, capsys):
     directory = tmp_path / "borders"
     few = ["--borders", "same", *TRAIN, "--train-images", "8", "--test-images", "8"]
     assert launch.main(["borders", "smoke", *few, "--workdir", str(directory)]) == 0
-    with pytest.raises(SystemExit) as refused:
+    with pytest.raises(SystemExit) as error:
         launch.main(["visualise", str(directory), "--workdir", str(tmp_path / "look")])
-    assert refused.value.code == 2
+    assert error.value.code == 2
     assert "the study makes its own data" in " ".join(capsys.readouterr().err.split())

@@ -143,17 +143,17 @@ def test_figures_show_each_image_in_its_place():
     ],
 )
 def test_what_cannot_be_shown_is_one_sentence(words, message, tmp_path, capsys):
-    assert message in refused(capsys, tmp_path / "run", *words)
+    assert message in error_of(capsys, tmp_path / "run", *words)
 
 
 def test_a_run_has_its_own_data(trained, tmp_path, capsys):
     for option, value in (("data", "digits"), ("size", "8"), ("weights", "w.npz")):
-        message = refused(capsys, tmp_path / "run", str(trained), f"--{option}", value)
+        message = error_of(capsys, tmp_path / "run", str(trained), f"--{option}", value)
         assert f"{option} of {trained} must be that of the run" in message
 
 
-def refused(capsys, directory, *words):
-    with pytest.raises(SystemExit) as stopped:
+def error_of(capsys, directory, *words):
+    with pytest.raises(SystemExit) as error:
         launch.main(["visualise", *words, "--workdir", str(directory)])
-    assert stopped.value.code == 2
+    assert error.value.code == 2
     return " ".join(capsys.readouterr().err.split())
