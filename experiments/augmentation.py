@@ -245,17 +245,16 @@ def page(found: Observations, record: Record) -> None:
     percent = functools.partial(report.format_summary, scale=100)
     angles = report.summaries(cues, {"predicted angle": "accuracy"}, "background", "padding")
     moved = digits.summary("accuracy_moved", "augmentation", "fill")
-    best = max(moved, key=lambda condition: moved[condition].mean)
-    without = moved.get(("none", "grey"))
+    grey = ((kind, percent(each)) for (kind, fill), each in moved.items() if fill == "grey")
     report.write_page(
         record,
         __doc__,
         [
             f"Accuracy of the predicted angle (chance {chance:.3g} %), by background and padding: "
             + "; ".join(f"{name}: {percent(*row.values())} %" for name, row in angles.items())
-            + ". Accuracy on moved test digits: "
-            + (f"{percent(without)} % without augmentation, " if without else "")
-            + f"at best {percent(moved[best])} % (augmentation {best[0]}, new pixels {best[1]}).",
+            + ". Accuracy on moved test digits, by augmentation with grey new pixels: "
+            + "; ".join(f"{kind}: {accuracy} %" for kind, accuracy in grey)
+            + ".",
             report.setting(record, found),
             report.Heading("The cue"),
             report.Figure(
