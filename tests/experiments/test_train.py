@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import sys
 
 import jax
 import numpy as np
 import pytest
 
 import launch
-from cnnjax import models, tasks
+from cnnjax import models
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.layers import TiledConv
 from cnnjax.models.choice import Convolution
@@ -18,13 +17,6 @@ from experiments import cifar10, train
 from tests.experiments import fakes, pages
 
 SHORT = TrainConfig(steps=2, batch_size=4, ema_decay=0.9)
-
-
-TINY = """
-from cnnjax.models import ResNet
-
-tiny = ResNet(classes=10, depths=(1, 1), features=(4, 8))
-"""
 
 
 def loss_of(network, seed):
@@ -108,30 +100,9 @@ def test_published_numbers_of_the_tutorial():
     assert full.decay_only == ("local3", "local4")
 
 
-def torchvision_arrays(variables):
-    """Arrays with torchvision's names, of variables of a ResNet."""
-    leaves = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
-    parts = {"downsample_conv": "downsample.0", "downsample_bn": "downsample.1"}
-    arrays = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
-        _, *modules, kind = (entry.key for entry in path)
-        names = [parts.get(module, module.replace("_", ".")) for module in modules]
-        array = np.asarray(leaf)
-        axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(array.ndim, range(array.ndim))
-        arrays[".".join([*names, leaves.get(kind, kind)])] = array.transpose(axes)
-    return arrays
-
-
-def test_training_starts_from_weights_with_torchvisions_names(watch, tmp_path, monkeypatch):
-    (tmp_path / "cnnjax_test_tiny.py").write_text(TINY)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    model = tasks.make_model("cnnjax_test_tiny:tiny")
-    variables = model.init(jax.random.key(7), np.zeros((1, 8, 8, 3), np.float32))
-    np.savez("weights.npz", **torchvision_arrays(variables))
-    config = train.Config(
-        model="cnnjax_test_tiny:tiny", weights="weights.npz", channels=3, train=SHORT
-    )
+def test_training_starts_from_weights_with_torchvisions_names(watch, tiny_weights, tmp_path):
+    name, file, variables = tiny_weights
+    config = train.Config(model=name, weights=file, channels=3, train=SHORT)
     watch.run(train, config, tmp_path / "run")
     network = watch.trained[0].network
     state = network.initial(0)

@@ -1,11 +1,14 @@
-"""Runs of studies, visualised and audited."""
+"""Networks of runs and networks with weights from a file, visualised and audited."""
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
 import launch
+from cnnjax.run.config import InputError
+from experiments.looks import audit, visualise
 
 TRAIN = ("--train.steps", "1", "--train.batch-size", "8")
 RUNS = {
@@ -63,3 +66,24 @@ def test_a_study_on_images_of_its_own_is_not_visualised(tmp_path, capsys):
         launch.main(["visualise", str(directory), "--workdir", str(tmp_path / "look")])
     assert error.value.code == 2
     assert "the study makes its own data" in " ".join(capsys.readouterr().err.split())
+
+
+def test_weights_with_torchvisions_names_are_visualised_and_audited(tiny_weights):
+    name, file, variables = tiny_weights
+    task, found = visualise.network(visualise.Config(model=name, weights=file))
+    x = np.zeros((1, 8, 8, 3), np.float32)
+    audited = audit.network(audit.Config(model=name, weights=file), x)
+    for each in (found, audited):
+        jax.tree.map(np.testing.assert_array_equal, each.variables, dict(variables))
+        assert each.weights == "weights of weights.npz"
+    # Black, standardised as for ImageNet; grey images have three channels.
+    black = task.place(np.zeros((1, 8, 8, 1), np.uint8))[0, 0, 0]
+    np.testing.assert_allclose(
+        black, -np.divide((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), 1e-5
+    )
+    for wrong, message in (
+        ("PlainNet", "must be ResNet, DenseNet, VGG or AlexNetOneTower, got PlainNet"),
+        ("ResNet18", r"must have shape \(64,\) as the network has it, got \(4,\)"),
+    ):
+        with pytest.raises(InputError, match=message):
+            audit.network(audit.Config(model=wrong, weights=file), x)
