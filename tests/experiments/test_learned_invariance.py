@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import launch
+from cnnjax import symmetry
 from cnnjax.models import DetectorNet
 from cnnjax.report import format_summary
 from cnnjax.run.observations import Observations
@@ -101,9 +102,9 @@ def test_accuracy_and_firing_by_hand():
 
 
 def test_specialisation_by_hand():
-    """Two detectors of class 0 lie about an axis, of class 1 about a direction; of 2, one wins."""
+    """Detectors of class 0 have the largest response along an axis, of 1 in directions; 2: one."""
     labels = np.array([0, 1, 2, 2])
-    strongest = {0: [0, 1, 0, 1], 1: [0, 0, 1, 1], 2: [0, 0, 0, 0]}
+    strongest = {0: [0, 1, 0, 1], 1: [0, 0, 0, 1], 2: [0, 0, 0, 0]}
     detectors = np.zeros((4, 4, 3, 2), np.float32)
     for image, label in enumerate(labels):
         for angle, winner in enumerate(strongest[label]):
@@ -113,11 +114,12 @@ def test_specialisation_by_hand():
     logits = detectors.max(-1)
     config = Config(shown_class=1, firing_rate=0.25)
     found = measures(config, labels, logits, detectors)
-    assert found["effective_number"] == pytest.approx((2 + 2 + 1) / 3)
-    # The angles 0 and 90 degrees: |1 + i| / 2. Doubled, they are opposite.
-    assert found["direction"] == pytest.approx(2**-0.5 / 3, abs=1e-6)
-    assert found["axis"] == pytest.approx(1 / 3, abs=1e-6)
-    np.testing.assert_array_equal(found["shares"], [[1, 0], [1, 0], [0, 1], [0, 1]])
+    entropy = -0.75 * math.log(0.75) - 0.25 * math.log(0.25)
+    assert found["effective_number"] == pytest.approx((2 + math.exp(entropy) + 1) / 3)
+    # Class 1: three quarters of |1 + i - 1| / 3 and a quarter of 1, at doubled angles too.
+    assert found["direction"] == pytest.approx((0 + 0.5 + 0) / 3, abs=1e-6)
+    assert found["axis"] == pytest.approx((1 + 0.5 + 0) / 3, abs=1e-6)
+    np.testing.assert_array_equal(found["shares"], [[1, 0], [1, 0], [1, 0], [0, 1]])
 
 
 def test_firing_of_detectors_is_that_of_every_detector_of_every_class():
@@ -130,6 +132,17 @@ def test_firing_of_detectors_is_that_of_every_detector_of_every_class():
     found = measures(Config(shown_class=0, firing_rate=0.25), labels, logits, detectors)
     assert found["firing_detectors"] == pytest.approx(4)
     assert found["firing_logits"] == 1  # constant
+
+
+def test_firing_is_of_the_rate_of_the_configuration():
+    labels = np.arange(6) % 2
+    detectors = np.random.default_rng(0).normal(size=(8, 6, 2, 3)).astype(np.float32)
+    logits = detectors.max(-1)
+    for rate in (0.1, 0.3):
+        found = measures(Config(shown_class=0, firing_rate=rate), labels, logits, detectors)
+        units = detectors.reshape(8, 6, 6)
+        assert found["firing_logits"] == symmetry.firing_invariance(logits, rate)
+        assert found["firing_detectors"] == symmetry.firing_invariance(units, rate)
 
 
 @pytest.mark.parametrize("pooling", ["detectors", "turns"])

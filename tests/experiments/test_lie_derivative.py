@@ -143,10 +143,15 @@ def test_each_action_is_the_motion_of_its_name():
         "shearing": symmetry.shearing,
     }
     assert list(found) == list(motions) == list(lie_derivative.UNITS)
-    f = lambda x: (weights * x).mean(axis=(1, 2))
+    mean = lambda x: x.mean(axis=(1, 2))
+    f = lambda x: mean(weights * x)
     for action, motion in motions.items():
         change = jnp.linalg.norm(symmetry.lie_derivative(f, x, motion)) / jnp.linalg.norm(f(x))
         assert found[action]["derivative"] == pytest.approx(float(change), rel=1e-5)
+        # What the mean adds where the feature maps move with the image.
+        last = symmetry.lie_derivative(mean, weights * x, motion)
+        last = jnp.linalg.norm(last) / jnp.linalg.norm(f(x))
+        assert found[action]["terms"][1] == pytest.approx(float(last), rel=1e-4, abs=1e-5)
         assert found[action]["remainder"] < 1e-5
     assert len({round(float(each["derivative"]), 3) for each in found.values()}) == len(ACTIONS)
 
