@@ -174,7 +174,7 @@ def _check(group: int, kernel: jax.Array, rank: int, strides: Sizes, dilation: S
     shape = kernel.shape
     names = "[side, side, in, out]" if rank == 4 else "[side, side, group, in, out]"
     if len(shape) != rank or shape[0] != shape[1]:
-        raise ValueError(f"a kernel over a group of turns must be {names}, got shape {shape}.")
+        raise ValueError(f"a kernel over a group of rotations must be {names}, got shape {shape}.")
     _check_group(group, f"a kernel of shape {shape}")
     for name, value in (("strides", strides), ("kernel_dilation", dilation)):
         if isinstance(value, tuple | list) and len(set(value)) > 1:

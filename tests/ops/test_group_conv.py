@@ -225,7 +225,7 @@ def test_derivatives_agree_with_finite_differences():
             lambda: group_conv(jnp.ones((1, 5, 5, 8, 1)), jnp.ones((3, 3, 4, 1, 1))),
             r"height, width, 4, 1\], got shape \(1, 5, 5, 8, 1\)",
         ),
-        (lambda: group_conv(jnp.ones((1, 5, 5, 1)), jnp.ones((3, 3, 1, 1))), "taps, group, in"),
+        (lambda: group_conv(jnp.ones((1, 5, 5, 1)), jnp.ones((3, 3, 1, 1))), "side, group, in"),
         (lambda: group_pool(jnp.ones((1, 5, 5, 3, 1))), "4 elements .* got 3"),
         (lambda: group_pool(jnp.ones((4, 1)), "min"), "'max' or 'mean', got 'min'"),
     ],
