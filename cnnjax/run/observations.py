@@ -15,7 +15,7 @@ from cnnjax.run.statistics import Summary, summarize
 
 with lazy_imports():
     import numpy as np
-    import pandas  # ty: ignore[unresolved-import]
+    import pandas  # ty: ignore[import-not-found]
 
 
 class Observations:
