@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from cnnjax.report.figures.style import DOUBLE_COLUMN, color_of, legend_columns, styled
 
 Curves = Mapping[str, Mapping[str, Sequence[Any]]]
-"""Curves of one network, see `run.metrics.learning_curves`: `{"loss": {"steps", "values"}, ...}`."""
+"""Curves of a network, see `run.metrics.learning_curves`: `{"loss": {"steps", "values"}, ...}`."""
 
 _SCALES = {"accuracy": 100}
 _KINDS: dict[str, dict[str, Any]] = {
