@@ -10,7 +10,9 @@ import pytest
 
 from cnnjax import tasks
 from cnnjax.data.datasets import Dataset, Split
+from cnnjax.run.cells import grid
 from cnnjax.run.config import InputError, to_json
+from cnnjax.run.record import Record
 from cnnjax.tasks.trained import PIPELINES
 from cnnjax.train.config import TrainConfig
 
@@ -253,3 +255,22 @@ def test_rotations_fill_the_circle_in_training_and_are_given_in_evaluation():
         task.place(images),
         atol=1e-5,
     )
+
+
+def test_evaluation_does_not_augment_as_training_does():
+    task = dataclasses.replace(made(), augment=lambda images, keys, source: place(images) + 1)
+    network = task.network(Reads(), CONFIG)
+    assert network.accuracy(network.initial(0)) == 1.0
+    assert network.accuracy(network.initial(0), "train") == 1.0
+
+
+def test_every_seed_trains_a_network_of_its_own(tmp_path):
+    record = Record.open(tmp_path, CONFIG)
+    network = made().network(Learns(), CONFIG)
+    states = {cell["seed"]: network.train(record, cell) for cell in grid({"seed": (0, 1)})}
+    assert [int(state.seed) for state in states.values()] == [0, 1]
+    assert [int(state.step) for state in states.values()] == [2, 2]
+    kernels = [state.params["Dense_0"]["kernel"] for state in states.values()]
+    assert np.abs(kernels[0] - kernels[1]).max() > 0.1
+    losses = {line["network"]: line["loss"] for line in record.read_metrics()}
+    assert losses["seed 0"] != losses["seed 1"]
