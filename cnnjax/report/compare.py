@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnjax.run.cells import SEED, Cell
+from cnnjax.run.cells import SEED, cell_of
 from cnnjax.run.config import differences, read_json
 from cnnjax.run.observations import Observations
 from cnnjax.run.statistics import Summary, summarize
@@ -162,7 +162,7 @@ def _speeds(
     timings: Mapping[str, Any], row: Mapping[str, Any], factors: Sequence[str]
 ) -> dict[str, float]:
     """The numbers that timings.json has of the network of a row."""
-    name = Cell({factor: row[factor] for factor in factors if factor in row}).name
+    name = cell_of(row, factors).name
     measured = timings.get(name, {})
     if not isinstance(measured, dict):
         return {}

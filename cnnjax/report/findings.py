@@ -15,7 +15,7 @@ from cnnjax.report.table import (
     format_summary,
     over_seeds,
 )
-from cnnjax.run.cells import SEED, Cell, text_of
+from cnnjax.run.cells import SEED, text_of
 from cnnjax.run.config import read_json
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
@@ -217,7 +217,7 @@ def curves_of(
 
 def _networks(group: Observations) -> list[str]:
     """The names of a group's networks."""
-    return [Cell({f: row[f] for f in group.factors if f in row}).name for row in group.rows]
+    return [cell.name for cell in group.cells]
 
 
 def _cell(group: Observations, number: str, summary: Summary | None, scale: float) -> str:

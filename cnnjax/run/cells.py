@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from cnnjax.run.lazy import lazy_imports
@@ -76,6 +76,11 @@ def grid(factors: Mapping[str, Any]) -> list[Cell]:
     if len({cell.key for cell in cells}) < len(cells):
         raise ValueError(f"every cell must differ from the others, got {list(map(str, cells))}.")
     return cells
+
+
+def cell_of(row: Mapping[str, Any], factors: Iterable[str]) -> Cell:
+    """The cell of a row of a table; a factor that its grid does not have is missing there."""
+    return Cell({name: row[name] for name in factors if name in row})
 
 
 def flat_values(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnjax.run.cells import SEED, Cell, text_of, value_of
+from cnnjax.run.cells import SEED, Cell, cell_of, text_of, value_of
 from cnnjax.run.files import file_name
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.statistics import Summary, summarize
@@ -63,6 +63,11 @@ class Observations:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cell of every row."""
+        return [cell_of(row, self.factors) for row in self.rows]
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -174,7 +179,8 @@ class Observations:
         """
         if self.directory is None:
             raise ValueError(f"array {name!r} must be in a run's directory, got observations only.")
-        return np.stack([self._arrays(row, name) for row in self.rows])
+        files = [arrays_path(self.directory, cell) for cell in self.cells]
+        return np.stack([_read_array(file, name) for file in files])
 
     def results(self, *by: str) -> list[dict[str, Any]]:
         """Factors, seeds and summaries of the numbers of each group, for results.json."""
@@ -229,16 +235,6 @@ class Observations:
             ]
         )
 
-    def _arrays(self, row: Mapping[str, Any], name: str) -> np.ndarray:
-        assert self.directory is not None
-        cell = Cell({factor: row[factor] for factor in self.factors if factor in row})
-        file = arrays_path(self.directory, cell)
-        try:
-            with np.load(file) as arrays:
-                return arrays[name]
-        except (OSError, KeyError) as error:
-            raise ValueError(f"{file} must hold the array {name!r}: {error}.") from error
-
     def _require(self, factors: Any) -> None:
         for name in factors:
             if name not in self.factors:
@@ -249,6 +245,14 @@ def arrays_path(directory: Path, cell: Cell) -> Path:
     """Where the arrays of a cell are in a run's directory, whatever the order of its factors."""
     name = ", ".join(f"{factor}={value}" for factor, value in cell.key)
     return directory / "arrays" / f"{file_name(name)}.npz"
+
+
+def _read_array(file: Path, name: str) -> np.ndarray:
+    try:
+        with np.load(file) as arrays:
+            return arrays[name]
+    except (OSError, KeyError) as error:
+        raise ValueError(f"{file} must hold the array {name!r}: {error}.") from error
 
 
 def _nan_if_missing(value: Any) -> float:

@@ -210,8 +210,7 @@ class Record:
         if not (self.directory / "observations.csv").exists():
             return {}
         found = Observations.read(self.directory)
-        cells = (Cell({f: row[f] for f in found.factors if f in row}) for row in found.rows)
-        return {cell.key: row for cell, row in zip(cells, found.rows, strict=True)}
+        return {cell.key: row for cell, row in zip(found.cells, found.rows, strict=True)}
 
     def _write_rows(self, rows: Mapping[tuple, Mapping[str, Any]]) -> None:
         places = {cell.key: number for number, cell in enumerate(self._cells)}
