@@ -38,26 +38,32 @@ BIAS = nn.initializers.normal()
 def test_the_function_is_kept_from_standard_to_dense(
     size, strides, padding, dilation, groups, tile
 ):
-    x = jax.random.normal(KEY, (2, *size, 2))
     shared = {"strides": strides, "padding": padding, "kernel_dilation": dilation}
     grouped = {**shared, "feature_group_count": groups}
-    z, variables = Conv(4, 2, bias_init=BIAS, **grouped).init_with_output(KEY, x)
-    standard = variables["params"]
-    tiled = standard_to_tiled(standard, tile)
-    local = tiled_to_local(tiled, z.shape[1:-1])
-    dense = local_to_dense(local, size, **grouped)
-    for layer, parameters in (
-        (TiledConv(4, 2, tile=tile, **grouped), tiled),
-        (LocalConv(4, 2, **grouped), local),
-        (FullyConnected(4, 2, **shared), dense),
-    ):
+
+    @jax.jit
+    def chain(key):
+        x = jax.random.normal(key, (2, *size, 2))
+        z, variables = Conv(4, 2, bias_init=BIAS, **grouped).init_with_output(key, x)
+        standard = variables["params"]
+        tiled = standard_to_tiled(standard, tile)
+        local = tiled_to_local(tiled, z.shape[1:-1])
+        dense = local_to_dense(local, size, **grouped)
+        layers = (
+            (TiledConv(4, 2, tile=tile, **grouped), tiled),
+            (LocalConv(4, 2, **grouped), local),
+            (FullyConnected(4, 2, **shared), dense),
+        )
+        outputs = [layer.apply({"params": parameters}, x) for layer, parameters in layers]
+        return z, outputs, standard, tiled_to_standard(tiled)
+
+    z, outputs, standard, back = chain(KEY)
+    for output in outputs:
         # float32: sums of at most 8 products of order 1.
-        np.testing.assert_allclose(layer.apply({"params": parameters}, x), z, rtol=1e-5, atol=1e-5)
-    jax.tree.map(
-        lambda back, before: np.testing.assert_allclose(back, before, rtol=1e-6, atol=1e-7),
-        tiled_to_standard(tiled),
-        standard,
-    )
+        np.testing.assert_allclose(output, z, rtol=1e-5, atol=1e-5)
+    assert np.ptp(z) > 0.1
+    for name, leaf in standard.items():
+        np.testing.assert_allclose(back[name], leaf, rtol=1e-6, atol=1e-7)
 
 
 def random_parameters(seed, kernel, bias):
