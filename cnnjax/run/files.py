@@ -29,12 +29,24 @@ def write(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def append(path: Path, content: bytes) -> None:
-    """Append to a file; what was appended is on disk when this returns."""
+def append(path: Path, line: bytes) -> None:
+    """Append a line to a file; it is on disk when this returns."""
+    drop_torn_line(path)
     with open(path, "ab") as file:
-        file.write(content)
+        file.write(line)
         file.flush()
         os.fsync(file.fileno())
+
+
+def drop_torn_line(path: Path) -> None:
+    """Remove the half of a line with which a file ends if a process was killed as it appended."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    with open(path, "r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def file_name(name: str) -> str:

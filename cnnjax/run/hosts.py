@@ -7,6 +7,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    import jax
+    import numpy as np
+    from jax.experimental import multihost_utils
+
 HEARTBEAT_SECONDS = 30
 """A process that is silent for so long is dead, and the others end."""
 
@@ -37,8 +44,6 @@ def initialize(
         )
     if coordinator is not None:
         _check(coordinator, processes, process)
-    import jax
-
     # Collectives between CPU processes; accelerators have their own.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
@@ -63,15 +68,11 @@ def initialize(
 
 def is_first() -> bool:
     """Whether this process is the one that writes: process 0."""
-    import jax
-
     return jax.process_index() == 0
 
 
 def are_several() -> bool:
     """Whether this run has more than one process."""
-    import jax
-
     return jax.process_count() > 1
 
 
@@ -104,19 +105,13 @@ def all_of(mine: bool) -> bool:
     """Whether this holds on every process."""
     if not are_several():
         return mine
-    import numpy as np
-    from jax.experimental.multihost_utils import process_allgather
-
-    return bool(np.all(process_allgather(np.bool_(mine))))
+    return bool(np.all(multihost_utils.process_allgather(np.bool_(mine))))
 
 
 def _broadcast(text: bytes) -> bytes:
-    import numpy as np
-    from jax.experimental.multihost_utils import broadcast_one_to_all
-
-    length = int(broadcast_one_to_all(np.int32(len(text))))
+    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
     content = np.frombuffer(text[:length].ljust(length), np.uint8)
-    return np.asarray(broadcast_one_to_all(content), np.uint8).tobytes()
+    return np.asarray(multihost_utils.broadcast_one_to_all(content), np.uint8).tobytes()
 
 
 def _check(coordinator: str, processes: int | None, process: int | None) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnjax.run.cells import SEED, Cell, cell_of, text_of, value_of
-from cnnjax.run.files import file_name
+from cnnjax.run.cells import SEED, Cell, cell_of, text_of
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.statistics import Summary, summarize
+from cnnjax.run.stored import csv_text, read_array, read_table
 
 with lazy_imports():
     import numpy as np
@@ -45,21 +43,8 @@ class Observations:
           FileNotFoundError: the run has no observations.csv.
           ValueError: the file is no table of observations.
         """
-        file = Path(directory) / "observations.csv"
-        try:
-            lines = list(csv.reader(io.StringIO(file.read_text(encoding="utf-8"))))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{file} must be text in UTF-8: {error}.") from error
-        if not lines or SEED not in lines[0] or any(len(line) != len(lines[0]) for line in lines):
-            raise ValueError(
-                f"{file} must have a column {SEED!r} and lines of equal length, as record.observe "
-                "writes them."
-            )
-        columns, *lines = lines
-        rows = [
-            {name: value_of(text) for name, text in zip(columns, line) if text} for line in lines
-        ]
-        return cls(rows, columns[: columns.index(SEED) + 1], Path(directory))
+        rows, factors = read_table(Path(directory))
+        return cls(rows, factors, Path(directory))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -179,8 +164,7 @@ class Observations:
         """
         if self.directory is None:
             raise ValueError(f"array {name!r} must be in a run's directory, got observations only.")
-        files = [arrays_path(self.directory, cell) for cell in self.cells]
-        return np.stack([_read_array(file, name) for file in files])
+        return np.stack([read_array(self.directory, cell, name) for cell in self.cells])
 
     def results(self, *by: str) -> list[dict[str, Any]]:
         """Factors, seeds and summaries of the numbers of each group, for results.json."""
@@ -201,11 +185,8 @@ class Observations:
     def to_csv(self) -> str:
         """One line a row: the factors, then every number."""
         columns = [*self.factors, *self.numbers]
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([text_of(row.get(name)) for name in columns] for row in self.rows)
-        return buffer.getvalue()
+        lines = [[row.get(name) for name in columns] for row in self.rows]
+        return csv_text([columns, *lines])
 
     def to_pandas(self) -> Any:
         """The table as a pandas.DataFrame.
@@ -239,20 +220,6 @@ class Observations:
         for name in factors:
             if name not in self.factors:
                 raise ValueError(f"factor must be one of {list(self.factors)}, got {name!r}.")
-
-
-def arrays_path(directory: Path, cell: Cell) -> Path:
-    """Where the arrays of a cell are in a run's directory, whatever the order of its factors."""
-    name = ", ".join(f"{factor}={value}" for factor, value in cell.key)
-    return directory / "arrays" / f"{file_name(name)}.npz"
-
-
-def _read_array(file: Path, name: str) -> np.ndarray:
-    try:
-        with np.load(file) as arrays:
-            return arrays[name]
-    except (OSError, KeyError) as error:
-        raise ValueError(f"{file} must hold the array {name!r}: {error}.") from error
 
 
 def _nan_if_missing(value: Any) -> float:

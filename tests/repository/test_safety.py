@@ -9,7 +9,7 @@ import pytest
 import launch
 from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_document
 from cnnjax.run.cells import Cell
-from cnnjax.run.observations import arrays_path
+from cnnjax.run.stored import arrays_path
 from cnnjax.run.record import Record
 
 ROOT = Path(__file__).resolve().parents[2]

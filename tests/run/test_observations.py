@@ -201,6 +201,57 @@ def test_only_what_is_missing_is_done_again(tmp_path):
     assert (tmp_path / "observations.csv").read_bytes() == whole
 
 
+def test_an_observation_is_appended_and_a_torn_one_made_again(tmp_path):
+    table = tmp_path / "observations.csv"
+    record = Record.open(tmp_path, Config())
+    left, inode = [], None
+    for cell in record.each(group=("a", "b"), seed=(0, 1)):
+        record.observe(cell, error=0.5, note=cell["seed"])
+        left.append(table.read_bytes())
+        # The first line makes the file, the others leave it in its place.
+        inode = inode or table.stat().st_ino
+        assert table.stat().st_ino == inode
+        assert left[-1].startswith(left[0])
+    record.observations()
+    whole = table.read_bytes()
+    record.release()
+    for torn in (whole[:-1], whole[: whole.rindex(b"\n", 0, -1) + 3], left[1] + b"b"):
+        table.write_bytes(torn)
+        again = Record.open(tmp_path, Config(), resume=True)
+        done = []
+        for cell in again.each(group=("a", "b"), seed=(0, 1)):
+            done.append(cell.name)
+            again.observe(cell, error=0.5, note=cell["seed"])
+        missing = 5 - torn.count(b"\n")
+        assert done == ["b seed 0", "b seed 1"][2 - missing :]
+        again.observations()
+        assert table.read_bytes() == whole
+        again.release()
+
+
+def test_a_line_that_a_killed_worker_tore_is_gone_before_the_next(tmp_path):
+    record = Record.open(tmp_path, Config())
+    cells = list(grid({"group": ("a", "b", "c"), "seed": (0,)}))
+    record.observe(cells[0], error=0.5)
+    with open(tmp_path / "observations.csv", "a") as file:
+        file.write("b,0,0.")
+    record.observe(cells[2], error=0.25)
+    assert record.observations().values("group") == ["a", "c"]
+
+
+def test_what_does_not_fit_under_the_header_makes_another(tmp_path):
+    record = Record.open(tmp_path, Config())
+    for cell in record.each(group=("a", "two\nlines", "c"), seed=(0,)):
+        more = {"other": 1} if cell["group"] == "c" else {}
+        record.observe(cell, error=0.5, **more)
+    again = cell
+    record.observe(again, error=0.75)
+    found = record.observations()
+    assert found.values("group") == ["a", "two\nlines", "c"]
+    assert found.column("error").tolist() == [0.5, 0.5, 0.75]
+    assert found.numbers == ("error",)
+
+
 def test_a_cell_must_be_observed_before_the_next(tmp_path):
     record = Record.open(tmp_path, Config())
     cells = record.each(seed=(0, 1))
