@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.report.figures.confusion_matrices import confusion
 from cnnjax.report.figures.curves import learning_curves
-from cnnjax.report.figures.images import image_grid
+from cnnjax.report.figures.images import confusion, image_grid
 from cnnjax.report.findings import curves_of, images_per_second, over, setting, summary_table
 from cnnjax.report.page import Block, Figure, Heading
 from cnnjax.report.table import (

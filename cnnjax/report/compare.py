@@ -1,11 +1,10 @@
 """Any number of finished runs as one table: runs of equal configuration pooled over seeds."""
 
-import csv
 import dataclasses
 import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from cnnjax.run.cells import SEED, cell_of
 from cnnjax.run.config import differences, read_json
 from cnnjax.run.observations import Observations
 from cnnjax.run.statistics import Summary, summarize
+from cnnjax.run.stored import TABLE
 
 # Fields of a configuration that say which sample was drawn, or where files lie: not what was run.
 _SAMPLE = ("seed", "seeds", "data_dir")
@@ -62,7 +62,7 @@ def read_runs(directories: Sequence[Path]) -> tuple[list[Run], list[str]]:
     for directory in dict.fromkeys(directories):
         try:
             runs.append(_read(directory))
-        except (ValueError, OSError, csv.Error) as error:
+        except (ValueError, OSError) as error:
             left_out.append(str(error).rstrip("."))
     return runs, left_out
 
@@ -75,23 +75,26 @@ def compare(runs: Sequence[Run]) -> list[Row]:
     Raises:
       ValueError: a seed of a cell is there twice, which would count twice.
     """
-    groups: dict[str, list[Run]] = {}
+    cells: dict[tuple, dict[int, tuple[Run, Mapping[str, Any]]]] = {}
     for run in runs:
-        groups.setdefault(run.setting, []).append(run)
-    settings = _differing([group[0] for group in groups.values()])
+        for row in run.found.rows:
+            factors = tuple((name, row[name]) for name in run.found.factors[:-1] if name in row)
+            seeds = cells.setdefault((run.setting, factors), {})
+            if row[SEED] in seeds:
+                raise ValueError(_twice(seeds[row[SEED]][0].directory, run.directory, row[SEED]))
+            seeds[row[SEED]] = run, row
+    fields = _differing(runs)
     rows = [
-        row
-        for group, fields in zip(groups.values(), settings, strict=True)
-        for row in _pooled(group, fields)
+        _pooled(fields[setting], dict(factors), seeds.values())
+        for (setting, factors), seeds in cells.items()
     ]
     rows = _without_lists(rows)
-    places = {name: _places(name, rows) for name in _names(rows)}
-    return sorted(
-        rows,
-        key=lambda row: [
-            place.get(shown(row.names.get(name)), math.inf) for name, place in places.items()
-        ],
-    )
+    places = {name: _places(name, rows) for name in names_of(rows)}
+
+    def order(row: Row) -> list[float]:
+        return [place.get(shown(row.names.get(name)), math.inf) for name, place in places.items()]
+
+    return sorted(rows, key=order)
 
 
 def swept(rows: Sequence[Row]) -> str | None:
@@ -101,12 +104,18 @@ def swept(rows: Sequence[Row]) -> str | None:
     every row; of several the one with the most values.
     """
     counts = {}
-    for name in _names(rows):
+    for name in names_of(rows):
         values = [row.names.get(name) for row in rows]
         least = 2 if any(name in row.fields for row in rows) else 3
         if all(map(_is_number, values)) and len(set(values)) >= least:
             counts[name] = len(set(values))
     return max(counts, key=counts.__getitem__, default=None)
+
+
+def names_of(rows: Sequence[Row]) -> list[str]:
+    """Names of fields, then of factors, each once."""
+    fields = dict.fromkeys(name for row in rows for name in row.fields)
+    return list(fields | dict.fromkeys(name for row in rows for name in row.factors))
 
 
 def shown(value: Any) -> str:
@@ -122,111 +131,79 @@ def shown(value: Any) -> str:
 
 
 def _read(directory: Path) -> Run:
-    if not (directory / "config.json").is_file():
-        raise ValueError(f"{directory} is no run")
-    if not (directory / "done").is_file():
-        raise ValueError(f"{directory} is not finished")
-    if not (directory / "observations.csv").is_file():
-        raise ValueError(f"{directory} has no observations.csv")
+    wanted = {"config.json": "is no run", "done": "is not finished", TABLE: f"has no {TABLE}"}
+    for name, lack in wanted.items():
+        if not (directory / name).is_file():
+            raise ValueError(f"{directory} {lack}")
     timings, config, environment = (
         read_json(path) if (path := directory / f"{name}.json").is_file() else {}
         for name in ("timings", "config", "environment")
     )
     if not all(isinstance(value, dict) for value in (timings, config, environment)):
         raise ValueError(f"{directory} holds JSON files that are no objects")
-    try:
-        found = Observations.read(directory)
-    except csv.Error as error:
-        raise ValueError(f"{directory}/observations.csv is no CSV: {error}") from error
-    for row in found.rows:
-        for name, value in row.items():
-            if name == SEED and (isinstance(value, bool) or not isinstance(value, int)):
-                raise ValueError(f"{directory}/observations.csv has a seed {value!r}")
-            if name not in found.factors and not (
-                isinstance(value, bool) or (_is_number(value) and math.isfinite(value))
-            ):
-                raise ValueError(
-                    f"{directory}/observations.csv has {value!r} under {name!r}, which is no number"
-                )
-        if SEED not in row:
-            raise ValueError(f"{directory}/observations.csv has a line without a seed")
+    found = Observations.read(directory)
     if not found.numbers:
-        raise ValueError(f"{directory} has no numbers in observations.csv")
-    rows = [{**row, **_speeds(timings, row, found.factors)} for row in found.rows]
+        raise ValueError(f"{directory} has no numbers in {TABLE}")
+    rows = []
+    for row in found.rows:
+        if type(row.get(SEED)) is not int:
+            raise ValueError(f"{directory / TABLE} must have a seed a line, got {row.get(SEED)!r}")
+        for name in set(row) - set(found.factors):
+            if not math.isfinite(row[name] if isinstance(row[name], int | float) else math.nan):
+                raise ValueError(
+                    f"{directory / TABLE} has {row[name]!r} under {name!r}, which is no number"
+                )
+        measured = timings.get(cell_of(row, found.factors).name)
+        speeds = measured.items() if isinstance(measured, dict) else ()
+        rows.append({**row, **{name: value for name, value in speeds if _is_number(value)}})
     command = shlex.split(str(environment.get("command", "")))
     experiment = command[2] if len(command) > 2 else directory.parent.name
     return Run(directory, experiment, config, Observations(rows, found.factors), environment)
 
 
-def _speeds(
-    timings: Mapping[str, Any], row: Mapping[str, Any], factors: Sequence[str]
-) -> dict[str, float]:
-    """The numbers that timings.json has of the network of a row."""
-    name = cell_of(row, factors).name
-    measured = timings.get(name, {})
-    if not isinstance(measured, dict):
-        return {}
-    return {key: value for key, value in measured.items() if _is_number(value)}
-
-
-def _differing(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """For each run the fields of its configuration that other runs of its experiment differ in."""
-    named = len({run.experiment for run in runs}) > 1
-    found = []
-    for run in runs:
-        fields = {
-            name: None
-            for other in runs
-            if other.experiment == run.experiment
-            for name in differences(run.config, other.config)
-            if name not in _SAMPLE
-        }
+def _differing(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """For each setting the fields in which other runs of the experiment differ from it."""
+    settings = {run.setting: run for run in runs}
+    several = len({run.experiment for run in runs}) > 1
+    found = {}
+    for setting, run in settings.items():
+        others = [other for other in settings.values() if other.experiment == run.experiment]
+        names = {name: None for other in others for name in differences(run.config, other.config)}
         values = {name: value for name, (value, _) in differences(run.config, {}).items()}
-        kept = {name: values[name] for name in fields if values.get(name) is not None}
-        found.append(({"experiment": run.experiment} if named else {}) | kept)
+        found[setting] = {"experiment": run.experiment} if several else {}
+        for name in names:
+            if name not in _SAMPLE and values.get(name) is not None:
+                found[setting][name] = values[name]
     return found
 
 
-def _pooled(group: Sequence[Run], fields: Mapping[str, Any]) -> list[Row]:
-    """The rows of runs that differ in seeds alone: one for each cell, over all seeds."""
-    cells: dict[tuple, dict[int, tuple[Mapping[str, Any], Path]]] = {}
-    for run in group:
-        for row in run.found.rows:
-            key = tuple((name, row[name]) for name in run.found.factors[:-1] if name in row)
-            seeds = cells.setdefault(key, {})
-            if row[SEED] in seeds:
-                raise ValueError(_twice(seeds[row[SEED]][1], run.directory, row[SEED]))
-            seeds[row[SEED]] = (row, run.directory)
-    found = []
-    for key, seeds in cells.items():
-        numbers: dict[str, list[float]] = {}
-        for row, _ in seeds.values():
-            for name, value in row.items():
-                if name != SEED and name not in dict(key):
-                    numbers.setdefault(name, []).append(float(value))
-        found.append(
-            Row(
-                fields,
-                dict(key),
-                {name: summarize(values) for name, values in numbers.items()},
-                tuple(dict.fromkeys(directory for _, directory in seeds.values())),
-            )
-        )
-    return found
+def _pooled(
+    fields: Mapping[str, Any],
+    factors: Mapping[str, Any],
+    found: Iterable[tuple[Run, Mapping[str, Any]]],
+) -> Row:
+    """The row of a cell, over all seeds."""
+    numbers: dict[str, list[float]] = {}
+    runs = {}
+    for run, row in found:
+        runs[run.directory] = None
+        for name, value in row.items():
+            if name != SEED and name not in factors:
+                numbers.setdefault(name, []).append(float(value))
+    values = {name: summarize(values) for name, values in numbers.items()}
+    return Row(fields, factors, values, tuple(runs))
 
 
 def _twice(first: Path, second: Path, seed: int) -> str:
     if first == second:
-        return f"{first}/observations.csv has seed {seed} of one cell twice."
-    return (
-        f"{first} and {second} are runs of one configuration that share seed {seed}: give one of "
-        "them."
-    )
+        return f"{first / TABLE} has seed {seed} of one cell twice."
+    runs = f"{first} and {second} are runs of one configuration"
+    return f"{runs} that share seed {seed}: give one of them."
 
 
 def _without_lists(rows: Sequence[Row]) -> list[Row]:
     """Without fields that list what a run compares, where factors tell the rows apart."""
-    for name in _names(rows):
+    for name in names_of(rows):
         values = [row.fields[name] for row in rows if name in row.fields]
         if not values or not all(isinstance(value, list) for value in values):
             continue
@@ -234,19 +211,13 @@ def _without_lists(rows: Sequence[Row]) -> list[Row]:
             dataclasses.replace(row, fields={k: v for k, v in row.fields.items() if k != name})
             for row in rows
         ]
-        if len({_identity(row) for row in less}) == len({_identity(row) for row in rows}):
+        if _told_apart(less) == _told_apart(rows):
             rows = less
     return list(rows)
 
 
-def _identity(row: Row) -> tuple:
-    return tuple((name, shown(value)) for name, value in row.names.items())
-
-
-def _names(rows: Sequence[Row]) -> list[str]:
-    """Names of fields, then of factors, each once."""
-    fields = dict.fromkeys(name for row in rows for name in row.fields)
-    return list(fields | dict.fromkeys(name for row in rows for name in row.factors))
+def _told_apart(rows: Sequence[Row]) -> int:
+    return len({tuple((name, shown(value)) for name, value in row.names.items()) for row in rows})
 
 
 def _places(name: str, rows: Sequence[Row]) -> dict[str, float]:

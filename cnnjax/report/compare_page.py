@@ -1,7 +1,5 @@
 """A comparison of runs as a page and as CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,9 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from cnnjax.report.compare import Row, Run, shown, swept
-from cnnjax.report.figures.style import BLUE, COLORS, DOUBLE_COLUMN, color_of, styled
+from cnnjax.report.compare import Row, Run, names_of, shown, swept
+from cnnjax.report.figures.rows import row_panels
+from cnnjax.report.figures.style import BLUE, COLORS, DOTTED, DOUBLE_COLUMN, color_of, styled
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_document
 from cnnjax.report.table import (
     LEAST,
@@ -22,9 +21,9 @@ from cnnjax.report.table import (
     format_count,
     format_number,
     format_summary,
-    half_width,
+    interval,
 )
-from cnnjax.run import files
+from cnnjax.run import files, stored
 from cnnjax.run.statistics import Summary
 
 _PANELS = 3
@@ -57,22 +56,18 @@ def csv_text(rows: Sequence[Row]) -> str:
     """One line a row: its names; mean, std, n and the 95 % interval of each number; its runs."""
     names, numbers = _columns(rows)
     parts = ("mean", "std", "n", "low", "high")
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*names, *(f"{number} {part}" for number in numbers for part in parts), "runs"])
+    lines = [[*names, *(f"{number} {part}" for number in numbers for part in parts), "runs"]]
     for row in rows:
         cells = [shown(row.names.get(name)) for name in names]
         for number in numbers:
             summary = row.values.get(number)
             if summary is None:
-                cells += [""] * len(parts)
-                continue
-            half = half_width(summary)
-            ends = ("", "") if half is None else (summary.mean - half, summary.mean + half)
-            std = "" if summary.std is None else repr(summary.std)
-            cells += [repr(summary.mean), std, str(summary.n), *map(str, ends)]
-        writer.writerow([*cells, " ".join(map(str, row.runs))])
-    return buffer.getvalue()
+                cells += [None] * len(parts)
+            else:
+                ends = interval(summary) or (None, None)
+                cells += [summary.mean, summary.std, summary.n, *ends]
+        lines.append([*cells, " ".join(map(str, row.runs))])
+    return stored.csv_text(lines)
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -97,28 +92,16 @@ def table(rows: Sequence[Row]) -> Table:
 @styled
 def dots_of_rows(rows: Sequence[Row], numbers: Sequence[str]) -> Drawing:
     """A panel for each of the numbers: its mean in every row, whiskers the 95 % interval."""
-    figure = Drawing(figsize=(DOUBLE_COLUMN, 0.21 * len(rows) + 0.75))
-    panels = figure.subplots(1, len(numbers), sharey=True, squeeze=False)[0]
+    figure, panels = row_panels(_labels(rows), list(map(_words, numbers)))
     for panel, number in zip(panels, numbers, strict=True):
-        for line, row in enumerate(rows):
-            summary = row.values.get(number)
-            if summary is None:
-                continue
-            half = half_width(summary)
-            if half is not None:
-                ends = (summary.mean - half, summary.mean + half)
+        summaries = {line: row.values.get(number) for line, row in enumerate(rows)}
+        drawn = {line: summary for line, summary in summaries.items() if summary is not None}
+        for line, summary in drawn.items():
+            if ends := interval(summary):
                 panel.plot(ends, [line, line], "|-", color=BLUE, markersize=4, linewidth=1.1)
             panel.plot(summary.mean, line, "o", color=BLUE, markersize=4.5)
-        means = [row.values[number].mean for row in rows if number in row.values]
-        if _spans_decades(means):
-            panel.set_xscale("log")
-        else:
-            panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
-        panel.grid(axis="y", linestyle=(0, (1, 2)), color="#bdbdbd")
-        panel.set_title(_words(number), loc="left")
-        panel.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(rows)), labels=_labels(rows))
-    panels[0].set_ylim(len(rows) - 0.4, -0.6)
+        _scale(panel, [summary.mean for summary in drawn.values()], 4)
+        panel.grid(axis="y", **DOTTED)
     return figure
 
 
@@ -136,13 +119,14 @@ def lines_of_rows(rows: Sequence[Row], numbers: Sequence[str], over: str) -> Dra
     panels = figure.subplots(1, len(numbers), squeeze=False)[0]
     for panel, number in zip(panels, numbers, strict=True):
         for order, (label, some) in enumerate(series.items()):
-            _draw_line(
-                panel, [row for row in some if number in row.values], number, over, label, order
-            )
-        if _spans_decades([row.names[over] for row in rows]):
-            panel.set_xscale("log")
-        else:
-            panel.xaxis.set_major_locator(MaxNLocator(nbins=5))
+            drawn = [(row.names[over], row.values[number]) for row in some if number in row.values]
+            for x, summary in drawn:
+                if ends := interval(summary):
+                    look = {"color": color_of(order), "markersize": 5, "linewidth": 1.0}
+                    panel.plot([x, x], ends, "_-", **look)
+            at, means = [x for x, _ in drawn], [summary.mean for _, summary in drawn]
+            panel.plot(at, means, label=label, **_look(order))
+        _scale(panel, [row.names[over] for row in rows], 5)
         panel.set_xlabel(_words(over))
         panel.set_title(_words(number), loc="left")
         panel.grid()
@@ -150,19 +134,6 @@ def lines_of_rows(rows: Sequence[Row], numbers: Sequence[str], over: str) -> Dra
         handles = [Line2D([], [], label=label, **_look(n)) for n, label in enumerate(series)]
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
-
-
-def _draw_line(
-    panel: Axes, rows: Sequence[Row], number: str, over: str, label: str, order: int
-) -> None:
-    at = [row.names[over] for row in rows]
-    summaries = [row.values[number] for row in rows]
-    for x, summary in zip(at, summaries, strict=True):
-        half = half_width(summary)
-        if half is not None:
-            ends = (summary.mean - half, summary.mean + half)
-            panel.plot([x, x], ends, "_-", color=color_of(order), markersize=5, linewidth=1.0)
-    panel.plot(at, [summary.mean for summary in summaries], label=label, **_look(order))
 
 
 def _look(order: int) -> dict[str, Any]:
@@ -179,8 +150,7 @@ def _series(rows: Sequence[Row], over: str) -> dict[str, list[Row]]:
     names = [name for name in _columns(rows)[0] if name != over]
     series: dict[str, list[Row]] = {}
     for row in rows:
-        label = ", ".join(shown(row.names[name]) for name in names if name in row.names)
-        series.setdefault(label, []).append(row)
+        series.setdefault(_label(row, names), []).append(row)
     return series
 
 
@@ -211,32 +181,27 @@ def _blocks(runs: Sequence[Run], rows: Sequence[Row], left_out: Sequence[str]) -
 
 
 def _provenance(runs: Sequence[Run]) -> Table:
-    def text(run: Run, key: str) -> str:
-        value = run.environment.get(key)
-        return MISSING if value is None else str(value)
-
-    return Table(
-        ["directory", "command", "commit", "changed since", "started"],
-        [
-            [
-                str(run.directory),
-                text(run, "command"),
-                text(run, "commit")[:10],
-                {"True": "yes", "False": "no"}.get(text(run, "dirty"), MISSING),
-                text(run, "started"),
-            ]
-            for run in runs
-        ],
-        align=["left"] * 5,
-    )
+    rows = []
+    for run in runs:
+        said = {key: str(value) for key, value in run.environment.items() if value is not None}
+        changed = {"True": "yes", "False": "no"}.get(said.get("dirty", ""), MISSING)
+        command, commit, started = (
+            said.get(key, MISSING) for key in ("command", "commit", "started")
+        )
+        rows.append([str(run.directory), command, commit[:10], changed, started])
+    headings = ["directory", "command", "commit", "changed since", "started"]
+    return Table(headings, rows, align=["left"] * 5)
 
 
 def _columns(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
     """Names that tell rows apart, all if none does, and the numbers."""
-    fields = dict.fromkeys(name for row in rows for name in row.fields)
-    names = list(fields | dict.fromkeys(name for row in rows for name in row.factors))
+    names = names_of(rows)
     telling = [name for name in names if len({shown(row.names.get(name)) for row in rows}) > 1]
     return telling or names, list(dict.fromkeys(name for row in rows for name in row.values))
+
+
+def _label(row: Row, names: Sequence[str]) -> str:
+    return ", ".join(shown(row.names[name]) for name in names if name in row.names)
 
 
 def _varies(number: str, rows: Sequence[Row]) -> bool:
@@ -248,8 +213,12 @@ def _is_whole(number: str, rows: Sequence[Row]) -> bool:
     return all(float(mean).is_integer() and mean >= 0 for mean in means)
 
 
-def _spans_decades(values: Sequence[float]) -> bool:
-    return min(values) > 0 and max(values) > 10 * min(values)
+def _scale(panel: Axes, values: Sequence[float], ticks: int) -> None:
+    """A logarithmic axis for positive values of more than a decade."""
+    if min(values) > 0 and max(values) > 10 * min(values):
+        panel.set_xscale("log")
+    else:
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=ticks))
 
 
 def _cell(summary: Summary | None, whole: bool) -> str:
@@ -262,7 +231,7 @@ def _cell(summary: Summary | None, whole: bool) -> str:
 
 def _labels(rows: Sequence[Row]) -> list[str]:
     names, _ = _columns(rows)
-    texts = (", ".join(shown(r.names[name]) for name in names if name in r.names) for r in rows)
+    texts = [_label(row, names) for row in rows]
     return [text if len(text) <= 48 else f"{text[:47]}…" for text in texts]
 
 

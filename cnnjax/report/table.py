@@ -65,8 +65,13 @@ def counted(count: int, noun: str) -> str:
 
 
 def half_width(summary: Summary) -> float | None:
-    """Half of the 95 % interval of the mean; None for fewer than LEAST seeds, which show none."""
+    """Half the length of `interval`."""
     return summary.half_width() if summary.n >= LEAST else None
+
+
+def interval(summary: Summary) -> tuple[float, float] | None:
+    """Ends of the 95 % interval of the mean; None for fewer than LEAST seeds, which show none."""
+    return summary.interval() if summary.n >= LEAST else None
 
 
 def format_summary(summary: Summary, scale: float = 1.0, *, digits: int = 3) -> str:

@@ -55,6 +55,11 @@ class Observations:
         return [cell_of(row, self.factors) for row in self.rows]
 
     @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the factors but for the seed."""
+        return tuple(name for name in self.factors if name != SEED)
+
+    @property
     def numbers(self) -> tuple[str, ...]:
         """Names of the numbers, in the order of their first appearance."""
         return tuple(
@@ -100,7 +105,7 @@ class Observations:
 
         Without factors: of all factors but the seed.
         """
-        by = by or tuple(name for name in self.factors if name != SEED)
+        by = by or self.conditions
         self._require(by)
         found: dict[Any, list[dict[str, Any]]] = {}
         for row in self.rows:
@@ -168,7 +173,7 @@ class Observations:
 
     def results(self, *by: str) -> list[dict[str, Any]]:
         """Factors, seeds and summaries of the numbers of each group, for results.json."""
-        by = by or tuple(name for name in self.factors if name != SEED)
+        by = by or self.conditions
         found = []
         for key, group in self.groups(*by).items():
             factors = dict(zip(by, key if len(by) > 1 else (key,)))
