@@ -96,9 +96,9 @@ class Observations:
         Raises:
           ValueError: no row has this number.
         """
-        if number not in self.numbers:
-            raise ValueError(f"number must be one of {list(self.numbers)}, got {number!r}.")
-        return np.array([_nan_if_missing(row.get(number)) for row in self.rows], np.float64)
+        self._require_number(number)
+        values = [row.get(number) for row in self.rows]
+        return np.array([np.nan if value is None else value for value in values], np.float64)
 
     def groups(self, *by: str) -> dict[Any, Observations]:
         """The rows of each combination of values of these factors, by value (a tuple if several).
@@ -116,13 +116,13 @@ class Observations:
         }
 
     def summary(self, number: str, *by: str) -> dict[Any, Summary]:
-        """Mean, standard deviation and n of a number over the seeds of each group, see `groups`."""
-        found = {key: group.column(number) for key, group in self.groups(*by).items()}
-        return {
-            key: summarize(values[~np.isnan(values)])
-            for key, values in found.items()
-            if not np.isnan(values).all()
-        }
+        """Mean, standard deviation and n of a number over the seeds of each group, see `groups`.
+
+        Groups without the number are left out.
+        """
+        self._require_number(number)
+        found = {key: group._over_rows(number) for key, group in self.groups(*by).items()}
+        return {key: summary for key, summary in found.items() if summary is not None}
 
     def differences(self, number: str, factor: str, against: Any) -> dict[Any, Summary]:
         """Paired differences of a number: each value of a factor minus that of `against`.
@@ -177,15 +177,14 @@ class Observations:
         found = []
         for key, group in self.groups(*by).items():
             factors = dict(zip(by, key if len(by) > 1 else (key,)))
-            summaries = {number: group.summary(number, *by) for number in group.numbers}
-            found.append(
-                {
-                    **{name: value for name, value in factors.items() if value is not None},
-                    "seeds": group.seeds,
-                    **{name: next(iter(s.values())) for name, s in summaries.items() if s},
-                }
-            )
+            result: dict[str, Any] = {**factors, "seeds": group.seeds}
+            result |= {number: group._over_rows(number) for number in group.numbers}
+            found.append({name: value for name, value in result.items() if value is not None})
         return found
+
+    def _over_rows(self, number: str) -> Summary | None:
+        values = np.array([row[number] for row in self.rows if row.get(number) is not None], float)
+        return summarize(values) if len(values) else None
 
     def to_csv(self) -> str:
         """One line a row: the factors, then every number."""
@@ -209,16 +208,10 @@ class Observations:
         lines += [" & ".join(_latex_cell(row.get(name)) for name in columns) for row in rows]
         kinds = "".join("r" if column in self.numbers else "l" for column in columns)
         head, *body = (f"{line} \\\\" for line in lines)
-        return "\n".join(
-            [
-                f"\\begin{{tabular}}{{{kinds}}}",
-                "\\toprule",
-                head,
-                "\\midrule",
-                *body,
-                "\\bottomrule",
-                "\\end{tabular}\n",
-            ]
+        body = "\n".join(body)
+        return (
+            f"\\begin{{tabular}}{{{kinds}}}\n\\toprule\n{head}\n\\midrule\n{body}\n"
+            "\\bottomrule\n\\end{tabular}\n"
         )
 
     def _require(self, factors: Any) -> None:
@@ -226,9 +219,9 @@ class Observations:
             if name not in self.factors:
                 raise ValueError(f"factor must be one of {list(self.factors)}, got {name!r}.")
 
-
-def _nan_if_missing(value: Any) -> float:
-    return np.nan if value is None else float(value)
+    def _require_number(self, number: str) -> None:
+        if number not in self.numbers:
+            raise ValueError(f"number must be one of {list(self.numbers)}, got {number!r}.")
 
 
 def _latex(text: str) -> str:

@@ -128,6 +128,8 @@ def test_selection_columns_and_groups(found):
     }
     with pytest.raises(ValueError, match=r"number must be one of \['error', 'steps'\], got 'err'"):
         found.column("err")
+    with pytest.raises(ValueError, match=r"number must be one of \['error', 'steps'\], got 'err'"):
+        found.summary("err", "group")
     with pytest.raises(ValueError, match="factor must be one of"):
         found.where(grp="p4")
 

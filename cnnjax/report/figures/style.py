@@ -35,44 +35,8 @@ DASHED: dict[str, Any] = {"color": BLACK, "linewidth": 0.7, "linestyle": (0, (4,
 DOTTED: dict[str, Any] = {"color": "#bdbdbd", "linestyle": (0, (1, 2))}
 """Looks of lines: a reference, a guide for the eye."""
 
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 8.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "figure.titlesize": 8.5,
-    "figure.labelsize": 8.5,
-    "text.color": BLACK,
-    "axes.labelcolor": BLACK,
-    "axes.edgecolor": "#5a5a5a",
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "xtick.color": "#5a5a5a",
-    "ytick.color": "#5a5a5a",
-    "xtick.labelcolor": BLACK,
-    "ytick.labelcolor": BLACK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "xtick.minor.width": 0.4,
-    "xtick.minor.size": 1.5,
-    "grid.color": "#e2e2e2",
-    "grid.linewidth": 0.5,
-    "legend.frameon": False,
-    "legend.handlelength": 2.6,
-    "legend.columnspacing": 1.6,
-    "legend.borderaxespad": 0.2,
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 220,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-}
+STYLE = "cnnjax.report.figures.print"
+"""The settings of matplotlib, in print.mplstyle beside this file."""
 
 _Parameters = ParamSpec("_Parameters")
 
