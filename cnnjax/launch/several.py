@@ -6,7 +6,7 @@ from cnnjax.launch.command_line import Invocation
 from cnnjax.launch.exits import DONE, FAILED, INTERRUPTED, TERMINATED, one_sentence, say
 from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.sweep import Point, points
-from cnnjax.launch.workers import Command, Failure, run_commands
+from cnnjax.launch.workers import Command, run_commands
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.record import Record
 from cnnjax.run.share import Share
@@ -100,11 +100,7 @@ def _run_here(left: list[Point], experiment: Experiment, workers: int) -> int:
         say(f"Interrupted; the same command continues, {len(left)} runs were to do.")
         return INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else TERMINATED
     if failures:
-        _list(failures, len(left))
+        say(f"{len(failures)} of {len(left)} runs failed:")
+    for failed in failures:
+        say(f"{failed.command.name} (code {failed.code}, {failed.log}): {failed.last_line}")
     return FAILED if failures else DONE
-
-
-def _list(failures: list[Failure], of: int) -> None:
-    say(f"{len(failures)} of {of} runs failed:")
-    for failure in failures:
-        say(f"{failure.command.name} (code {failure.code}, {failure.log}): {failure.last_line}")

@@ -1,5 +1,6 @@
 """The points of a sweep: each a configuration, the command that runs it, and its directory."""
 
+import ast
 import contextlib
 import dataclasses
 import io
@@ -12,7 +13,6 @@ from typing import Any
 from cnnjax.launch.command_line import Invocation, parse
 from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.options import Options
-from cnnjax.launch.words import config_words
 from cnnjax.models.choice import Convolution
 from cnnjax.run.config import configuration_hash, from_json, perhaps_you_meant, to_json
 from cnnjax.run.directory import run_directory
@@ -78,6 +78,15 @@ def points(
     return list(found.values())
 
 
+def directory_of(experiment: Experiment, invocation: Invocation, config: Any) -> Path:
+    """Where the run goes: runs/NAME/PRESET-HASH, or --workdir, or of a sweep PRESET-HASH in it."""
+    options = invocation.options
+    named = run_directory(experiment.name, invocation.label, configuration_hash(config))
+    if options.workdir is None:
+        return named
+    return Path(options.workdir, named.name) if options.sweep else Path(options.workdir)
+
+
 def overridden(config: Any, override: Any, where: str) -> Any:
     """The configuration with other values: `{"train.learning_rate": 1e-3}`.
 
@@ -121,19 +130,11 @@ def _replaced(config: Any, path: list[str], value: Any, name: str) -> Any:
 
 
 def _point(
-    experiment: Experiment,
-    invocation: Invocation,
-    config: Any,
-    where: str,
-    given: Path | None,
+    experiment: Experiment, invocation: Invocation, config: Any, where: str, given: Path | None
 ) -> Point:
     """The point of this configuration; its command is read back to make sure of it."""
-    named = run_directory(experiment.name, invocation.label, configuration_hash(config))
     options = invocation.options
-    directory = named if options.workdir is None else Path(options.workdir, named.name)
-    if not options.sweep and options.workdir is not None:
-        directory = Path(options.workdir)
-    directory = given or directory
+    directory = given or directory_of(experiment, invocation, config)
     words = [*invocation.base, *config_words(config, invocation.start)]
     if _read_back(experiment, words) != config:
         raise ValueError(f"{where} cannot be written as a command line: {shlex.join(words)}.")
@@ -161,3 +162,58 @@ def _option_words(options: Options) -> list[str]:
     if options.distributed or (options.slurm and options.job.nodes > 1):
         words.append("--distributed")
     return words
+
+
+def config_words(config: Any, start: Any, prefix: str = "") -> list[str]:
+    """The options that turn the configuration `start` into this one, in the order of the fields.
+
+    Raises:
+      ValueError: a value that no option can give.
+    """
+    words = []
+    for field in dataclasses.fields(config):
+        value, before = getattr(config, field.name), getattr(start, field.name)
+        name = f"{prefix}{field.name}"
+        if value == before and type(value) is type(before):
+            continue
+        if (
+            type(value) is type(before)
+            and dataclasses.is_dataclass(value)
+            and not isinstance(value, Convolution)
+        ):
+            words += config_words(value, before, f"{name}.")
+        else:
+            words += _words(name, value)
+    return words
+
+
+def _words(name: str, value: Any) -> list[str]:
+    option = f"--{name.replace('_', '-')}"
+    items = value if isinstance(value, tuple) else (value,)
+    if items and all(isinstance(item, Convolution) for item in items):
+        return [word for item in items for word in _convolution_words(option, item)]
+    if isinstance(value, bool):
+        parent, _, last = option.removeprefix("--").rpartition(".")
+        return [option if value else f"--{parent}.no-{last}".replace("--.", "--")]
+    if not all(item is None or isinstance(item, bool | int | float | str) for item in items):
+        raise ValueError(f"No option gives {name} the value {value!r}.")
+    return [option, *(str(item) for item in items)]
+
+
+def _convolution_words(option: str, convolution: Convolution) -> list[str]:
+    words = [option, convolution.name]
+    for key, value in convolution.arguments.items():
+        items = value if isinstance(value, tuple) and len(value) > 1 else (value,)
+        words += [f"{option}.{key}", *(_text(item) for item in items)]
+    return words
+
+
+def _text(value: Any) -> str:
+    """Text that is read as this value: a string as it is, unless it would be read as another."""
+    if not isinstance(value, str):
+        return repr(value)
+    try:
+        ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    return repr(value)
