@@ -9,14 +9,7 @@ from cnnjax.report.figures.curves import learning_curves
 from cnnjax.report.figures.images import confusion, image_grid
 from cnnjax.report.findings import curves_of, images_per_second, over, setting, summary_table
 from cnnjax.report.page import Block, Figure, Heading
-from cnnjax.report.table import (
-    MISSING,
-    Table,
-    counted,
-    format_count,
-    format_summary,
-    over_seeds,
-)
+from cnnjax.report.table import MISSING, Table, counted, format_count, format_summary, over_seeds
 from cnnjax.run.cells import SEED
 from cnnjax.run.metrics import learning_curves as curves_by_network
 from cnnjax.run.observations import Observations

@@ -24,10 +24,7 @@ def textured_digits(
     stored = load("digits")
     train_split, test_split = (
         _textured(split, digits, count, seed)
-        for split, count, seed in (
-            (stored.train, train_images, 0),
-            (stored.test, test_images, 1),
-        )
+        for split, count, seed in ((stored.train, train_images, 0), (stored.test, test_images, 1))
     )
     dataset = Dataset(
         name="digits on textured background",

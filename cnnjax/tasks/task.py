@@ -18,7 +18,7 @@ from cnnjax.run.config import InputError, to_json
 from cnnjax.tasks.network import Network
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.losses import Loss
-from cnnjax.train.on_device import Augment, gather
+from cnnjax.train.on_device import Augment, augmented
 from cnnjax.train.parallel import Prepare
 from cnnjax.train.step import train_step
 from cnnjax.train.training import compile_training
@@ -172,7 +172,7 @@ class Task:
 
     def prepare(self) -> tuple[Prepare, Prepare]:
         """What makes batches inside the compiled steps, in training and in evaluation."""
-        return gather(self.augment), gather(self.augment_test, deterministic=True)
+        return augmented(self.augment), augmented(self.augment_test, deterministic=True)
 
     def _check_values(self, values: Mapping[str, Any]) -> None:
         for name in values:

@@ -88,13 +88,7 @@ def compile_training(
             raise ValueError(f"seed={seed} must be at least 0 and below 2**32.")
         return replicate(create(seed, sample_input), devices)
 
-    update = functools.partial(
-        step,
-        model=model,
-        optimizer=optimization,
-        config=config,
-        loss=loss,
-    )
+    update = functools.partial(step, model=model, optimizer=optimization, config=config, loss=loss)
     score = functools.partial(eval_step, model=model, config=config)
     return Training(
         model=model,

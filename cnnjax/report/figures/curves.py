@@ -9,13 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from cnnjax.report.figures.style import (
-    DOUBLE_COLUMN,
-    color_of,
-    legend_columns,
-    panel_grid,
-    styled,
-)
+from cnnjax.report.figures.style import DOUBLE_COLUMN, color_of, legend_columns, panel_grid, styled
 
 Curves = Mapping[str, Mapping[str, Sequence[Any]]]
 """Curves of a network, see `run.metrics.learning_curves`: `{"loss": {"steps", "values"}, ...}`."""

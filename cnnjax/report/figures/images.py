@@ -14,10 +14,7 @@ _NUMBERED = 20
 
 @styled
 def image_grid(
-    panels: Mapping[str, Any] | Sequence[tuple[str, Any]],
-    *,
-    columns: int = 5,
-    signed: bool = False,
+    panels: Mapping[str, Any] | Sequence[tuple[str, Any]], *, columns: int = 5, signed: bool = False
 ) -> Figure:
     """Images with their titles, each over its own range of values.
 
