@@ -127,5 +127,5 @@ def compare(arguments: list[str]) -> None:
             raise ValueError(f"There is nothing to compare: {'; '.join(left_out)}.")
         if left_out:
             say(f"Not compared: {'; '.join(left_out)}.")
-        rows = runs_compared.compare(runs)
-        print(compare_page.write_comparison(runs, rows, left_out, workdir))
+        compared = runs_compared.compare(runs)
+        print(compare_page.write_comparison(runs, compared, left_out, workdir))

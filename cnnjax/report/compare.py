@@ -4,14 +4,13 @@ import dataclasses
 import json
 import math
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnnjax.run.cells import SEED, cell_of
 from cnnjax.run.config import differences, read_json
 from cnnjax.run.observations import Observations
-from cnnjax.run.statistics import Summary, summarize
 from cnnjax.run.stored import TABLE
 
 # Fields of a configuration that say which sample was drawn, or where files lie: not what was run.
@@ -31,6 +30,12 @@ class Run:
     environment: Mapping[str, Any]
 
     @property
+    def cells(self) -> list[dict[str, Any]]:
+        """The factors of each network but for the seed."""
+        names = self.found.conditions
+        return [{name: row[name] for name in names if name in row} for row in self.found.rows]
+
+    @property
     def setting(self) -> str:
         """What was run, in the same words for runs that differ in seeds alone."""
         kept = {key: value for key, value in self.config.items() if key not in _SAMPLE}
@@ -38,22 +43,38 @@ class Run:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """A row of the comparison."""
+class Comparison:
+    """Runs as one table."""
 
-    fields: Mapping[str, Any]
-    """Values of the configuration's fields in which runs differ, and the experiment's name."""
-    factors: Mapping[str, Any]
-    """Values of the factors but for the seed."""
-    values: Mapping[str, Summary]
-    """Its numbers over all seeds."""
-    runs: tuple[Path, ...]
-    """Where they come from."""
+    found: Observations
+    """The networks of all runs. Factors are the fields of the configuration in which runs differ,
+    the experiment's name if there are several, and the factors of the studies."""
+    fields: tuple[str, ...]
+    """Which of the factors are fields."""
+    origin: Mapping[Any, Path]
+    """The run of each network, by its cell's key."""
 
     @property
-    def names(self) -> dict[str, Any]:
-        """What tells it from other rows."""
-        return {**self.fields, **self.factors}
+    def names(self) -> tuple[str, ...]:
+        """Factors that tell rows apart, all if none does."""
+        names = self.found.conditions
+        rows = self.found.rows
+        return tuple(n for n in names if len({row.get(n) for row in rows}) > 1) or names
+
+    @property
+    def swept(self) -> str | None:
+        """The name of the number over which the rows are a sweep; None if they are over names.
+
+        It is a field of the configuration, or a factor of more than two values, that is a number in
+        every row; of several the one with the most values.
+        """
+        counts = {}
+        for name in self.names:
+            values = [row.get(name) for row in self.found.rows]
+            least = 2 if name in self.fields else 3
+            if all(map(_is_number, values)) and len(set(values)) >= least:
+                counts[name] = len(set(values))
+        return max(counts, key=counts.__getitem__, default=None)
 
 
 def read_runs(directories: Sequence[Path]) -> tuple[list[Run], list[str]]:
@@ -67,61 +88,34 @@ def read_runs(directories: Sequence[Path]) -> tuple[list[Run], list[str]]:
     return runs, left_out
 
 
-def compare(runs: Sequence[Run]) -> list[Row]:
-    """A row for each cell of each configuration, over all seeds of all runs of it.
+def compare(runs: Sequence[Run]) -> Comparison:
+    """The networks of all runs; those that differ in their seeds alone will be pooled.
 
     Rows are in the order of the values where these are numbers, else of their first appearance.
 
     Raises:
       ValueError: a seed of a cell is there twice, which would count twice.
     """
-    cells: dict[tuple, dict[int, tuple[Run, Mapping[str, Any]]]] = {}
+    fields = _differing(runs)
+    names = list(dict.fromkeys(name for each in fields.values() for name in each))
+    factors = list(dict.fromkeys(name for run in runs for name in run.found.factors[:-1]))
+    rows, origin = [], {}
     for run in runs:
         for row in run.found.rows:
-            factors = tuple((name, row[name]) for name in run.found.factors[:-1] if name in row)
-            seeds = cells.setdefault((run.setting, factors), {})
-            if row[SEED] in seeds:
-                raise ValueError(_twice(seeds[row[SEED]][0].directory, run.directory, row[SEED]))
-            seeds[row[SEED]] = run, row
-    fields = _differing(runs)
-    rows = [
-        _pooled(fields[setting], dict(factors), seeds.values())
-        for (setting, factors), seeds in cells.items()
-    ]
-    rows = _without_lists(rows)
-    places = {name: _places(name, rows) for name in names_of(rows)}
-
-    def order(row: Row) -> list[float]:
-        return [place.get(shown(row.names.get(name)), math.inf) for name, place in places.items()]
-
-    return sorted(rows, key=order)
-
-
-def swept(rows: Sequence[Row]) -> str | None:
-    """The name of the number over which the rows are a sweep; None if they are over names.
-
-    It is a field of the configuration, or a factor of more than two values, that is a number in
-    every row; of several the one with the most values.
-    """
-    counts = {}
-    for name in names_of(rows):
-        values = [row.names.get(name) for row in rows]
-        least = 2 if any(name in row.fields for row in rows) else 3
-        if all(map(_is_number, values)) and len(set(values)) >= least:
-            counts[name] = len(set(values))
-    return max(counts, key=counts.__getitem__, default=None)
-
-
-def names_of(rows: Sequence[Row]) -> list[str]:
-    """Names of fields, then of factors, each once."""
-    fields = dict.fromkeys(name for row in rows for name in row.fields)
-    return list(fields | dict.fromkeys(name for row in rows for name in row.factors))
+            whole = {**fields[run.setting], **row}
+            key = cell_of(whole, [*names, *factors, SEED]).key
+            if key in origin:
+                raise ValueError(_twice(origin[key], run.directory, row[SEED]))
+            origin[key] = run.directory
+            rows.append(whole)
+    places = [(name, _places(name, rows)) for name in dict.fromkeys([*names, *factors])]
+    rows.sort(key=lambda row: [place.get(row.get(name), math.inf) for name, place in places])
+    found = Observations(rows, [*(name for name, _ in places), SEED])
+    return Comparison(found, tuple(names), origin)
 
 
 def shown(value: Any) -> str:
-    """A value of a field or factor in a table; '' if there is none."""
-    if value is None:
-        return ""
+    """A value of a configuration in words: `tiled(tile=2)`."""
     if isinstance(value, list) and value and all(isinstance(v, dict | str) for v in value):
         return ", ".join(map(shown, value))
     if isinstance(value, dict) and value.keys() == {"name", "arguments"}:  # a convolution
@@ -165,33 +159,39 @@ def _differing(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """For each setting the fields in which other runs of the experiment differ from it."""
     settings = {run.setting: run for run in runs}
     several = len({run.experiment for run in runs}) > 1
-    found = {}
+    numbers = {name for run in runs for name in run.found.numbers}
+    found, lists = {}, set()
     for setting, run in settings.items():
         others = [other for other in settings.values() if other.experiment == run.experiment]
         names = {name: None for other in others for name in differences(run.config, other.config)}
         values = {name: value for name, (value, _) in differences(run.config, {}).items()}
         found[setting] = {"experiment": run.experiment} if several else {}
         for name in names:
-            if name not in _SAMPLE and values.get(name) is not None:
-                found[setting][name] = values[name]
-    return found
+            value = values.get(name)
+            if name not in _SAMPLE and value is not None:
+                place = f"config.{name}" if name in numbers else name
+                lists |= {place} if isinstance(value, list) else set()
+                found[setting][place] = shown(value) if isinstance(value, list) else value
+    return _without_lists(found, sorted(lists), settings)
 
 
-def _pooled(
-    fields: Mapping[str, Any],
-    factors: Mapping[str, Any],
-    found: Iterable[tuple[Run, Mapping[str, Any]]],
-) -> Row:
-    """The row of a cell, over all seeds."""
-    numbers: dict[str, list[float]] = {}
-    runs = {}
-    for run, row in found:
-        runs[run.directory] = None
-        for name, value in row.items():
-            if name != SEED and name not in factors:
-                numbers.setdefault(name, []).append(float(value))
-    values = {name: summarize(values) for name, values in numbers.items()}
-    return Row(fields, factors, values, tuple(runs))
+def _without_lists(
+    fields: dict[str, dict[str, Any]], lists: Sequence[str], runs: Mapping[str, Run]
+) -> dict[str, dict[str, Any]]:
+    """Without fields that list what a run compares, where factors tell the rows apart."""
+
+    def told_apart(fields: Mapping[str, Mapping[str, Any]]) -> int:
+        rows = ({**fields[setting], **row} for setting, run in runs.items() for row in run.cells)
+        return len({tuple(row.items()) for row in rows})
+
+    for name in lists:
+        less = {
+            setting: {key: value for key, value in each.items() if key != name}
+            for setting, each in fields.items()
+        }
+        if told_apart(less) == told_apart(fields):
+            fields = less
+    return fields
 
 
 def _twice(first: Path, second: Path, seed: int) -> str:
@@ -201,31 +201,12 @@ def _twice(first: Path, second: Path, seed: int) -> str:
     return f"{runs} that share seed {seed}: give one of them."
 
 
-def _without_lists(rows: Sequence[Row]) -> list[Row]:
-    """Without fields that list what a run compares, where factors tell the rows apart."""
-    for name in names_of(rows):
-        values = [row.fields[name] for row in rows if name in row.fields]
-        if not values or not all(isinstance(value, list) for value in values):
-            continue
-        less = [
-            dataclasses.replace(row, fields={k: v for k, v in row.fields.items() if k != name})
-            for row in rows
-        ]
-        if _told_apart(less) == _told_apart(rows):
-            rows = less
-    return list(rows)
-
-
-def _told_apart(rows: Sequence[Row]) -> int:
-    return len({tuple((name, shown(value)) for name, value in row.names.items()) for row in rows})
-
-
-def _places(name: str, rows: Sequence[Row]) -> dict[str, float]:
+def _places(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[Any, float]:
     """The place of each value of a field or factor: by size if all are numbers."""
-    values = [row.names[name] for row in rows if name in row.names]
+    values = list(dict.fromkeys(row[name] for row in rows if name in row))
     if all(map(_is_number, values)):
-        return {shown(value): value for value in values}
-    return {text: place for place, text in enumerate(dict.fromkeys(map(shown, values)))}
+        return {value: value for value in values}
+    return {value: place for place, value in enumerate(values)}
 
 
 def _is_number(value: Any) -> bool:

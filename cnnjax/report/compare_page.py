@@ -9,22 +9,14 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from cnnjax.report.compare import Row, Run, names_of, shown, swept
+from cnnjax.report.compare import Comparison, Run
 from cnnjax.report.figures.rows import row_panels
 from cnnjax.report.figures.style import BLUE, COLORS, DOTTED, DOUBLE_COLUMN, color_of, styled
+from cnnjax.report.findings import groups_in_words, over, summary_table
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_document
-from cnnjax.report.table import (
-    LEAST,
-    MISSING,
-    Table,
-    counted,
-    format_count,
-    format_number,
-    format_summary,
-    interval,
-)
+from cnnjax.report.table import LEAST, MISSING, Table, counted, interval
 from cnnjax.run import files, stored
-from cnnjax.run.statistics import Summary
+from cnnjax.run.observations import Observations
 
 _PANELS = 3
 _FIGURE = "comparison"
@@ -32,18 +24,18 @@ _MARKERS = "osD^"
 
 
 def write_comparison(
-    runs: Sequence[Run], rows: Sequence[Row], left_out: Sequence[str], directory: Path
+    runs: Sequence[Run], compared: Comparison, left_out: Sequence[str], directory: Path
 ) -> Path:
     """Write report.html, report.md, figures and table.csv; returns the path of the page.
 
     Args:
       runs: where the numbers come from.
-      rows: what `compare` made of them.
+      compared: what `compare` made of them.
       left_out: what was not compared, and why.
       directory: made if it is not there; an earlier comparison in it is replaced.
     """
-    blocks = _blocks(runs, rows, left_out)
-    files.write(directory / "table.csv", csv_text(rows).encode())
+    blocks = _blocks(runs, compared, left_out)
+    files.write(directory / "table.csv", csv_text(compared).encode())
     path = write_document("Comparison of runs", blocks, directory)
     now = {f"{block.name}.png" for block in blocks if isinstance(block, Figure)}
     for former in (directory / "figures").glob(f"{_FIGURE}-*.png"):
@@ -52,49 +44,42 @@ def write_comparison(
     return path
 
 
-def csv_text(rows: Sequence[Row]) -> str:
+def csv_text(compared: Comparison) -> str:
     """One line a row: its names; mean, std, n and the 95 % interval of each number; its runs."""
-    names, numbers = _columns(rows)
+    names, numbers = compared.names, compared.found.numbers
     parts = ("mean", "std", "n", "low", "high")
     lines = [[*names, *(f"{number} {part}" for number in numbers for part in parts), "runs"]]
-    for row in rows:
-        cells = [shown(row.names.get(name)) for name in names]
+    for group in compared.found.groups(*names).values():
+        cells = [group.rows[0].get(name) for name in names]
         for number in numbers:
-            summary = row.values.get(number)
+            summary = over(group, number)
             if summary is None:
                 cells += [None] * len(parts)
             else:
                 ends = interval(summary) or (None, None)
                 cells += [summary.mean, summary.std, summary.n, *ends]
-        lines.append([*cells, " ".join(map(str, row.runs))])
+        runs = dict.fromkeys(str(compared.origin[cell.key]) for cell in group.cells)
+        lines.append([*cells, " ".join(runs)])
     return stored.csv_text(lines)
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(compared: Comparison) -> Table:
     """Names and numbers of each row, with the 95 % interval of the mean over seeds."""
-    names, numbers = _columns(rows)
-    whole = {number for number in numbers if _is_whole(number, rows)}
-    return Table(
-        [*map(_words, names), *map(_words, numbers), "seeds"],
-        [
-            [
-                *(shown(row.names.get(name)) or MISSING for name in names),
-                *(_cell(row.values.get(number), number in whole) for number in numbers),
-                str(max((summary.n for summary in row.values.values()), default=0)),
-            ]
-            for row in rows
-        ],
-        f"Mean ± half of the 95 % interval over seeds (Student's t), of at least {LEAST}; of fewer "
-        "the mean alone, as where all seeds have the same number.",
-    )
+    columns = {_words(number): number for number in compared.found.numbers}
+    seeds = {"seeds": lambda group: str(len(group.seeds))}
+    return summary_table(compared.found, {**columns, **seeds}, *compared.names)
 
 
 @styled
-def dots_of_rows(rows: Sequence[Row], numbers: Sequence[str]) -> Drawing:
+def dots_of_rows(compared: Comparison, numbers: Sequence[str]) -> Drawing:
     """A panel for each of the numbers: its mean in every row, whiskers the 95 % interval."""
-    figure, panels = row_panels(_labels(rows), list(map(_words, numbers)))
+    rows = [
+        (_label(words), group) for words, group in groups_in_words(compared.found, compared.names)
+    ]
+    texts = [text if len(text) <= 48 else f"{text[:47]}…" for text, _ in rows]
+    figure, panels = row_panels(texts, list(map(_words, numbers)))
     for panel, number in zip(panels, numbers, strict=True):
-        summaries = {line: row.values.get(number) for line, row in enumerate(rows)}
+        summaries = {line: over(group, number) for line, (_, group) in enumerate(rows)}
         drawn = {line: summary for line, summary in summaries.items() if summary is not None}
         for line, summary in drawn.items():
             if ends := interval(summary):
@@ -106,28 +91,29 @@ def dots_of_rows(rows: Sequence[Row], numbers: Sequence[str]) -> Drawing:
 
 
 @styled
-def lines_of_rows(rows: Sequence[Row], numbers: Sequence[str], over: str) -> Drawing:
+def lines_of_rows(compared: Comparison, numbers: Sequence[str], swept: str) -> Drawing:
     """A panel for each of the numbers: its mean against a swept number, whiskers the 95 % interval.
 
     Args:
-      rows: in the order of the swept number; those equal in all other names make a line.
+      compared: rows that are equal in all other names make a line.
       numbers: on the vertical axes.
-      over: name of the swept number.
+      swept: name of the swept number.
     """
-    series = _series(rows, over)
+    series = _series(compared, swept)
     figure = Drawing(figsize=(DOUBLE_COLUMN, 2.3 + 0.16 * -(-len(series) // 2)))
     panels = figure.subplots(1, len(numbers), squeeze=False)[0]
     for panel, number in zip(panels, numbers, strict=True):
-        for order, (label, some) in enumerate(series.items()):
-            drawn = [(row.names[over], row.values[number]) for row in some if number in row.values]
-            for x, summary in drawn:
-                if ends := interval(summary):
-                    look = {"color": color_of(order), "markersize": 5, "linewidth": 1.0}
-                    panel.plot([x, x], ends, "_-", **look)
-            at, means = [x for x, _ in drawn], [summary.mean for _, summary in drawn]
-            panel.plot(at, means, label=label, **_look(order))
-        _scale(panel, [row.names[over] for row in rows], 5)
-        panel.set_xlabel(_words(over))
+        for order, (label, rows) in enumerate(series.items()):
+            means = {}
+            for x, group in rows.groups(swept).items():
+                if summary := over(group, number):
+                    means[x] = summary.mean
+                    if ends := interval(summary):
+                        look = {"color": color_of(order), "markersize": 5, "linewidth": 1.0}
+                        panel.plot([x, x], ends, "_-", **look)
+            panel.plot([*means], [*means.values()], label=label, **_look(order))
+        _scale(panel, compared.found.values(swept), 5)
+        panel.set_xlabel(_words(swept))
         panel.set_title(_words(number), loc="left")
         panel.grid()
     if len(series) > 1:
@@ -137,40 +123,39 @@ def lines_of_rows(rows: Sequence[Row], numbers: Sequence[str], over: str) -> Dra
 
 
 def _look(order: int) -> dict[str, Any]:
-    return {
-        "color": color_of(order),
-        "marker": _MARKERS[order % len(_MARKERS)],
-        "markersize": 3.8,
-        "linewidth": 1.2,
-    }
+    marker = _MARKERS[order % len(_MARKERS)]
+    return {"color": color_of(order), "marker": marker, "markersize": 3.8, "linewidth": 1.2}
 
 
-def _series(rows: Sequence[Row], over: str) -> dict[str, list[Row]]:
+def _series(compared: Comparison, swept: str) -> dict[str, Observations]:
     """The rows by all that tells them apart but the swept number."""
-    names = [name for name in _columns(rows)[0] if name != over]
-    series: dict[str, list[Row]] = {}
-    for row in rows:
-        series.setdefault(_label(row, names), []).append(row)
-    return series
+    names = tuple(name for name in compared.names if name != swept)
+    if not names:
+        return {"": compared.found}
+    return {_label(words): group for words, group in groups_in_words(compared.found, names)}
 
 
-def _blocks(runs: Sequence[Run], rows: Sequence[Row], left_out: Sequence[str]) -> list[Block]:
+def _blocks(runs: Sequence[Run], compared: Comparison, left_out: Sequence[str]) -> list[Block]:
+    rows = compared.found.groups(*compared.names).values()
     blocks: list[Block] = [
         Paragraph(f"{counted(len(rows), 'row')} of {counted(len(runs), 'run')}.", lead=True),
-        table(rows),
+        table(compared),
     ]
-    over = swept(rows)
-    if over is not None and len(_series(rows, over)) > len(COLORS):
-        over = None  # lines that no colour tells apart
-    drawn = [number for number in _columns(rows)[1] if _varies(number, rows)]
+    swept = compared.swept
+    if swept is not None and len(_series(compared, swept)) > len(COLORS):
+        swept = None  # lines that no colour tells apart
+    drawn = [
+        number
+        for number in compared.found.numbers
+        if len({over(group, number) for group in rows} - {None}) > 1
+    ]
     for start in range(0, len(drawn), _PANELS):
         some = drawn[start : start + _PANELS]
-        figure = dots_of_rows(rows, some) if over is None else lines_of_rows(rows, some, over)
-        against = "" if over is None else f" against {_words(over)}"
+        against = "" if swept is None else f" against {_words(swept)}"
         blocks.append(
             Figure(
                 f"{_FIGURE}-{start // _PANELS + 1}",
-                figure,
+                lines_of_rows(compared, some, swept) if swept else dots_of_rows(compared, some),
                 f"{', '.join(map(_words, some))}{against}: mean over seeds, and its 95 % interval "
                 f"where there are at least {LEAST}.",
             )
@@ -193,26 +178,6 @@ def _provenance(runs: Sequence[Run]) -> Table:
     return Table(headings, rows, align=["left"] * 5)
 
 
-def _columns(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
-    """Names that tell rows apart, all if none does, and the numbers."""
-    names = names_of(rows)
-    telling = [name for name in names if len({shown(row.names.get(name)) for row in rows}) > 1]
-    return telling or names, list(dict.fromkeys(name for row in rows for name in row.values))
-
-
-def _label(row: Row, names: Sequence[str]) -> str:
-    return ", ".join(shown(row.names[name]) for name in names if name in row.names)
-
-
-def _varies(number: str, rows: Sequence[Row]) -> bool:
-    return len({row.values.get(number) for row in rows} - {None}) > 1
-
-
-def _is_whole(number: str, rows: Sequence[Row]) -> bool:
-    means = (row.values[number].mean for row in rows if number in row.values)
-    return all(float(mean).is_integer() and mean >= 0 for mean in means)
-
-
 def _scale(panel: Axes, values: Sequence[float], ticks: int) -> None:
     """A logarithmic axis for positive values of more than a decade."""
     if min(values) > 0 and max(values) > 10 * min(values):
@@ -221,18 +186,8 @@ def _scale(panel: Axes, values: Sequence[float], ticks: int) -> None:
         panel.xaxis.set_major_locator(MaxNLocator(nbins=ticks))
 
 
-def _cell(summary: Summary | None, whole: bool) -> str:
-    if summary is None:
-        return MISSING
-    if not summary.std:
-        return format_count(summary.mean) if whole else format_number(summary.mean)
-    return format_summary(summary)
-
-
-def _labels(rows: Sequence[Row]) -> list[str]:
-    names, _ = _columns(rows)
-    texts = [_label(row, names) for row in rows]
-    return [text if len(text) <= 48 else f"{text[:47]}…" for text in texts]
+def _label(words: Sequence[str]) -> str:
+    return ", ".join(word for word in words if word != MISSING)
 
 
 def _words(name: str) -> str:

@@ -1,6 +1,6 @@
 """What observations say, in tables and sentences: groups of networks, their numbers over seeds."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def summary_table(
     _require_numbers(found, columns)
     names = names or {}
     rows, seeds = [], set()
-    for cells, group in _groups(found, by, names):
+    for cells, group in groups_in_words(found, by, names):
         for column in columns.values():
             if isinstance(column, str | tuple):
                 number, scale = (column, 1.0) if isinstance(column, str) else column
@@ -91,7 +91,7 @@ def summaries(
     """
     _require_numbers(found, columns)
     rows: dict[str, dict[str, Summary]] = {}
-    for words, group in _groups(found, by, names):
+    for words, group in groups_in_words(found, by, names):
         row = rows[", ".join(words)] = {}
         for series, number in columns.items():
             summary = over(group, number)
@@ -99,6 +99,15 @@ def summaries(
                 raise ValueError(f"{', '.join(words)} must have the number {number!r}, got none.")
             row[series] = summary
     return rows
+
+
+def groups_in_words(
+    found: Observations, by: Sequence[str], names: Names = None
+) -> Iterator[tuple[list[str], Observations]]:
+    """The words for each group, one for each factor, and its observations."""
+    by = by or found.conditions
+    for key, group in found.groups(*by).items():
+        yield [name_of(value, names or {}) for value in (key if len(by) != 1 else (key,))], group
 
 
 def over(group: Observations, number: str) -> Summary | None:
@@ -174,7 +183,7 @@ def costs(
             "multiply-adds per image": group.column("multiply_adds")[0],
             "training images per second": images_per_second(record, group),
         }
-        for words, group in _groups(found, by, names)
+        for words, group in groups_in_words(found, by, names)
     }
 
 
@@ -190,17 +199,8 @@ def curves_of(
     curves = metrics.learning_curves(record.read_metrics())
     return {
         ", ".join(words): [curves[cell.name] for cell in group.cells if cell.name in curves]
-        for words, group in _groups(found, by, names)
+        for words, group in groups_in_words(found, by, names)
     }
-
-
-def _groups(
-    found: Observations, by: tuple[str, ...], names: Names
-) -> Iterator[tuple[list[str], Observations]]:
-    """The words for each group, one for each factor, and its observations."""
-    by = by or found.conditions
-    for key, group in found.groups(*by).items():
-        yield [name_of(value, names or {}) for value in (key if len(by) != 1 else (key,))], group
 
 
 def _cell(group: Observations, number: str, summary: Summary | None, scale: float) -> str:

@@ -131,7 +131,6 @@ class Task:
         except TypeError:  # a model whose arguments cannot be compared
             key, kept = id(model), None
         if kept is None:
-            _check_devices(train)
             self._logits_of_two(model)
             training = compile_training(model, train, *self.prepare(), step=step, loss=loss)
             kept = Network(self, model, training)
@@ -217,12 +216,3 @@ def taking_images(name: str, shape: Sequence[int]) -> Generator[None]:
     except (ValueError, TypeError, FlaxError) as error:
         first, *_ = str(error).splitlines() or [type(error).__name__]
         raise InputError(f"{name} does not take images of {tuple(shape)}: {first}") from error
-
-
-def _check_devices(train: TrainConfig) -> None:
-    devices = jax.device_count()
-    if train.batch_size % devices:
-        raise InputError(
-            f"train.batch_size must be a multiple of the {devices} devices, got "
-            f"{train.batch_size}; {train.batch_size // devices * devices or devices} would do."
-        )
