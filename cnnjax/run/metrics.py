@@ -31,14 +31,14 @@ def metrics_of(directory: Path) -> list[dict[str, Any]]:
 
 
 def learning_curves(
-    metrics: Sequence[Mapping[str, Any]], quantities: Sequence[str] = ("loss", "accuracy")
+    metrics: Sequence[Mapping[str, Any]],
 ) -> dict[str, dict[str, dict[str, list]]]:
-    """Steps and values of each quantity, and of its evaluations, by network.
+    """Steps and values of loss and accuracy, and of their evaluations, by network.
 
     Returns:
       `{network: {"loss": {"steps": [...], "values": [...]}, "eval_loss": ...}}`.
     """
-    names = [f"{prefix}{quantity}" for quantity in quantities for prefix in ("", "eval_")]
+    names = ("loss", "eval_loss", "accuracy", "eval_accuracy")
     curves: dict[str, dict[str, dict[str, list]]] = {}
     for line in metrics:
         network = curves.setdefault(line["network"], {})
