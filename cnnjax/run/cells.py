@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
     import numpy as np
+    import rich.console
 
 
 SEED = "seed"
@@ -63,12 +66,11 @@ def grid(factors: Mapping[str, Any]) -> list[Cell]:
     ordered[SEED] = factors[SEED]
     choices = []
     for name, values in ordered.items():
-        listed = (
-            values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
-        )
-        if not listed:
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            values = [values]
+        if not values:
             raise ValueError(f"factor {name!r} must have at least one value, got none.")
-        choices.append([v if isinstance(v, Mapping) else {name: v} for v in listed])
+        choices.append([v if isinstance(v, Mapping) else {name: v} for v in values])
     cells = [
         Cell({name: value for part in parts for name, value in part.items()})
         for parts in itertools.product(*choices)
@@ -76,6 +78,22 @@ def grid(factors: Mapping[str, Any]) -> list[Cell]:
     if len({cell.key for cell in cells}) < len(cells):
         raise ValueError(f"every cell must differ from the others, got {list(map(str, cells))}.")
     return cells
+
+
+def announced(left: Sequence[Cell], total: int, *, quiet: bool = False) -> Iterator[Cell]:
+    """The cells that are left, each after a line of its number, its factors, and the time left.
+
+    The time left is that of the cells of this process so far, times those that are left.
+    """
+    console = rich.console.Console(soft_wrap=True, highlight=False, quiet=quiet)
+    started = time.monotonic()
+    for done, cell in enumerate(left):
+        text = f"[{total - len(left) + done + 1}/{total}] {cell}"
+        if done:
+            seconds = round((time.monotonic() - started) / done * (len(left) - done))
+            text += f"  ({datetime.timedelta(seconds=seconds)} left)"
+        console.print(text, markup=False, style="bold")
+        yield cell
 
 
 def cell_of(row: Mapping[str, Any], factors: Iterable[str]) -> Cell:
