@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import io
 import shlex
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from cnnjax.launch.command_line import Invocation, parse
 from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.options import Options
 from cnnjax.models.choice import Convolution
-from cnnjax.run.config import configuration_hash, from_json, perhaps_you_meant, to_json
+from cnnjax.run.config import configuration_hash, from_json, to_json
 from cnnjax.run.directory import run_directory
 
 
@@ -101,32 +100,21 @@ def overridden(config: Any, override: Any, where: str) -> Any:
     """
     if not isinstance(override, Mapping):
         raise ValueError(f"{where} is {override!r}, and must map names of fields to values.")
-    for name, value in override.items():
-        try:
-            config = _replaced(config, str(name).split("."), value, str(name))
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-    return config
-
-
-def _replaced(config: Any, path: list[str], value: Any, name: str) -> Any:
-    first, *rest = path
-    fields = [field.name for field in dataclasses.fields(config)]
-    if first not in fields:
-        raise ValueError(
-            f"there is no field {name!r}{perhaps_you_meant(first, fields)}: there are "
-            f"{', '.join(fields)}."
-        )
-    inner = getattr(config, first)
-    if rest:
-        if not dataclasses.is_dataclass(inner) or isinstance(inner, Convolution):
-            raise ValueError(f"there is no field {name!r}: {first} is {inner}.")
-        return dataclasses.replace(config, **{first: _replaced(inner, rest, value, name)})
-    annotation = typing.get_type_hints(type(config))[first]
-    if isinstance(value, Convolution) and typing.get_origin(annotation) is tuple:
-        value = (value,)
-    typed = from_json(annotation, to_json(value, name), name, inner)
-    return dataclasses.replace(config, **{first: typed})
+    nested: dict[str, Any] = {}
+    try:
+        for name, value in override.items():
+            *parents, last = str(name).split(".")
+            inner = nested
+            for parent in parents:
+                inner = inner.setdefault(parent, {})
+                if not isinstance(inner, dict):
+                    raise ValueError(f"{parent} must not be given beside {name}, got {inner!r}.")
+            if isinstance(value, Convolution) and isinstance(getattr(config, last, None), tuple):
+                value = [value]
+            inner[last] = to_json(value, str(name))
+        return from_json(type(config), nested, "config", config)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _point(

@@ -213,9 +213,10 @@ def test_a_none_that_was_something_is_written_too(study):
     ("override", "said"),
     [
         ("3", "is 3, and must map names of fields to values."),
-        ('{"sise": 3}', "there is no field 'sise' (perhaps you meant 'size'): there are ending, "),
-        ('{"train.step": 3}', "no field 'train.step' (perhaps you meant 'steps')"),
-        ('{"size.x": 3}', "there is no field 'size.x': size is 3."),
+        ('{"sise": 3}', "config.sise is no field (perhaps you meant 'size'): there are ending, "),
+        ('{"train.step": 3}', "config.train.step is no field (perhaps you meant 'steps')"),
+        ('{"size.x": 3}', "config.size must be of type int, got {'x': 3}."),
+        ('{"size": 3, "size.x": 4}', "size must not be given beside size.x, got 3."),
         ('{"size": "big"}', "size must be of type int, got 'big'."),
         ('{"size": 0}', "size is 0, and must be 1 or more."),
         ('{"train.optimizer": "sdg"}', "optimizer must be one of"),
