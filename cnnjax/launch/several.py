@@ -39,7 +39,12 @@ def run_several(experiment: Experiment, invocation: Invocation) -> int:
         if not left:
             return DONE
         if invocation.options.slurm:
-            _submit(left, experiment, invocation)
+            folder = Path("runs", experiment.name, "slurm", "%j").absolute()
+            name, entry_point = f"cnnjax-{experiment.name}", experiment.entry_point
+            jobs = slurm.submit(left, name, entry_point, folder, invocation.options.job)
+            for job, point in zip(jobs, left, strict=True):
+                print(f"Submitted as {job.job_id}: {point.directory}")
+            print(f"Logs are in {folder}. The same command again submits what is not finished.")
             return DONE
         return _run_here(left, experiment, invocation.options.workers or 1)
 
@@ -73,15 +78,6 @@ def observe_in_workers(experiment: Experiment, invocation: Invocation, record: R
         raise RuntimeError(
             f"{first.command.name} ended with code {first.code} ({first.log}): {first.last_line}"
         )
-
-
-def _submit(left: list[Point], experiment: Experiment, invocation: Invocation) -> None:
-    folder = Path("runs", experiment.name, "slurm", "%j").absolute()
-    name, entry_point = f"cnnjax-{experiment.name}", experiment.entry_point
-    jobs = slurm.submit(left, name, entry_point, folder, invocation.options.job)
-    for job, point in zip(jobs, left, strict=True):
-        print(f"Submitted as {job.job_id}: {point.directory}")
-    print(f"Logs are in {folder}. The same command again submits what is not finished.")
 
 
 def _run_here(left: list[Point], experiment: Experiment, workers: int) -> int:

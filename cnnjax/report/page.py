@@ -104,14 +104,14 @@ def write_document(title: str, blocks: Sequence[Block], directory: str | os.Path
       ValueError: two figures of one name, an image that is no PNG, or an object that is no block;
         nothing is written then.
     """
-    blocks = [*blocks, *_provenance(Path(directory))]
+    directory = Path(directory)
+    blocks = [*blocks, *_provenance(directory)]
     images = _images(blocks)
     page = _html_page(title, blocks, images).encode()
-    markdown = _markdown_page(title, blocks).encode()
-    directory = Path(directory)
+    markdown = "\n\n".join([f"# {escape_markdown(title)}", *map(_markdown_block, blocks)]) + "\n"
     for name, image in images.items():
         files.write(directory / "figures" / f"{name}.png", image)
-    files.write(directory / "report.md", markdown)
+    files.write(directory / "report.md", markdown.encode())
     files.write(directory / "report.html", page)
     return directory / "report.html"
 
@@ -162,7 +162,10 @@ def _images(blocks: list[Block]) -> dict[str, bytes]:
         # Names that differ in case alone are one file on some systems.
         if block.name.lower() in {name.lower() for name in images}:
             raise ValueError(f"every figure must have a name of its own, got {block.name!r} twice.")
-        data = _png_of(block.image)
+        if isinstance(block.image, matplotlib.figure.Figure):
+            data = png(block.image)
+        else:
+            data = block.image if isinstance(block.image, bytes) else block.image.read_bytes()
         if not data.startswith(b"\x89PNG\r\n\x1a\n"):
             raise ValueError(
                 f"figure {block.name!r} must be a PNG image, got data that begins with "
@@ -170,12 +173,6 @@ def _images(blocks: list[Block]) -> dict[str, bytes]:
             )
         images[block.name] = data
     return images
-
-
-def _png_of(image: matplotlib.figure.Figure | bytes | Path) -> bytes:
-    if isinstance(image, matplotlib.figure.Figure):
-        return png(image)
-    return image if isinstance(image, bytes) else Path(image).read_bytes()
 
 
 def _html_page(title: str, blocks: list[Block], images: dict[str, bytes]) -> str:
@@ -229,11 +226,6 @@ def _html_figure(figure: Figure, data: bytes) -> str:
 
 def _html_caption(text: str) -> str:
     return f"\n<figcaption>{html.escape(text)}</figcaption>" if text else ""
-
-
-def _markdown_page(title: str, blocks: list[Block]) -> str:
-    parts = [f"# {escape_markdown(title)}", *(_markdown_block(block) for block in blocks)]
-    return "\n\n".join(parts) + "\n"
 
 
 def _markdown_block(block: Block) -> str:

@@ -216,9 +216,5 @@ def escape_markdown(text: str) -> str:
     line = html.escape(" ".join(text.split()), quote=False)
     line = re.sub(r"([\\`*\[\]|#~$])", r"\\\1", line)
     line = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
-    return re.sub(r"^([-+=]|\d+[.)])(?=\s|$|[-=])", _escape_list_marker, line)
-
-
-def _escape_list_marker(match: re.Match[str]) -> str:
-    marker = match.group(1)
-    return f"{marker[:-1]}\\{marker[-1]}"
+    # A list marker: its last character is escaped.
+    return re.sub(r"^(\d+(?=[.)])|(?=[-+=]))(.)(?=\s|$|[-=])", r"\1\\\2", line)
