@@ -139,7 +139,7 @@ def test_factors_of_several_runs_are_pooled_cell_by_cell(make):
 @pytest.mark.fast
 def test_a_field_that_lists_what_a_factor_names_is_not_named_twice(make):
     def config(tile):
-        return {"seeds": [0], "conv": [{"name": "tiled", "arguments": {"tile": tile}}]}
+        return {"seeds": [0], "family": [{"name": "tiled", "arguments": {"tile": tile}}]}
 
     found = compared(
         make("a", config(2), [{"conv": "tiled(tile=2)", "seed": 0, "loss": 1.0}]),
@@ -147,7 +147,7 @@ def test_a_field_that_lists_what_a_factor_names_is_not_named_twice(make):
     )
     names = [row.names for row in rows_of(found)]
     assert names == [{"conv": "tiled(tile=2)"}, {"conv": "tiled(tile=4)"}]
-    assert shown(config(2)["conv"]) == "tiled(tile=2)"
+    assert shown(config(2)["family"]) == "tiled(tile=2)"
     # A list that alone tells rows apart stays.
     found = compared(
         make("c", {"seeds": [0], "features": [8, 16]}, [{"seed": 0, "loss": 1.0}]),

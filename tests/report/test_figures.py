@@ -209,6 +209,9 @@ def test_error_against_shift_shows_its_data():
         low, high = axes.get_ylim()
         assert low < 0
         assert high >= max(curve.max() for curve in panel.curves.values())
+    # Four columns: the lowest panel of each has the shifts written below it.
+    below = [axes.xaxis.get_tick_params()["labelbottom"] for axes in figure.axes]
+    assert below == [False] * 3 + [True] * 4
     assert figure.get_supxlabel() == "horizontal shift (pixels, circular)"
     assert figure.get_supylabel() == "equivariance error"
     legend = {text.get_text() for text in figure.legends[0].get_texts()}

@@ -242,16 +242,26 @@ def test_a_line_that_a_killed_worker_tore_is_gone_before_the_next(tmp_path):
 
 
 def test_what_does_not_fit_under_the_header_makes_another(tmp_path):
-    record = Record.open(tmp_path, Config())
-    for cell in record.each(group=("a", "two\nlines", "c"), seed=(0,)):
+    record, table = Record.open(tmp_path, Config()), tmp_path / "observations.csv"
+    inodes = []
+    for cell in record.each(group=("a", "b", "two\nlines", "c"), seed=(0,)):
         more = {"other": 1} if cell["group"] == "c" else {}
         record.observe(cell, error=0.5, **more)
-    again = cell
-    record.observe(again, error=0.75)
-    found = record.observations()
-    assert found.values("group") == ["a", "two\nlines", "c"]
-    assert found.column("error").tolist() == [0.5, 0.5, 0.75]
-    assert found.numbers == ("error",)
+        inodes.append(table.stat().st_ino)
+    # Appended was the second alone: half of two lines could not be told from a whole one.
+    assert inodes[0] == inodes[1]
+    assert len(set(inodes)) == 3
+    found = Observations.read(tmp_path)
+    assert found.values("group") == ["a", "b", "two\nlines", "c"]
+    assert found.column("other").tolist()[3] == 1
+
+
+def test_a_cell_that_is_observed_again_is_there_once(tmp_path):
+    record = Record.open(tmp_path, Config())
+    for cell in record.each(group=("a", "b"), seed=(0,)):
+        record.observe(cell, error=0.5)
+    record.observe(cell, error=0.75)
+    assert Observations.read(tmp_path).column("error").tolist() == [0.5, 0.75]
 
 
 def test_a_cell_must_be_observed_before_the_next(tmp_path):
