@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from cnnjax.run.config import flattened
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
@@ -101,14 +102,11 @@ def cell_of(row: Mapping[str, Any], factors: Iterable[str]) -> Cell:
     return Cell({name: row[name] for name in factors if name in row})
 
 
-def flat_values(
-    values: Mapping[str, Any], where: str = ""
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def flat_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Numbers and arrays of an observation, nested mappings flattened: `before.conv1`.
 
     Args:
       values: numbers, None, arrays, and mappings of these.
-      where: the name in front of every name.
 
     Returns:
       Numbers (bool, int, float or None) by name, and arrays by name.
@@ -118,27 +116,20 @@ def flat_values(
     """
     numbers: dict[str, Any] = {}
     arrays: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{where}{key}"
-        if isinstance(value, Mapping):
-            inner_numbers, inner_arrays = flat_values(value, f"{name}.")
-            numbers |= inner_numbers
-            arrays |= inner_arrays
-        elif value is None or isinstance(value, bool | int | float):
-            numbers[name] = value
-        elif isinstance(value, list | tuple) or hasattr(value, "shape"):
+    for name, value in flattened(values).items():
+        if isinstance(value, list | tuple) or hasattr(value, "shape"):
             array = np.asarray(value)
             if array.dtype.kind not in "biuf":
                 raise ValueError(f"observation {name!r} must be numbers, got {value!r}.")
             if array.ndim:
                 arrays[name] = array
-            else:
-                numbers[name] = array.item()
-        else:
+                continue
+            value = array.item()
+        if value is not None and not isinstance(value, bool | int | float):
             raise ValueError(f"observation {name!r} must be a number or an array, got {value!r}.")
-    for name, number in numbers.items():
-        if isinstance(number, float) and not math.isfinite(number):
-            raise ValueError(f"observation {name!r} must be finite, got {number}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"observation {name!r} must be finite, got {value}.")
+        numbers[name] = value
     return numbers, arrays
 
 

@@ -143,7 +143,8 @@ def from_json(annotation: Any, value: Any, where: str = "config", default: Any =
         found = from_json(inner[0], value, where, default)
         for requirement in inner[1:]:
             if isinstance(requirement, Requirement) and not requirement.holds(found):
-                raise ValueError(f"{where} must be {requirement.words}, got {_shown(found)}.")
+                shown = f"({', '.join(map(str, found))})" if isinstance(found, tuple) else found
+                raise ValueError(f"{where} must be {requirement.words}, got {shown}.")
         return found
     if dataclasses.is_dataclass(annotation):
         if isinstance(value, typing.cast(type, annotation)):
@@ -208,7 +209,7 @@ def differences(first: Any, second: Any) -> dict[str, tuple[Any, Any]]:
 
     Each is a configuration or its JSON value; a field that one lacks is None there.
     """
-    first, second = _flat(to_json(first)), _flat(to_json(second))
+    first, second = flattened(to_json(first)), flattened(to_json(second))
     missing = object()
     return {
         name: (first.get(name), second.get(name))
@@ -217,12 +218,13 @@ def differences(first: Any, second: Any) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
+def flattened(value: Any, prefix: str = "") -> dict[str, Any]:
+    """The values in nested mappings by their names, joined by dots: `{"train.steps": 10}`."""
+    if not isinstance(value, Mapping):
         return {prefix: value}
     flat = {}
     for key, item in value.items():
-        flat |= _flat(item, f"{prefix}.{key}" if prefix else key)
+        flat |= flattened(item, f"{prefix}.{key}" if prefix else key)
     return flat
 
 
@@ -293,7 +295,3 @@ def perhaps_you_meant(name: str, names: Iterable[str]) -> str:
     """The words ` (perhaps you meant 'tiled')` if a name like this one exists, else none."""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f" (perhaps you meant {close[0]!r})" if close else ""
-
-
-def _shown(value: Any) -> str:
-    return f"({', '.join(map(str, value))})" if isinstance(value, tuple) else repr(value)

@@ -71,7 +71,7 @@ def arrays_path(directory: Path, cell: Cell) -> Path:
     return directory / "arrays" / f"{files.file_name(name)}.npz"
 
 
-def write_arrays(directory: Path, cell: Cell, arrays: Mapping[str, np.ndarray]) -> None:
+def write_arrays(directory: Path, cell: Cell, arrays: Mapping[str, Any]) -> None:
     """Write the arrays of a cell, if it has any."""
     if arrays:
         path = arrays_path(directory, cell)
