@@ -143,7 +143,9 @@ def from_json(annotation: Any, value: Any, where: str = "config", default: Any =
         found = from_json(inner[0], value, where, default)
         for requirement in inner[1:]:
             if isinstance(requirement, Requirement) and not requirement.holds(found):
-                shown = f"({', '.join(map(str, found))})" if isinstance(found, tuple) else found
+                shown = (
+                    f"({', '.join(map(str, found))})" if isinstance(found, tuple) else repr(found)
+                )
                 raise ValueError(f"{where} must be {requirement.words}, got {shown}.")
         return found
     if dataclasses.is_dataclass(annotation):
