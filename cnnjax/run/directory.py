@@ -9,8 +9,7 @@ from typing import Any
 from cnnjax.run import files
 from cnnjax.run.config import configuration_hash, differences, read_json, to_json
 from cnnjax.run.environment import environment
-from cnnjax.run.files import file_name
-from cnnjax.run.lock import LOCK, DirectoryLock, exclusive
+from cnnjax.run.files import LOCK, DirectoryLock, exclusive, file_name
 
 # Everything that a run may leave; config.json last, because it marks the directory as a run's.
 CONTENTS = (

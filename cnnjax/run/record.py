@@ -13,7 +13,7 @@ from cnnjax.run.cells import SEED, Cell, announced, flat_values, grid
 from cnnjax.run.config import read_json, to_json
 from cnnjax.run.directory import begin, json_bytes, merge_json, remove
 from cnnjax.run.environment import now
-from cnnjax.run.lock import LOCK, DirectoryLock, exclusive
+from cnnjax.run.files import LOCK, DirectoryLock, exclusive
 from cnnjax.run.metrics import metrics_line, metrics_of
 from cnnjax.run.observations import Observations
 from cnnjax.run.share import Share, ShareObserved

@@ -151,7 +151,11 @@ class Task:
     def source(self, split: SplitName, **values: Any) -> dict[str, Any]:
         """What the compiled steps take examples from; `values` reach `augment` with it."""
         examples = self.split(split)
-        self._check_values(values)
+        for name in values:
+            if name not in self.defaults:
+                raise ValueError(
+                    f"value of the source must be one of {sorted(self.defaults)}, got {name!r}."
+                )
         if not isinstance(examples, Split):
             raise ValueError(f"{self.dataset.name} must be in memory, got {examples}.")
         return {"images": examples.images, "labels": examples.labels, **self.defaults, **values}
@@ -172,13 +176,6 @@ class Task:
     def prepare(self) -> tuple[Prepare, Prepare]:
         """What makes batches inside the compiled steps, in training and in evaluation."""
         return augmented(self.augment), augmented(self.augment_test, deterministic=True)
-
-    def _check_values(self, values: Mapping[str, Any]) -> None:
-        for name in values:
-            if name not in self.defaults:
-                raise ValueError(
-                    f"value of the source must be one of {sorted(self.defaults)}, got {name!r}."
-                )
 
     def _logits_of_two(self, model: linen.Module) -> Any:
         images = jax.ShapeDtypeStruct((2, *self.shape), np.float32)

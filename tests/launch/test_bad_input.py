@@ -177,7 +177,7 @@ TABLE = [
     ),
     ("study --distributed --coordinator a:1 --processes 0 --process 0", "got 0 of 0"),
     # Sweeps and Slurm
-    ("study --sweep", "no field 'trian.steps' (perhaps you meant 'train')"),
+    ("study --sweep", "config.trian is no field (perhaps you meant 'train')"),
     ("study --sweep --workers 0", "workers must be at least 1, got 0"),
     ("study --workers 2 --slurm", "--workers 2 is of processes on this machine"),
     ("study --dry-run", "--dry-run is of --sweep and --slurm"),
