@@ -7,14 +7,7 @@ import numpy as np
 
 from cnnjax.report.figures.curves import learning_curves
 from cnnjax.report.figures.images import confusion, image_grid
-from cnnjax.report.findings import (
-    Column,
-    curves_of,
-    images_per_second,
-    over,
-    setting,
-    summary_table,
-)
+from cnnjax.report.findings import curves_of, images_per_second, over, setting, summary_table
 from cnnjax.report.page import Block, Figure, Heading
 from cnnjax.report.table import MISSING, Table, counted, format_count, format_summary, over_seeds
 from cnnjax.run.cells import SEED
@@ -58,10 +51,10 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
     facts = record.task
     names = facts["class_names"]
     matrices = found.array("confusion")
-    top5: dict[str, Column] = {"top-5 accuracy (%)": ("top5", 100)}
-    columns: dict[str, Column] = {
-        "accuracy (%)": ("accuracy", 100),
-        **(top5 if "top5" in found.numbers else {}),
+    columns: dict[str, Any] = {"accuracy (%)": ("accuracy", 100)}
+    if "top5" in found.numbers:
+        columns["top-5 accuracy (%)"] = ("top5", 100)
+    columns |= {
         "loss": "loss",
         "parameters": "parameters",
         "multiply-adds": "multiply_adds",
