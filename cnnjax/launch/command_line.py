@@ -2,8 +2,9 @@
 
 import dataclasses
 import itertools
+import json
 import re
-from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 
 import tyro
@@ -42,7 +43,11 @@ def parse(experiment: Experiment, arguments: list[str]) -> Invocation:
       FileNotFoundError: there is no such configuration file.
       SystemExit: code 0, help was printed.
     """
-    _require_no_clash(experiment)
+    for field in dataclasses.fields(experiment.config_class):
+        if field.name in NAMES:
+            raise ValueError(
+                f"Rename the field {field.name!r} of Config: it is an option of every run."
+            )
     presets, file = experiment.presets, _value_of("--config", arguments)
     base, label, words = (), "default", arguments
     start = presets.get("default")
@@ -59,7 +64,9 @@ def parse(experiment: Experiment, arguments: list[str]) -> Invocation:
             )
         else:
             base, label = (first,), first
-            start = _named(experiment, experiment.named_field, first, start)
+            named = {experiment.named_field: first}
+            make = experiment.config_class if start is None else partial(dataclasses.replace, start)
+            start = make(**named)
     if file is not None:
         base, label = (*base, "--config", file), label if base else "config"
         start = configuration.load(file, experiment.config_class, start)
@@ -79,36 +86,12 @@ def parse(experiment: Experiment, arguments: list[str]) -> Invocation:
 def _require_consent(file: str, config: Any, arguments: list[str]) -> None:
     """Code is imported because the command line names it, never because a file does."""
     words = [part for word in arguments for part in word.split("=", 1)]
-    for text in _texts(configuration.to_json(config)):
-        if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", text) and text not in words:
+    texts = json.dumps(configuration.to_json(config), ensure_ascii=False)
+    for path in re.findall(r'"([A-Za-z_][\w.]*:[A-Za-z_]\w*)"', texts):
+        if path not in words:
             raise ValueError(
-                f"{file} names {text}, whose code would be imported: give {text} on the command "
+                f"{file} names {path}, whose code would be imported: give {path} on the command "
                 "line as well, as in --conv, if you trust it."
-            )
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
-
-
-def _named(experiment: Experiment, field: str, value: str, default: Any) -> Any:
-    """The default configuration with this value of the field that stands without its name."""
-    values = {field: value}
-    if default is None:
-        return experiment.config_class(**values)
-    return dataclasses.replace(default, **values)
-
-
-def _require_no_clash(experiment: Experiment) -> None:
-    for field in dataclasses.fields(experiment.config_class):
-        if field.name in NAMES:
-            raise ValueError(
-                f"Rename the field {field.name!r} of Config: it is an option of every run."
             )
 
 

@@ -42,8 +42,9 @@ class Experiment:
     def presets(self) -> dict[str, Any]:
         """Configurations by name; `default` is missing while a field that has no default is."""
         presets = getattr(self.module, "PRESETS", {})
-        if any(_is_required(field) for field in dataclasses.fields(self.config_class)):
-            return dict(presets)
+        for field in dataclasses.fields(self.config_class):
+            if field.default is field.default_factory is dataclasses.MISSING:
+                return dict(presets)
         return {"default": self.config_class(), **presets}
 
     @property
@@ -147,13 +148,10 @@ def _require_experiment(module: types.ModuleType, path: Path) -> None:
             raise ValueError(f"PRESETS of {path} must hold Configs, got {preset!r} for {name!r}.")
 
 
-def _is_required(field: dataclasses.Field) -> bool:
-    return field.default is field.default_factory is dataclasses.MISSING
-
-
 def _imported(path: Path) -> types.ModuleType:
     """The experiment, imported; its dataclasses need it among the modules."""
-    name = ".".join([*_package(path), path.stem])
+    parts = path.with_suffix("").parts
+    name = ".".join(parts[-3:] if path.parent.name == LOOKS else parts[-2:])
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -168,8 +166,3 @@ def _imported(path: Path) -> types.ModuleType:
             f"({Path(where.filename).name}, line {where.lineno})."
         ) from error
     return module
-
-
-def _package(path: Path) -> list[str]:
-    folder = path.parent
-    return [folder.parent.name, folder.name] if folder.name == LOOKS else [folder.name]

@@ -1,4 +1,4 @@
-"""The entry point: which command the words of the command line name."""
+"""The entry point: which command the words of the command line name; and the small commands."""
 
 import dataclasses
 import sys
@@ -18,7 +18,9 @@ from cnnjax.run.lazy import lazy_imports
 with lazy_imports():
     from cnnjax import testing
     from cnnjax.data import datasets
-    from cnnjax.launch import compare, run, several
+    from cnnjax.launch import run, several
+    from cnnjax.report import compare as runs_compared
+    from cnnjax.report import compare_page
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = EXPERIMENTS) -> int:
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = EXPERIMENTS) -> 
             case ["check", *rest]:
                 return check(rest)
             case ["compare", *rest]:
-                compare.compare(rest)
+                compare(rest)
             case [name, *rest]:
                 with one_sentence(ValueError):
                     experiment = import_experiment(name, folder)
@@ -56,24 +58,21 @@ def main(arguments: Sequence[str] | None = None, folder: Path = EXPERIMENTS) -> 
     return DONE
 
 
+@dataclasses.dataclass(frozen=True)
+class Prepare:
+    """Download and prepare a data set, unless it is there."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
+    """Name of the data set, such as mnist."""
+    data_dir: str | None = None
+    """Where data sets are kept; without it TFDS_DATA_DIR, or else the folder of TFDS."""
+
+
 def prepare(arguments: list[str]) -> None:
     """Prepare a data set and print where it is."""
-
-    @dataclasses.dataclass(frozen=True)
-    class Prepare:
-        name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DATASET")]
-        """Name of the data set, such as mnist."""
-        data_dir: str | None = None
-        """Where data sets are kept; without it TFDS_DATA_DIR, or else the folder of TFDS."""
-
     with one_sentence(ValueError, OSError):
-        invocation = tyro.cli(
-            Prepare,
-            prog="launch.py prepare",
-            description="Download and prepare a data set, unless it is there.",
-            args=arguments,
-        )
-        print(datasets.prepare(invocation.name, invocation.data_dir))
+        options = tyro.cli(Prepare, prog="launch.py prepare", args=arguments)
+        print(datasets.prepare(options.name, options.data_dir))
 
 
 _CHECK = """\
@@ -101,3 +100,32 @@ def check(arguments: list[str]) -> int:
         report = testing.check_variant(layer)
     print(report.text)
     return DONE if report.passed else FAILED
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Gather the observations of finished runs into one table, with means and 95 % intervals over
+    seeds: runs of equal configuration but for seeds are pooled."""
+
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN_DIR ...")]
+    """Directories of finished runs, of one experiment or of several."""
+    workdir: str = "runs/compare"
+    """Where report.html and table.csv go; what an earlier comparison left there is replaced."""
+
+
+def compare(arguments: list[str]) -> None:
+    """Write the comparison that the command line describes, and print where it is."""
+    with one_sentence(ValueError, OSError):
+        options = tyro.cli(Compare, prog="launch.py compare", args=arguments)
+        if not options.runs:
+            raise ValueError("Name the directories of the runs to compare.")
+        workdir = Path(options.workdir)
+        if workdir.is_file() or (workdir / "config.json").exists():
+            raise ValueError(f"{workdir} is a file or a run; give another --workdir.")
+        runs, left_out = runs_compared.read_runs([Path(name) for name in options.runs])
+        if not runs:
+            raise ValueError(f"There is nothing to compare: {'; '.join(left_out)}.")
+        if left_out:
+            say(f"Not compared: {'; '.join(left_out)}.")
+        compared = runs_compared.compare(runs)
+        print(compare_page.write_comparison(runs, compared, left_out, workdir))

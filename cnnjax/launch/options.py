@@ -5,40 +5,35 @@ from typing import Annotated, Literal
 
 import tyro
 
+from cnnjax.run.config import CheckedConfig, Counted, Positive, differences
+
 _Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 
 @dataclasses.dataclass(frozen=True)
-class Slurm:
+class Slurm(CheckedConfig):
     """The job that --slurm submits."""
 
     partition: str | None = None
     """Partition; without it that of the cluster."""
-    minutes: int = 60
+    minutes: Positive = 60
     """Time limit of an allocation. A run that reaches it saves, and its job is queued again."""
-    gpus: int = 0
+    gpus: Counted = 0
     """GPUs on each node."""
-    cpus: int = 4
+    cpus: Positive = 4
     """CPU cores on each node."""
-    nodes: int = 1
+    nodes: Positive = 1
     """Nodes of each run: one process on each, which train together."""
     account: str | None = None
     """Account that is charged."""
-    at_once: int = 64
+    at_once: Positive = 64
     """Most runs of the array under way at a time."""
     cluster: Literal["slurm", "local"] = "slurm"
     """local: the same jobs as processes of this machine, to try them without Slurm."""
 
-    def __post_init__(self):
-        for name, least in (("minutes", 1), ("gpus", 0), ("cpus", 1), ("nodes", 1), ("at_once", 1)):
-            value = getattr(self, name)
-            if value < least:
-                option = f"--slurm.{name.replace('_', '-')}"
-                raise ValueError(f"{option} is {value}, and must be {least} or more.")
-
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(CheckedConfig):
     """Where and how a run goes; its configuration, and so its name, does not depend on these."""
 
     workdir: str | None = None
@@ -50,7 +45,7 @@ class Options:
     """Replace the run that is there."""
     config: str | None = None
     """Configuration to start from instead of a preset: the config.json of a run."""
-    devices: int | None = None
+    devices: Positive | None = None
     """Number of virtual CPU devices to run on; without it one. Accelerators are all used anyway."""
     deterministic: _Flag = False
     """The same bits every time on a GPU too, at some cost in speed; a CPU gives them anyway."""
@@ -66,18 +61,15 @@ class Options:
     """Run every point of the experiment's sweep: skip finished ones, continue unfinished ones."""
     dry_run: _Flag = False
     """With --sweep or --slurm: print the commands and directories, and run nothing."""
-    workers: int | None = None
+    workers: Positive | None = None
     """Processes at a time on this machine, which share its cores or GPUs: of a sweep, runs; of one
     run, its cells. By default one."""
     slurm: _Flag = False
     """Submit the run, or every point of the sweep, to Slurm."""
     job: Annotated[Slurm, tyro.conf.arg(name="slurm")] = Slurm()
 
-    def __post_init__(self):
-        for name in ("devices", "workers"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"--{name} is {value}, and must be 1 or more.")
+    def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("coordinator", "processes", "process"):
             value = getattr(self, name)
             if value is not None and not self.distributed:
@@ -90,11 +82,7 @@ class Options:
                 "nor --distributed."
             )
         if self.job != Slurm() and not self.slurm:
-            name = next(
-                field.name
-                for field in dataclasses.fields(Slurm)
-                if getattr(self.job, field.name) != field.default
-            )
+            name = next(iter(differences(Slurm(), self.job)))
             raise ValueError(f"--slurm.{name.replace('_', '-')} is given without --slurm.")
         if self.resume and self.overwrite:
             raise ValueError("Give either --resume or --overwrite, not both.")

@@ -20,10 +20,10 @@ from cnnjax.launch.exits import (
     sentence,
 )
 from cnnjax.launch.experiments import Experiment
+from cnnjax.launch.sweep import directory_of
 from cnnjax.models.choice import convolutions
 from cnnjax.run import hosts, process
-from cnnjax.run.config import InputError, configuration_hash, read_json
-from cnnjax.run.directory import run_directory
+from cnnjax.run.config import InputError, read_json
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.record import Record
 from cnnjax.run.share import Share, ShareObserved
@@ -31,13 +31,6 @@ from cnnjax.train import stops
 
 with lazy_imports():
     from cnnjax.launch import several
-
-
-def directory_of(experiment: Experiment, invocation: Invocation) -> Path:
-    """Where the run goes: --workdir, or else runs/NAME/PRESET-HASH."""
-    if invocation.options.workdir is not None:
-        return Path(invocation.options.workdir)
-    return run_directory(experiment.name, invocation.label, configuration_hash(invocation.config))
 
 
 def run(experiment: Experiment, invocation: Invocation, arguments: list[str]) -> int:
@@ -51,13 +44,11 @@ def run(experiment: Experiment, invocation: Invocation, arguments: list[str]) ->
     Raises:
       SystemExit: 2, wrong input.
     """
+    distributed = invocation.options.distributed
     # Other processes raise RuntimeError when process 0 fails.
-    failed = (RuntimeError,) if invocation.options.distributed else ()
+    failed = (RuntimeError,) if distributed else ()
     # Of several processes jax tells all when one gets SIGTERM, if nothing else listens.
-    listening = (
-        contextlib.nullcontext() if invocation.options.distributed else stops.ending_at_once()
-    )
-    with listening:
+    with contextlib.nullcontext() if distributed else stops.ending_at_once():
         with one_sentence(ValueError, FileNotFoundError, FileExistsError, *failed):
             _prepare_process(invocation)
             record = _open(experiment, invocation, arguments)
@@ -117,7 +108,8 @@ def _prepare_process(invocation: Invocation) -> None:
 
 
 def _open(experiment: Experiment, invocation: Invocation, arguments: list[str]) -> Record:
-    options, directory = invocation.options, directory_of(experiment, invocation)
+    options = invocation.options
+    directory = directory_of(experiment, invocation, invocation.config)
     return Record.open(
         directory,
         invocation.config,

@@ -6,7 +6,7 @@ from cnnjax.launch.command_line import Invocation
 from cnnjax.launch.exits import DONE, FAILED, INTERRUPTED, TERMINATED, one_sentence, say
 from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.sweep import Point, points
-from cnnjax.launch.workers import Command, Failure, run_commands
+from cnnjax.launch.workers import Command, run_commands
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.record import Record
 from cnnjax.run.share import Share
@@ -39,7 +39,12 @@ def run_several(experiment: Experiment, invocation: Invocation) -> int:
         if not left:
             return DONE
         if invocation.options.slurm:
-            _submit(left, experiment, invocation)
+            folder = Path("runs", experiment.name, "slurm", "%j").absolute()
+            name, entry_point = f"cnnjax-{experiment.name}", experiment.entry_point
+            jobs = slurm.submit(left, name, entry_point, folder, invocation.options.job)
+            for job, point in zip(jobs, left, strict=True):
+                print(f"Submitted as {job.job_id}: {point.directory}")
+            print(f"Logs are in {folder}. The same command again submits what is not finished.")
             return DONE
         return _run_here(left, experiment, invocation.options.workers or 1)
 
@@ -75,15 +80,6 @@ def observe_in_workers(experiment: Experiment, invocation: Invocation, record: R
         )
 
 
-def _submit(left: list[Point], experiment: Experiment, invocation: Invocation) -> None:
-    folder = Path("runs", experiment.name, "slurm", "%j").absolute()
-    name, entry_point = f"cnnjax-{experiment.name}", experiment.entry_point
-    jobs = slurm.submit(left, name, entry_point, folder, invocation.options.job)
-    for job, point in zip(jobs, left, strict=True):
-        print(f"Submitted as {job.job_id}: {point.directory}")
-    print(f"Logs are in {folder}. The same command again submits what is not finished.")
-
-
 def _run_here(left: list[Point], experiment: Experiment, workers: int) -> int:
     commands = [
         Command(
@@ -100,11 +96,7 @@ def _run_here(left: list[Point], experiment: Experiment, workers: int) -> int:
         say(f"Interrupted; the same command continues, {len(left)} runs were to do.")
         return INTERRUPTED if isinstance(stopped, KeyboardInterrupt) else TERMINATED
     if failures:
-        _list(failures, len(left))
+        say(f"{len(failures)} of {len(left)} runs failed:")
+    for failed in failures:
+        say(f"{failed.command.name} (code {failed.code}, {failed.log}): {failed.last_line}")
     return FAILED if failures else DONE
-
-
-def _list(failures: list[Failure], of: int) -> None:
-    say(f"{len(failures)} of {of} runs failed:")
-    for failure in failures:
-        say(f"{failure.command.name} (code {failure.code}, {failure.log}): {failure.last_line}")

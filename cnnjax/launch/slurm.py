@@ -13,6 +13,12 @@ from typing import Any
 
 from cnnjax.launch.options import Slurm
 from cnnjax.launch.sweep import Point
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    import submitit
+    from submitit import helpers
+    from submitit.core import utils
 
 # A run may need many allocations; it is the one who submits it that decides when to give up.
 _MOST_TIMEOUTS = 1000
@@ -43,8 +49,6 @@ class Job:
 
     def checkpoint(self) -> Any:
         """Called by submitit before the time is over: the run saves, and is submitted again."""
-        from submitit.helpers import DelayedSubmission
-
         self.process.terminate()
         end = time.monotonic() + _SECONDS_TO_SAVE
         # Popen.wait holds a lock where this handler has interrupted it; the system's own does not.
@@ -53,7 +57,7 @@ class Job:
                 os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT
             ):
                 time.sleep(0.1)
-        return DelayedSubmission(Job(_continuing(self.words), self.folder))
+        return helpers.DelayedSubmission(Job(_continuing(self.words), self.folder))
 
 
 def submit(
@@ -73,13 +77,6 @@ def submit(
       ValueError: submitit or Slurm is missing, or refuses the job.
     """
     try:
-        import submitit
-        from submitit.core.utils import FailedJobError
-    except ImportError:
-        raise ValueError(
-            '--slurm needs submitit, which `pip install "cnnjax[slurm]"` installs.'
-        ) from None
-    try:
         executor = submitit.AutoExecutor(
             folder, cluster=job.cluster, slurm_max_num_timeout=_MOST_TIMEOUTS
         )
@@ -88,7 +85,11 @@ def submit(
             return [
                 executor.submit(Job((entry_point, *point.words), os.getcwd())) for point in points
             ]
-    except (RuntimeError, FailedJobError) as error:
+    except ImportError:
+        raise ValueError(
+            '--slurm needs submitit, which `pip install "cnnjax[slurm]"` installs.'
+        ) from None
+    except (RuntimeError, utils.FailedJobError) as error:
         raise ValueError(f"Slurm took no job: {error}") from error
 
 

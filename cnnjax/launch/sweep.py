@@ -1,10 +1,10 @@
 """The points of a sweep: each a configuration, the command that runs it, and its directory."""
 
+import ast
 import contextlib
 import dataclasses
 import io
 import shlex
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,8 @@ from typing import Any
 from cnnjax.launch.command_line import Invocation, parse
 from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.options import Options
-from cnnjax.launch.words import config_words
 from cnnjax.models.choice import Convolution
-from cnnjax.run.config import configuration_hash, from_json, perhaps_you_meant, to_json
+from cnnjax.run.config import configuration_hash, from_json, to_json
 from cnnjax.run.directory import run_directory
 
 
@@ -78,6 +77,15 @@ def points(
     return list(found.values())
 
 
+def directory_of(experiment: Experiment, invocation: Invocation, config: Any) -> Path:
+    """Where the run goes: runs/NAME/PRESET-HASH, or --workdir, or of a sweep PRESET-HASH in it."""
+    options = invocation.options
+    named = run_directory(experiment.name, invocation.label, configuration_hash(config))
+    if options.workdir is None:
+        return named
+    return Path(options.workdir, named.name) if options.sweep else Path(options.workdir)
+
+
 def overridden(config: Any, override: Any, where: str) -> Any:
     """The configuration with other values: `{"train.learning_rate": 1e-3}`.
 
@@ -92,48 +100,29 @@ def overridden(config: Any, override: Any, where: str) -> Any:
     """
     if not isinstance(override, Mapping):
         raise ValueError(f"{where} is {override!r}, and must map names of fields to values.")
-    for name, value in override.items():
-        try:
-            config = _replaced(config, str(name).split("."), value, str(name))
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
-    return config
-
-
-def _replaced(config: Any, path: list[str], value: Any, name: str) -> Any:
-    first, *rest = path
-    fields = [field.name for field in dataclasses.fields(config)]
-    if first not in fields:
-        raise ValueError(
-            f"there is no field {name!r}{perhaps_you_meant(first, fields)}: there are "
-            f"{', '.join(fields)}."
-        )
-    inner = getattr(config, first)
-    if rest:
-        if not dataclasses.is_dataclass(inner) or isinstance(inner, Convolution):
-            raise ValueError(f"there is no field {name!r}: {first} is {inner}.")
-        return dataclasses.replace(config, **{first: _replaced(inner, rest, value, name)})
-    annotation = typing.get_type_hints(type(config))[first]
-    if isinstance(value, Convolution) and typing.get_origin(annotation) is tuple:
-        value = (value,)
-    typed = from_json(annotation, to_json(value, name), name, inner)
-    return dataclasses.replace(config, **{first: typed})
+    nested: dict[str, Any] = {}
+    try:
+        for name, value in override.items():
+            *parents, last = str(name).split(".")
+            inner = nested
+            for parent in parents:
+                inner = inner.setdefault(parent, {})
+                if not isinstance(inner, dict):
+                    raise ValueError(f"{parent} must not be given beside {name}, got {inner!r}.")
+            if isinstance(value, Convolution) and isinstance(getattr(config, last, None), tuple):
+                value = [value]
+            inner[last] = to_json(value, str(name))
+        return from_json(type(config), nested, "config", config)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _point(
-    experiment: Experiment,
-    invocation: Invocation,
-    config: Any,
-    where: str,
-    given: Path | None,
+    experiment: Experiment, invocation: Invocation, config: Any, where: str, given: Path | None
 ) -> Point:
     """The point of this configuration; its command is read back to make sure of it."""
-    named = run_directory(experiment.name, invocation.label, configuration_hash(config))
     options = invocation.options
-    directory = named if options.workdir is None else Path(options.workdir, named.name)
-    if not options.sweep and options.workdir is not None:
-        directory = Path(options.workdir)
-    directory = given or directory
+    directory = given or directory_of(experiment, invocation, config)
     words = [*invocation.base, *config_words(config, invocation.start)]
     if _read_back(experiment, words) != config:
         raise ValueError(f"{where} cannot be written as a command line: {shlex.join(words)}.")
@@ -161,3 +150,58 @@ def _option_words(options: Options) -> list[str]:
     if options.distributed or (options.slurm and options.job.nodes > 1):
         words.append("--distributed")
     return words
+
+
+def config_words(config: Any, start: Any, prefix: str = "") -> list[str]:
+    """The options that turn the configuration `start` into this one, in the order of the fields.
+
+    Raises:
+      ValueError: a value that no option can give.
+    """
+    words = []
+    for field in dataclasses.fields(config):
+        value, before = getattr(config, field.name), getattr(start, field.name)
+        name = f"{prefix}{field.name}"
+        if value == before and type(value) is type(before):
+            continue
+        if (
+            type(value) is type(before)
+            and dataclasses.is_dataclass(value)
+            and not isinstance(value, Convolution)
+        ):
+            words += config_words(value, before, f"{name}.")
+        else:
+            words += _words(name, value)
+    return words
+
+
+def _words(name: str, value: Any) -> list[str]:
+    option = f"--{name.replace('_', '-')}"
+    items = value if isinstance(value, tuple) else (value,)
+    if items and all(isinstance(item, Convolution) for item in items):
+        return [word for item in items for word in _convolution_words(option, item)]
+    if isinstance(value, bool):
+        parent, _, last = option.removeprefix("--").rpartition(".")
+        return [option if value else f"--{parent}.no-{last}".replace("--.", "--")]
+    if not all(item is None or isinstance(item, bool | int | float | str) for item in items):
+        raise ValueError(f"No option gives {name} the value {value!r}.")
+    return [option, *(str(item) for item in items)]
+
+
+def _convolution_words(option: str, convolution: Convolution) -> list[str]:
+    words = [option, convolution.name]
+    for key, value in convolution.arguments.items():
+        items = value if isinstance(value, tuple) and len(value) > 1 else (value,)
+        words += [f"{option}.{key}", *(_text(item) for item in items)]
+    return words
+
+
+def _text(value: Any) -> str:
+    """Text that is read as this value: a string as it is, unless it would be read as another."""
+    if not isinstance(value, str):
+        return repr(value)
+    try:
+        ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+    return repr(value)

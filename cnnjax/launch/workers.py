@@ -53,7 +53,7 @@ def run_commands(commands: Sequence[Command], workers: int, entry_point: str) ->
       KeyboardInterrupt: Ctrl-C, after every process has ended.
       Terminated: SIGTERM, after every process has ended.
     """
-    shares: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    shares: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
     for share in _shares(workers, visible_gpus()):
         shares.put(share)
     running: set[subprocess.Popen] = set()
@@ -74,14 +74,15 @@ def run_commands(commands: Sequence[Command], workers: int, entry_point: str) ->
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**_environment(share), **command.environment},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **share, **command.environment},
                 # Ctrl-C reaches this process alone, which then stops the others in its own way.
                 start_new_session=True,
             )
         running.add(process)
         if stopping:  # since the look at the top
             process.terminate()
-        code = _exit_code(process.wait())
+        returned = process.wait()
+        code = returned if returned >= 0 else 128 - returned
         running.discard(process)
         shares.put(share)
         if kept is not None and kept.parent.is_dir():
@@ -123,21 +124,10 @@ def visible_gpus() -> list[str]:
     return [str(index) for index in range(sum(line.startswith("GPU ") for line in lines))]
 
 
-def _shares(workers: int, gpus: list[str]) -> list[str | None]:
-    """CUDA_VISIBLE_DEVICES of each worker; None leaves it as it is, on a machine without GPUs."""
+def _shares(workers: int, gpus: list[str]) -> list[dict[str, str]]:
+    """The environment variables by which each worker has GPUs of its own, where there are any."""
     if not gpus:
-        return [None] * workers
+        return [{}] * workers
     if workers > len(gpus):
         raise ValueError(f"--workers must be at most {len(gpus)}, one for each GPU, got {workers}.")
-    return [",".join(gpus[worker::workers]) for worker in range(workers)]
-
-
-def _exit_code(returned: int) -> int:
-    return returned if returned >= 0 else 128 - returned
-
-
-def _environment(share: str | None) -> dict[str, str]:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    if share is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = share
-    return environment
+    return [{"CUDA_VISIBLE_DEVICES": ",".join(gpus[n::workers])} for n in range(workers)]

@@ -7,14 +7,10 @@ from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
     "classifier": ("classifier_blocks", "classifier_results"),
-    "figures.bar_charts": ("bars",),
-    "figures.confusion_matrices": ("confusion",),
-    "figures.curves": ("learning_curves",),
-    "figures.dot_plots": ("dots",),
-    "figures.images": ("image_grid",),
-    "figures.maps": ("shift_maps",),
-    "figures.polar_plots": ("polar",),
-    "figures.shifts": ("ShiftPanel", "error_against_shift"),
+    "figures.curves": ("learning_curves", "polar"),
+    "figures.images": ("confusion", "image_grid"),
+    "figures.rows": ("bars", "dots"),
+    "figures.shifts": ("ShiftPanel", "error_against_shift", "shift_maps"),
     "figures.style": (
         "BLACK",
         "BLUE",

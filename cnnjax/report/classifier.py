@@ -5,19 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.report.figures.confusion_matrices import confusion
 from cnnjax.report.figures.curves import learning_curves
-from cnnjax.report.figures.images import image_grid
+from cnnjax.report.figures.images import confusion, image_grid
 from cnnjax.report.findings import curves_of, images_per_second, over, setting, summary_table
 from cnnjax.report.page import Block, Figure, Heading
-from cnnjax.report.table import (
-    MISSING,
-    Table,
-    counted,
-    format_count,
-    format_summary,
-    over_seeds,
-)
+from cnnjax.report.table import MISSING, Table, counted, format_count, format_summary, over_seeds
 from cnnjax.run.cells import SEED
 from cnnjax.run.metrics import learning_curves as curves_by_network
 from cnnjax.run.observations import Observations
@@ -59,19 +51,15 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
     facts = record.task
     names = facts["class_names"]
     matrices = found.array("confusion")
-    columns: dict[str, Any] = {
-        "accuracy (%)": ("accuracy", 100),
-        "top-5 accuracy (%)": ("top5", 100),
+    columns: dict[str, Any] = {"accuracy (%)": ("accuracy", 100)}
+    if "top5" in found.numbers:
+        columns["top-5 accuracy (%)"] = ("top5", 100)
+    columns |= {
         "loss": "loss",
         "parameters": "parameters",
         "multiply-adds": "multiply_adds",
+        "training images/s": lambda group: format_count(images_per_second(record, group), 3),
     }
-    columns = {
-        heading: column
-        for heading, column in columns.items()
-        if (column if isinstance(column, str) else column[0]) in found.numbers
-    }
-    columns["training images/s"] = lambda group: format_count(images_per_second(record, group), 3)
     blocks: list[Block | str] = [
         _lead(found, facts["data"], int(matrices[0].sum()), model),
         setting(record, found),

@@ -1,7 +1,5 @@
 """A comparison of runs as a page and as CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,21 +9,14 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from cnnjax.report.compare import Row, Run, shown, swept
-from cnnjax.report.figures.style import BLUE, COLORS, DOUBLE_COLUMN, color_of, styled
+from cnnjax.report.compare import Comparison, Run
+from cnnjax.report.figures.rows import row_panels
+from cnnjax.report.figures.style import BLUE, COLORS, DOTTED, DOUBLE_COLUMN, color_of, styled
+from cnnjax.report.findings import groups_in_words, over, summary_table
 from cnnjax.report.page import Block, Figure, Heading, Paragraph, write_document
-from cnnjax.report.table import (
-    LEAST,
-    MISSING,
-    Table,
-    counted,
-    format_count,
-    format_number,
-    format_summary,
-    half_width,
-)
-from cnnjax.run import files
-from cnnjax.run.statistics import Summary
+from cnnjax.report.table import LEAST, MISSING, Table, counted, interval
+from cnnjax.run import files, stored
+from cnnjax.run.observations import Observations
 
 _PANELS = 3
 _FIGURE = "comparison"
@@ -33,18 +24,18 @@ _MARKERS = "osD^"
 
 
 def write_comparison(
-    runs: Sequence[Run], rows: Sequence[Row], left_out: Sequence[str], directory: Path
+    runs: Sequence[Run], compared: Comparison, left_out: Sequence[str], directory: Path
 ) -> Path:
     """Write report.html, report.md, figures and table.csv; returns the path of the page.
 
     Args:
       runs: where the numbers come from.
-      rows: what `compare` made of them.
+      compared: what `compare` made of them.
       left_out: what was not compared, and why.
       directory: made if it is not there; an earlier comparison in it is replaced.
     """
-    blocks = _blocks(runs, rows, left_out)
-    files.write(directory / "table.csv", csv_text(rows).encode())
+    blocks = _blocks(runs, compared, left_out)
+    files.write(directory / "table.csv", csv_text(compared).encode())
     path = write_document("Comparison of runs", blocks, directory)
     now = {f"{block.name}.png" for block in blocks if isinstance(block, Figure)}
     for former in (directory / "figures").glob(f"{_FIGURE}-*.png"):
@@ -53,97 +44,76 @@ def write_comparison(
     return path
 
 
-def csv_text(rows: Sequence[Row]) -> str:
+def csv_text(compared: Comparison) -> str:
     """One line a row: its names; mean, std, n and the 95 % interval of each number; its runs."""
-    names, numbers = _columns(rows)
+    names, numbers = compared.names, compared.found.numbers
     parts = ("mean", "std", "n", "low", "high")
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*names, *(f"{number} {part}" for number in numbers for part in parts), "runs"])
-    for row in rows:
-        cells = [shown(row.names.get(name)) for name in names]
+    lines = [[*names, *(f"{number} {part}" for number in numbers for part in parts), "runs"]]
+    for group in compared.found.groups(*names).values():
+        cells = [group.rows[0].get(name) for name in names]
         for number in numbers:
-            summary = row.values.get(number)
+            summary = over(group, number)
             if summary is None:
-                cells += [""] * len(parts)
-                continue
-            half = half_width(summary)
-            ends = ("", "") if half is None else (summary.mean - half, summary.mean + half)
-            std = "" if summary.std is None else repr(summary.std)
-            cells += [repr(summary.mean), std, str(summary.n), *map(str, ends)]
-        writer.writerow([*cells, " ".join(map(str, row.runs))])
-    return buffer.getvalue()
+                cells += [None] * len(parts)
+            else:
+                ends = interval(summary) or (None, None)
+                cells += [summary.mean, summary.std, summary.n, *ends]
+        runs = dict.fromkeys(str(compared.origin[cell.key]) for cell in group.cells)
+        lines.append([*cells, " ".join(runs)])
+    return stored.csv_text(lines)
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(compared: Comparison) -> Table:
     """Names and numbers of each row, with the 95 % interval of the mean over seeds."""
-    names, numbers = _columns(rows)
-    whole = {number for number in numbers if _is_whole(number, rows)}
-    return Table(
-        [*map(_words, names), *map(_words, numbers), "seeds"],
-        [
-            [
-                *(shown(row.names.get(name)) or MISSING for name in names),
-                *(_cell(row.values.get(number), number in whole) for number in numbers),
-                str(max((summary.n for summary in row.values.values()), default=0)),
-            ]
-            for row in rows
-        ],
-        f"Mean ± half of the 95 % interval over seeds (Student's t), of at least {LEAST}; of fewer "
-        "the mean alone, as where all seeds have the same number.",
-    )
+    columns = {_words(number): number for number in compared.found.numbers}
+    seeds = {"seeds": lambda group: str(len(group.seeds))}
+    return summary_table(compared.found, {**columns, **seeds}, *compared.names)
 
 
 @styled
-def dots_of_rows(rows: Sequence[Row], numbers: Sequence[str]) -> Drawing:
+def dots_of_rows(compared: Comparison, numbers: Sequence[str]) -> Drawing:
     """A panel for each of the numbers: its mean in every row, whiskers the 95 % interval."""
-    figure = Drawing(figsize=(DOUBLE_COLUMN, 0.21 * len(rows) + 0.75))
-    panels = figure.subplots(1, len(numbers), sharey=True, squeeze=False)[0]
+    rows = [
+        (_label(words), group) for words, group in groups_in_words(compared.found, compared.names)
+    ]
+    texts = [text if len(text) <= 48 else f"{text[:47]}…" for text, _ in rows]
+    figure, panels = row_panels(texts, list(map(_words, numbers)))
     for panel, number in zip(panels, numbers, strict=True):
-        for line, row in enumerate(rows):
-            summary = row.values.get(number)
-            if summary is None:
-                continue
-            half = half_width(summary)
-            if half is not None:
-                ends = (summary.mean - half, summary.mean + half)
+        summaries = {line: over(group, number) for line, (_, group) in enumerate(rows)}
+        drawn = {line: summary for line, summary in summaries.items() if summary is not None}
+        for line, summary in drawn.items():
+            if ends := interval(summary):
                 panel.plot(ends, [line, line], "|-", color=BLUE, markersize=4, linewidth=1.1)
             panel.plot(summary.mean, line, "o", color=BLUE, markersize=4.5)
-        means = [row.values[number].mean for row in rows if number in row.values]
-        if _spans_decades(means):
-            panel.set_xscale("log")
-        else:
-            panel.xaxis.set_major_locator(MaxNLocator(nbins=4))
-        panel.grid(axis="y", linestyle=(0, (1, 2)), color="#bdbdbd")
-        panel.set_title(_words(number), loc="left")
-        panel.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(rows)), labels=_labels(rows))
-    panels[0].set_ylim(len(rows) - 0.4, -0.6)
+        _scale(panel, [summary.mean for summary in drawn.values()], 4)
+        panel.grid(axis="y", **DOTTED)
     return figure
 
 
 @styled
-def lines_of_rows(rows: Sequence[Row], numbers: Sequence[str], over: str) -> Drawing:
+def lines_of_rows(compared: Comparison, numbers: Sequence[str], swept: str) -> Drawing:
     """A panel for each of the numbers: its mean against a swept number, whiskers the 95 % interval.
 
     Args:
-      rows: in the order of the swept number; those equal in all other names make a line.
+      compared: rows that are equal in all other names make a line.
       numbers: on the vertical axes.
-      over: name of the swept number.
+      swept: name of the swept number.
     """
-    series = _series(rows, over)
+    series = _series(compared, swept)
     figure = Drawing(figsize=(DOUBLE_COLUMN, 2.3 + 0.16 * -(-len(series) // 2)))
     panels = figure.subplots(1, len(numbers), squeeze=False)[0]
     for panel, number in zip(panels, numbers, strict=True):
-        for order, (label, some) in enumerate(series.items()):
-            _draw_line(
-                panel, [row for row in some if number in row.values], number, over, label, order
-            )
-        if _spans_decades([row.names[over] for row in rows]):
-            panel.set_xscale("log")
-        else:
-            panel.xaxis.set_major_locator(MaxNLocator(nbins=5))
-        panel.set_xlabel(_words(over))
+        for order, (label, rows) in enumerate(series.items()):
+            means = {}
+            for x, group in rows.groups(swept).items():
+                if summary := over(group, number):
+                    means[x] = summary.mean
+                    if ends := interval(summary):
+                        look = {"color": color_of(order), "markersize": 5, "linewidth": 1.0}
+                        panel.plot([x, x], ends, "_-", **look)
+            panel.plot([*means], [*means.values()], label=label, **_look(order))
+        _scale(panel, compared.found.values(swept), 5)
+        panel.set_xlabel(_words(swept))
         panel.set_title(_words(number), loc="left")
         panel.grid()
     if len(series) > 1:
@@ -152,55 +122,40 @@ def lines_of_rows(rows: Sequence[Row], numbers: Sequence[str], over: str) -> Dra
     return figure
 
 
-def _draw_line(
-    panel: Axes, rows: Sequence[Row], number: str, over: str, label: str, order: int
-) -> None:
-    at = [row.names[over] for row in rows]
-    summaries = [row.values[number] for row in rows]
-    for x, summary in zip(at, summaries, strict=True):
-        half = half_width(summary)
-        if half is not None:
-            ends = (summary.mean - half, summary.mean + half)
-            panel.plot([x, x], ends, "_-", color=color_of(order), markersize=5, linewidth=1.0)
-    panel.plot(at, [summary.mean for summary in summaries], label=label, **_look(order))
-
-
 def _look(order: int) -> dict[str, Any]:
-    return {
-        "color": color_of(order),
-        "marker": _MARKERS[order % len(_MARKERS)],
-        "markersize": 3.8,
-        "linewidth": 1.2,
-    }
+    marker = _MARKERS[order % len(_MARKERS)]
+    return {"color": color_of(order), "marker": marker, "markersize": 3.8, "linewidth": 1.2}
 
 
-def _series(rows: Sequence[Row], over: str) -> dict[str, list[Row]]:
+def _series(compared: Comparison, swept: str) -> dict[str, Observations]:
     """The rows by all that tells them apart but the swept number."""
-    names = [name for name in _columns(rows)[0] if name != over]
-    series: dict[str, list[Row]] = {}
-    for row in rows:
-        label = ", ".join(shown(row.names[name]) for name in names if name in row.names)
-        series.setdefault(label, []).append(row)
-    return series
+    names = tuple(name for name in compared.names if name != swept)
+    if not names:
+        return {"": compared.found}
+    return {_label(words): group for words, group in groups_in_words(compared.found, names)}
 
 
-def _blocks(runs: Sequence[Run], rows: Sequence[Row], left_out: Sequence[str]) -> list[Block]:
+def _blocks(runs: Sequence[Run], compared: Comparison, left_out: Sequence[str]) -> list[Block]:
+    rows = compared.found.groups(*compared.names).values()
     blocks: list[Block] = [
         Paragraph(f"{counted(len(rows), 'row')} of {counted(len(runs), 'run')}.", lead=True),
-        table(rows),
+        table(compared),
     ]
-    over = swept(rows)
-    if over is not None and len(_series(rows, over)) > len(COLORS):
-        over = None  # lines that no colour tells apart
-    drawn = [number for number in _columns(rows)[1] if _varies(number, rows)]
+    swept = compared.swept
+    if swept is not None and len(_series(compared, swept)) > len(COLORS):
+        swept = None  # lines that no colour tells apart
+    drawn = [
+        number
+        for number in compared.found.numbers
+        if len({over(group, number) for group in rows} - {None}) > 1
+    ]
     for start in range(0, len(drawn), _PANELS):
         some = drawn[start : start + _PANELS]
-        figure = dots_of_rows(rows, some) if over is None else lines_of_rows(rows, some, over)
-        against = "" if over is None else f" against {_words(over)}"
+        against = "" if swept is None else f" against {_words(swept)}"
         blocks.append(
             Figure(
                 f"{_FIGURE}-{start // _PANELS + 1}",
-                figure,
+                lines_of_rows(compared, some, swept) if swept else dots_of_rows(compared, some),
                 f"{', '.join(map(_words, some))}{against}: mean over seeds, and its 95 % interval "
                 f"where there are at least {LEAST}.",
             )
@@ -211,59 +166,28 @@ def _blocks(runs: Sequence[Run], rows: Sequence[Row], left_out: Sequence[str]) -
 
 
 def _provenance(runs: Sequence[Run]) -> Table:
-    def text(run: Run, key: str) -> str:
-        value = run.environment.get(key)
-        return MISSING if value is None else str(value)
-
-    return Table(
-        ["directory", "command", "commit", "changed since", "started"],
-        [
-            [
-                str(run.directory),
-                text(run, "command"),
-                text(run, "commit")[:10],
-                {"True": "yes", "False": "no"}.get(text(run, "dirty"), MISSING),
-                text(run, "started"),
-            ]
-            for run in runs
-        ],
-        align=["left"] * 5,
-    )
+    rows = []
+    for run in runs:
+        said = {key: str(value) for key, value in run.environment.items() if value is not None}
+        changed = {"True": "yes", "False": "no"}.get(said.get("dirty", ""), MISSING)
+        command, commit, started = (
+            said.get(key, MISSING) for key in ("command", "commit", "started")
+        )
+        rows.append([str(run.directory), command, commit[:10], changed, started])
+    headings = ["directory", "command", "commit", "changed since", "started"]
+    return Table(headings, rows, align=["left"] * 5)
 
 
-def _columns(rows: Sequence[Row]) -> tuple[list[str], list[str]]:
-    """Names that tell rows apart, all if none does, and the numbers."""
-    fields = dict.fromkeys(name for row in rows for name in row.fields)
-    names = list(fields | dict.fromkeys(name for row in rows for name in row.factors))
-    telling = [name for name in names if len({shown(row.names.get(name)) for row in rows}) > 1]
-    return telling or names, list(dict.fromkeys(name for row in rows for name in row.values))
+def _scale(panel: Axes, values: Sequence[float], ticks: int) -> None:
+    """A logarithmic axis for positive values of more than a decade."""
+    if min(values) > 0 and max(values) > 10 * min(values):
+        panel.set_xscale("log")
+    else:
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=ticks))
 
 
-def _varies(number: str, rows: Sequence[Row]) -> bool:
-    return len({row.values.get(number) for row in rows} - {None}) > 1
-
-
-def _is_whole(number: str, rows: Sequence[Row]) -> bool:
-    means = (row.values[number].mean for row in rows if number in row.values)
-    return all(float(mean).is_integer() and mean >= 0 for mean in means)
-
-
-def _spans_decades(values: Sequence[float]) -> bool:
-    return min(values) > 0 and max(values) > 10 * min(values)
-
-
-def _cell(summary: Summary | None, whole: bool) -> str:
-    if summary is None:
-        return MISSING
-    if not summary.std:
-        return format_count(summary.mean) if whole else format_number(summary.mean)
-    return format_summary(summary)
-
-
-def _labels(rows: Sequence[Row]) -> list[str]:
-    names, _ = _columns(rows)
-    texts = (", ".join(shown(r.names[name]) for name in names if name in r.names) for r in rows)
-    return [text if len(text) <= 48 else f"{text[:47]}…" for text in texts]
+def _label(words: Sequence[str]) -> str:
+    return ", ".join(word for word in words if word != MISSING)
 
 
 def _words(name: str) -> str:

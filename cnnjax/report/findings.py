@@ -1,6 +1,6 @@
 """What observations say, in tables and sentences: groups of networks, their numbers over seeds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,15 @@ with lazy_imports():
 Column = str | tuple[str, float] | Callable[[Observations], str]
 """A number by its name, with a factor such as 100 for percent, or what makes a cell of a group."""
 
+Names = Mapping[Any, str] | None
+"""Words for values of factors, and for factors in the headings of tables."""
+
 
 def summary_table(
     found: Observations,
     columns: Mapping[str, Column],
     *by: str,
-    names: Mapping[Any, str] | None = None,
+    names: Names = None,
     caption: str = "",
 ) -> Table:
     """A table with a row for each group: its factors, then each number over its seeds.
@@ -52,13 +55,10 @@ def summary_table(
     Raises:
       ValueError: there is no such number or factor, or a group has a number of a seed twice.
     """
-    by = _factors(found, by)
-    names = names or {}
-    groups = found.groups(*by)
     _require_numbers(found, columns)
+    names = names or {}
     rows, seeds = [], set()
-    for key, group in groups.items():
-        cells = [name_of(value, names) for value in _values(key, by)]
+    for cells, group in groups_in_words(found, by, names):
         for column in columns.values():
             if isinstance(column, str | tuple):
                 number, scale = (column, 1.0) if isinstance(column, str) else column
@@ -73,39 +73,41 @@ def summary_table(
         counts = over_seeds(max(seeds))
         fewer = f" (of {min(seeds)} where one is missing)" if len(seeds) > 1 else ""
         said.append(f"{counts[0].upper()}{counts[1:]}{fewer}.")
-    headings = [names.get(name, name.replace("_", " ")) for name in by]
+    headings = [names.get(name, name.replace("_", " ")) for name in by or found.conditions]
     return Table([*headings, *columns], rows, caption=" ".join(said))
 
 
 def summaries(
-    found: Observations,
-    columns: Mapping[str, str],
-    *by: str,
-    names: Mapping[Any, str] | None = None,
+    found: Observations, columns: Mapping[str, str], *by: str, names: Names = None
 ) -> dict[str, dict[str, Summary]]:
     """Numbers of each group by its name in words, as `dots` draws them.
 
     Args:
-      found: the observations.
+      found, by, names: as `summary_table` takes them.
       columns: for each series the name of a number.
-      *by: factors of the groups; by default all but the seed.
-      names: words for values of factors.
 
     Raises:
       ValueError: as `summary_table`, or a group lacks a number.
     """
-    by = _factors(found, by)
     _require_numbers(found, columns)
     rows: dict[str, dict[str, Summary]] = {}
-    for key, group in found.groups(*by).items():
-        name = ", ".join(name_of(value, names or {}) for value in _values(key, by))
-        rows[name] = {}
+    for words, group in groups_in_words(found, by, names):
+        row = rows[", ".join(words)] = {}
         for series, number in columns.items():
             summary = over(group, number)
             if summary is None:
-                raise ValueError(f"{name} must have the number {number!r}, got none.")
-            rows[name][series] = summary
+                raise ValueError(f"{', '.join(words)} must have the number {number!r}, got none.")
+            row[series] = summary
     return rows
+
+
+def groups_in_words(
+    found: Observations, by: Sequence[str], names: Names = None
+) -> Iterator[tuple[list[str], Observations]]:
+    """The words for each group, one for each factor, and its observations."""
+    by = by or found.conditions
+    for key, group in found.groups(*by).items():
+        yield [name_of(value, names or {}) for value in (key if len(by) != 1 else (key,))], group
 
 
 def over(group: Observations, number: str) -> Summary | None:
@@ -135,29 +137,22 @@ def name_of(value: Any, names: Mapping[Any, str]) -> str:
 
 def setting(record: Record, found: Observations) -> Paragraph:
     """A sentence on the data, and on how the networks of a run were trained."""
-    tasks = record.tasks or {}
-    parts = [_data(facts) for facts in tasks.values()]
-    train = record.config.get("train") or {}
+    parts = [_data(facts) for facts in record.tasks.values()]
+    seeds = counted(len(found.seeds), "seed")
+    train = record.config.get("train")
     if train:
         rates = {row["learning_rate"] for row in found.rows if "learning_rate" in row}
         rates = sorted(rates or {train["learning_rate"]})
         rate = " to ".join(f"{rate:g}" for rate in dict.fromkeys((rates[0], rates[-1])))
-        parts.append(
-            f"{train['steps']:,} steps of {train['batch_size']:,} images, learning rate {rate}, "
-            f"{counted(len(found.seeds), 'seed')}"
-        )
-    else:
-        parts.append(counted(len(found.seeds), "seed"))
-    return Paragraph(f"{'; '.join(parts)}.")
+        budget = f"{train['steps']:,} steps of {train['batch_size']:,} images"
+        seeds = f"{budget}, learning rate {rate}, {seeds}"
+    return Paragraph(f"{'; '.join([*parts, seeds])}.")
 
 
 def _data(facts: Mapping[str, Any]) -> str:
-    splits = ("train", "training"), ("validation", "validation"), ("test", "test")
-    counts = [
-        f"{facts[f'{split}_examples']:,} {word}"
-        for split, word in splits
-        if facts.get(f"{split}_examples")
-    ]
+    splits = {"train": "training", "validation": "validation", "test": "test"}
+    sizes = {word: facts.get(f"{split}_examples") for split, word in splits.items()}
+    counts = [f"{size:,} {word}" for word, size in sizes.items() if size]
     shape = " x ".join(map(str, facts["image_shape"]))
     listed = " and ".join(filter(None, [", ".join(counts[:-1]), counts[-1]]))
     return f"{facts['data']}: {listed} images of {shape}"
@@ -167,57 +162,45 @@ def images_per_second(record: Record, group: Observations) -> float | None:
     """Speed of training, mean over the networks of a group; None where it was not measured."""
     file = record.directory / "timings.json"
     timings = read_json(file) if file.is_file() else {}
-    speeds = [timings.get(name, {}).get("images_per_second") for name in _networks(group)]
+    speeds = [timings.get(cell.name, {}).get("images_per_second") for cell in group.cells]
     measured = [speed for speed in speeds if speed]
     return float(np.mean(measured)) if measured else None
 
 
 def costs(
-    record: Record, found: Observations, *by: str, names: Mapping[Any, str] | None = None
+    record: Record, found: Observations, *by: str, names: Names = None
 ) -> dict[str, dict[str, float | None]]:
     """Parameters, multiply-adds of an image and training speed of each group, as `bars` draws them.
 
     Args:
       record: of the run.
       found: its observations, with the numbers 'parameters' and 'multiply_adds'.
-      *by: factors of the groups; by default all but the seed.
-      names: words for values of factors.
+      by, names: as `summary_table` takes them.
     """
-    by = _factors(found, by)
     return {
-        ", ".join(name_of(value, names or {}) for value in _values(key, by)): {
+        ", ".join(words): {
             "parameters": group.column("parameters")[0],
             "multiply-adds per image": group.column("multiply_adds")[0],
             "training images per second": images_per_second(record, group),
         }
-        for key, group in found.groups(*by).items()
+        for words, group in groups_in_words(found, by, names)
     }
 
 
 def curves_of(
-    record: Record, found: Observations, *by: str, names: Mapping[Any, str] | None = None
+    record: Record, found: Observations, *by: str, names: Names = None
 ) -> dict[str, list[dict[str, Any]]]:
     """Learning curves of the networks of each group, as the figure `learning_curves` draws them.
 
     Args:
       record: of the run.
-      found: its observations.
-      *by: factors of the groups; by default all but the seed.
-      names: words for values of factors.
+      found, by, names: as `summary_table` takes them.
     """
-    by = _factors(found, by)
     curves = metrics.learning_curves(record.read_metrics())
     return {
-        ", ".join(name_of(value, names or {}) for value in _values(key, by)): [
-            curves[name] for name in _networks(group) if name in curves
-        ]
-        for key, group in found.groups(*by).items()
+        ", ".join(words): [curves[cell.name] for cell in group.cells if cell.name in curves]
+        for words, group in groups_in_words(found, by, names)
     }
-
-
-def _networks(group: Observations) -> list[str]:
-    """The names of a group's networks."""
-    return [cell.name for cell in group.cells]
 
 
 def _cell(group: Observations, number: str, summary: Summary | None, scale: float) -> str:
@@ -231,14 +214,6 @@ def _cell(group: Observations, number: str, summary: Summary | None, scale: floa
     if scale == 1 and not others and isinstance(value, int):
         return format_count(value, 3) if value >= 0 else format_number(value)
     return format_summary(summary, scale)
-
-
-def _factors(found: Observations, by: tuple[str, ...]) -> tuple[str, ...]:
-    return by or tuple(name for name in found.factors if name != SEED)
-
-
-def _values(key: Any, by: tuple[str, ...]) -> tuple[Any, ...]:
-    return (key,) if len(by) == 1 else key
 
 
 def _require_numbers(found: Observations, columns: Mapping[str, Any]) -> None:

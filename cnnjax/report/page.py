@@ -104,14 +104,14 @@ def write_document(title: str, blocks: Sequence[Block], directory: str | os.Path
       ValueError: two figures of one name, an image that is no PNG, or an object that is no block;
         nothing is written then.
     """
-    blocks = [*blocks, *_provenance(Path(directory))]
+    directory = Path(directory)
+    blocks = [*blocks, *_provenance(directory)]
     images = _images(blocks)
     page = _html_page(title, blocks, images).encode()
-    markdown = _markdown_page(title, blocks).encode()
-    directory = Path(directory)
+    markdown = "\n\n".join([f"# {escape_markdown(title)}", *map(_markdown_block, blocks)]) + "\n"
     for name, image in images.items():
         files.write(directory / "figures" / f"{name}.png", image)
-    files.write(directory / "report.md", markdown)
+    files.write(directory / "report.md", markdown.encode())
     files.write(directory / "report.html", page)
     return directory / "report.html"
 
@@ -162,7 +162,10 @@ def _images(blocks: list[Block]) -> dict[str, bytes]:
         # Names that differ in case alone are one file on some systems.
         if block.name.lower() in {name.lower() for name in images}:
             raise ValueError(f"every figure must have a name of its own, got {block.name!r} twice.")
-        data = _png_of(block.image)
+        if isinstance(block.image, matplotlib.figure.Figure):
+            data = png(block.image)
+        else:
+            data = block.image if isinstance(block.image, bytes) else block.image.read_bytes()
         if not data.startswith(b"\x89PNG\r\n\x1a\n"):
             raise ValueError(
                 f"figure {block.name!r} must be a PNG image, got data that begins with "
@@ -172,14 +175,9 @@ def _images(blocks: list[Block]) -> dict[str, bytes]:
     return images
 
 
-def _png_of(image: matplotlib.figure.Figure | bytes | Path) -> bytes:
-    if isinstance(image, matplotlib.figure.Figure):
-        return png(image)
-    return image if isinstance(image, bytes) else Path(image).read_bytes()
-
-
 def _html_page(title: str, blocks: list[Block], images: dict[str, bytes]) -> str:
     body = "\n".join(_html_block(block, images) for block in blocks)
+    css = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -187,7 +185,7 @@ def _html_page(title: str, blocks: list[Block], images: dict[str, bytes]) -> str
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{html.escape(title)}</title>
 <style>
-{_CSS}</style>
+{css}</style>
 </head>
 <body>
 <main>
@@ -230,11 +228,6 @@ def _html_caption(text: str) -> str:
     return f"\n<figcaption>{html.escape(text)}</figcaption>" if text else ""
 
 
-def _markdown_page(title: str, blocks: list[Block]) -> str:
-    parts = [f"# {escape_markdown(title)}", *(_markdown_block(block) for block in blocks)]
-    return "\n\n".join(parts) + "\n"
-
-
 def _markdown_block(block: Block) -> str:
     match block:
         case Heading(text, level):
@@ -248,50 +241,3 @@ def _markdown_block(block: Block) -> str:
             return f"{link}\n\n{escape_markdown(caption)}" if caption else link
         case Table():
             return table_markdown(block)
-
-
-_CSS = """\
-html { font-size: 17px; -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: #fff; color: #1c1c1c;
-  font-family: Charter, "Bitstream Charter", "Source Serif 4", Cambria, Georgia, serif;
-  line-height: 1.55; }
-main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
-h1, h2, h3, h4, table, figcaption { font-family: Inter, "Segoe UI", "Helvetica Neue", Arial,
-  sans-serif; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 1.5rem; letter-spacing: -0.01em; }
-h2 { font-size: 1.3rem; line-height: 1.3; margin: 2.6rem 0 0.7rem; }
-h3 { font-size: 1.05rem; margin: 1.8rem 0 0.5rem; }
-h4 { font-size: 0.95rem; margin: 1.4rem 0 0.4rem; }
-p { max-width: 42rem; margin: 0 0 1rem; }
-p.lead { font-size: 1.15rem; line-height: 1.5; max-width: 46rem; }
-pre { overflow-x: auto; padding: 0.8rem 1rem; background: #f5f5f3; border-radius: 4px;
-  font-size: 0.8rem; line-height: 1.45; }
-figure { margin: 1.6rem 0 2.2rem; }
-img { display: block; max-width: 100%; height: auto; }
-figcaption { max-width: 48rem; margin-top: 0.6rem; font-size: 0.8rem; line-height: 1.45;
-  color: #444; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.8rem; line-height: 1.3;
-  font-variant-numeric: tabular-nums lining-nums; border-top: 1.5px solid #1c1c1c;
-  border-bottom: 1.5px solid #1c1c1c; }
-th, td { padding: 0.36rem 0.5rem; white-space: nowrap; text-align: left; }
-th:first-child, td:first-child { padding-left: 0; }
-th:last-child, td:last-child { padding-right: 0.2rem; }
-th { font-weight: 600; white-space: normal; vertical-align: bottom;
-  border-bottom: 1px solid #1c1c1c; }
-td { border-bottom: 1px solid #e4e4e0; }
-tr:last-child td { border-bottom: 0; }
-.right { text-align: right; }
-@media print {
-  @page { margin: 18mm 16mm; }
-  html { font-size: 10.5pt; }
-  main { max-width: none; padding: 0; }
-  h2, h3, h4 { break-after: avoid; }
-  figure, tr { break-inside: avoid; }
-  .scroll { overflow: visible; }
-  table { font-size: 7pt; }
-  th, td { padding: 0.25rem 0.25rem; }
-  td.left { white-space: normal; }
-  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-}
-"""

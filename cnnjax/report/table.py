@@ -65,8 +65,13 @@ def counted(count: int, noun: str) -> str:
 
 
 def half_width(summary: Summary) -> float | None:
-    """Half of the 95 % interval of the mean; None for fewer than LEAST seeds, which show none."""
+    """Half the length of `interval`."""
     return summary.half_width() if summary.n >= LEAST else None
+
+
+def interval(summary: Summary) -> tuple[float, float] | None:
+    """Ends of the 95 % interval of the mean; None for fewer than LEAST seeds, which show none."""
+    return summary.interval() if summary.n >= LEAST else None
 
 
 def format_summary(summary: Summary, scale: float = 1.0, *, digits: int = 3) -> str:
@@ -211,9 +216,5 @@ def escape_markdown(text: str) -> str:
     line = html.escape(" ".join(text.split()), quote=False)
     line = re.sub(r"([\\`*\[\]|#~$])", r"\\\1", line)
     line = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
-    return re.sub(r"^([-+=]|\d+[.)])(?=\s|$|[-=])", _escape_list_marker, line)
-
-
-def _escape_list_marker(match: re.Match[str]) -> str:
-    marker = match.group(1)
-    return f"{marker[:-1]}\\{marker[-1]}"
+    # A list marker: its last character is escaped.
+    return re.sub(r"^(\d+(?=[.)])|(?=[-+=]))(.)(?=\s|$|[-=])", r"\1\\\2", line)

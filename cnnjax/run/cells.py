@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from cnnjax.run.config import flattened
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
     import numpy as np
+    import rich.console
 
 
 SEED = "seed"
@@ -63,12 +67,11 @@ def grid(factors: Mapping[str, Any]) -> list[Cell]:
     ordered[SEED] = factors[SEED]
     choices = []
     for name, values in ordered.items():
-        listed = (
-            values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
-        )
-        if not listed:
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            values = [values]
+        if not values:
             raise ValueError(f"factor {name!r} must have at least one value, got none.")
-        choices.append([v if isinstance(v, Mapping) else {name: v} for v in listed])
+        choices.append([v if isinstance(v, Mapping) else {name: v} for v in values])
     cells = [
         Cell({name: value for part in parts for name, value in part.items()})
         for parts in itertools.product(*choices)
@@ -78,19 +81,32 @@ def grid(factors: Mapping[str, Any]) -> list[Cell]:
     return cells
 
 
+def announced(left: Sequence[Cell], total: int, *, quiet: bool = False) -> Iterator[Cell]:
+    """The cells that are left, each after a line of its number, its factors, and the time left.
+
+    The time left is that of the cells of this process so far, times those that are left.
+    """
+    console = rich.console.Console(soft_wrap=True, highlight=False, quiet=quiet)
+    started = time.monotonic()
+    for done, cell in enumerate(left):
+        text = f"[{total - len(left) + done + 1}/{total}] {cell}"
+        if done:
+            seconds = round((time.monotonic() - started) / done * (len(left) - done))
+            text += f"  ({datetime.timedelta(seconds=seconds)} left)"
+        console.print(text, markup=False, style="bold")
+        yield cell
+
+
 def cell_of(row: Mapping[str, Any], factors: Iterable[str]) -> Cell:
     """The cell of a row of a table; a factor that its grid does not have is missing there."""
     return Cell({name: row[name] for name in factors if name in row})
 
 
-def flat_values(
-    values: Mapping[str, Any], where: str = ""
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def flat_values(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Numbers and arrays of an observation, nested mappings flattened: `before.conv1`.
 
     Args:
       values: numbers, None, arrays, and mappings of these.
-      where: the name in front of every name.
 
     Returns:
       Numbers (bool, int, float or None) by name, and arrays by name.
@@ -100,27 +116,20 @@ def flat_values(
     """
     numbers: dict[str, Any] = {}
     arrays: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{where}{key}"
-        if isinstance(value, Mapping):
-            inner_numbers, inner_arrays = flat_values(value, f"{name}.")
-            numbers |= inner_numbers
-            arrays |= inner_arrays
-        elif value is None or isinstance(value, bool | int | float):
-            numbers[name] = value
-        elif isinstance(value, list | tuple) or hasattr(value, "shape"):
+    for name, value in flattened(values).items():
+        if isinstance(value, list | tuple) or hasattr(value, "shape"):
             array = np.asarray(value)
             if array.dtype.kind not in "biuf":
                 raise ValueError(f"observation {name!r} must be numbers, got {value!r}.")
             if array.ndim:
                 arrays[name] = array
-            else:
-                numbers[name] = array.item()
-        else:
+                continue
+            value = array.item()
+        if value is not None and not isinstance(value, bool | int | float):
             raise ValueError(f"observation {name!r} must be a number or an array, got {value!r}.")
-    for name, number in numbers.items():
-        if isinstance(number, float) and not math.isfinite(number):
-            raise ValueError(f"observation {name!r} must be finite, got {number}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"observation {name!r} must be finite, got {value}.")
+        numbers[name] = value
     return numbers, arrays
 
 

@@ -37,8 +37,11 @@ def between(low: float, high: float) -> Requirement:
 
 
 _Item = TypeVar("_Item")
+_PLAIN = (bool, int, float, str, Path, types.NoneType, object)
 
 Positive = Annotated[int, at_least(1)]
+Counted = Annotated[int, at_least(0)]
+Fraction = Annotated[float, between(0, 1)]
 Seed = Annotated[
     int, Requirement(lambda value: 0 <= value < 2**32, f"at least 0 and at most {2**32 - 1}")
 ]
@@ -49,10 +52,7 @@ Distinct = Annotated[
 
 
 class CheckedConfig:
-    """A configuration, a dataclass, whose annotations say what its values must be.
-
-    Checked are `Literal`, and `Requirement`s within `Annotated`: of fields, of the entries of
-    tuples, and of what may be None.
+    """A configuration, a dataclass, whose annotations say what its values must be, see `from_json`.
 
     Raises:
       ValueError: a value that is not what its annotation says, with the field's name.
@@ -61,7 +61,7 @@ class CheckedConfig:
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self), include_extras=True)
         for field in dataclasses.fields(typing.cast(Any, self)):
-            _check(field.name, hints[field.name], getattr(self, field.name))
+            from_json(hints[field.name], getattr(self, field.name), field.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,13 +106,14 @@ def to_json(value: Any, where: str = "config", *, null_if_not_finite: bool = Fal
                 return float(value)
             if null_if_not_finite:
                 return None
-            raise ValueError(f"{where} is {value}, and must be finite.")
+            raise ValueError(f"{where} must be finite, got {value}.")
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         if isinstance(value, Mapping):
-            return {
-                _text(key, where): convert(item, f"{where}.{key}") for key, item in value.items()
-            }
+            for key in value:
+                if not isinstance(key, str):
+                    raise ValueError(f"{where} has the key {key!r}; keys must be of type str.")
+            return {key: convert(item, f"{where}.{key}") for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [convert(item, f"{where}[{index}]") for index, item in enumerate(value)]
         if isinstance(value, Path):
@@ -127,26 +128,36 @@ def to_json(value: Any, where: str = "config", *, null_if_not_finite: bool = Fal
 def from_json(annotation: Any, value: Any, where: str = "config", default: Any = None) -> Any:
     """The value of the annotated type that `to_json` turned into this JSON value.
 
-    Types: dataclasses, `tuple`, `list`, `dict` with `str` keys, unions, `Literal`, None, bool, int,
-    float, str, `Path`, `Any`; a `Sequence` or `Iterable` is a tuple. An int stands for a float,
-    never the reverse. Fields of a dataclass that are left out come from `default` (an instance), or
-    else from the class.
+    Types: dataclasses (of which an instance stays as it is), `tuple`, `list`, `dict` with `str`
+    keys, unions, `Literal`, None, bool, int, float, str, `Path`, `Any`; a `Sequence` or `Iterable`
+    is a tuple. An int stands for a float, never the reverse. Fields of a dataclass that are left
+    out come from `default` (an instance), or else from the class.
 
     Raises:
-      ValueError: a value of another type, or a field that the dataclass does not have or that is
-        missing; the sentence names the place, beginning with `where`.
+      ValueError: a value of another type, one that a `Requirement` does not hold of, or a field
+        that the dataclass does not have or that is missing; the sentence names the place, beginning
+        with `where`.
     """
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return from_json(inner[0], value, where)
+    if origin is Annotated:
+        found = from_json(inner[0], value, where, default)
+        for requirement in inner[1:]:
+            if isinstance(requirement, Requirement) and not requirement.holds(found):
+                shown = (
+                    f"({', '.join(map(str, found))})" if isinstance(found, tuple) else repr(found)
+                )
+                raise ValueError(f"{where} must be {requirement.words}, got {shown}.")
+        return found
     if dataclasses.is_dataclass(annotation):
+        if isinstance(value, typing.cast(type, annotation)):
+            return value
         return _dataclass_from_json(annotation, value, where, default)
     if origin in (typing.Union, types.UnionType):
         return _first_that_fits(inner, value, where)
     if origin is typing.Literal:
         if any(value == option and type(value) is type(option) for option in inner):
             return value
-        raise ValueError(f"{where} is {value!r}, and must be one of {', '.join(map(repr, inner))}.")
+        raise ValueError(f"{where} must be one of {', '.join(map(repr, inner))}, got {value!r}.")
     kind = origin or annotation
     if kind in (Sequence, Iterable):
         kind, inner = tuple, (*(inner or (Any,)), ...)
@@ -155,19 +166,13 @@ def from_json(annotation: Any, value: Any, where: str = "config", default: Any =
     if kind in (dict, Mapping) and isinstance(value, Mapping):
         item_type = inner[1] if inner else Any
         return {key: from_json(item_type, item, f"{where}.{key}") for key, item in value.items()}
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+    if kind is Any:
         return value
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    if (
-        kind in (Any, object)
-        or (kind in (bool, str) and isinstance(value, kind))
-        or (kind in (None, types.NoneType) and value is None)
-    ):
+    if (kind is float and type(value) is int) or (kind is Path and isinstance(value, str)):
+        return kind(value)
+    if kind in _PLAIN and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return value
-    raise ValueError(f"{where} is {value!r}, and must be of type {type_name(annotation)}.")
+    raise ValueError(f"{where} must be of type {type_name(annotation)}, got {value!r}.")
 
 
 def load(file: str | Path, config_class: type, default: Any = None) -> Any:
@@ -206,7 +211,7 @@ def differences(first: Any, second: Any) -> dict[str, tuple[Any, Any]]:
 
     Each is a configuration or its JSON value; a field that one lacks is None there.
     """
-    first, second = _flat(to_json(first)), _flat(to_json(second))
+    first, second = flattened(to_json(first)), flattened(to_json(second))
     missing = object()
     return {
         name: (first.get(name), second.get(name))
@@ -215,24 +220,19 @@ def differences(first: Any, second: Any) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
+def flattened(value: Any, prefix: str = "") -> dict[str, Any]:
+    """The values in nested mappings by their names, joined by dots: `{"train.steps": 10}`."""
+    if not isinstance(value, Mapping):
         return {prefix: value}
     flat = {}
     for key, item in value.items():
-        flat.update(_flat(item, f"{prefix}.{key}" if prefix else key))
+        flat |= flattened(item, f"{prefix}.{key}" if prefix else key)
     return flat
-
-
-def _text(key: Any, where: str) -> str:
-    if not isinstance(key, str):
-        raise ValueError(f"{where} has the key {key!r}; keys must be of type str.")
-    return key
 
 
 def _dataclass_from_json(annotation: Any, value: Any, where: str, default: Any) -> Any:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{where} is {value!r}, and must be an object of named fields.")
+        raise ValueError(f"{where} must be an object of named fields, got {value!r}.")
     hints = typing.get_type_hints(annotation)
     fields = {field.name: field for field in dataclasses.fields(annotation) if field.init}
     for name in value:
@@ -264,13 +264,13 @@ def _first_that_fits(options: tuple, value: Any, where: str) -> Any:
     if len(others) == 1:  # Optional[...]: what is wrong with the value says more than the union
         raise errors[options.index(others[0])]
     names = " | ".join(map(type_name, options))
-    raise ValueError(f"{where} is {value!r}, and must be of type {names}.")
+    raise ValueError(f"{where} must be of type {names}, got {value!r}.")
 
 
 def _sequence_from_json(kind: type, inner: tuple, values: Any, where: str) -> Any:
     if kind is tuple and inner and inner[-1] is not Ellipsis:
         if len(values) != len(inner):
-            raise ValueError(f"{where} has {len(values)} entries, and must have {len(inner)}.")
+            raise ValueError(f"{where} must have {len(inner)} entries, got {len(values)}.")
         types_of_items = inner
     else:
         types_of_items = (inner[0] if inner else Any,) * len(values)
@@ -281,7 +281,14 @@ def _sequence_from_json(kind: type, inner: tuple, values: Any, where: str) -> An
 
 
 def type_name(annotation: Any) -> str:
-    """An annotation as it is written: `int | tuple[int, ...]`."""
+    """An annotation as it is written, without requirements: `int | tuple[int, ...]`."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return type_name(inner[0])
+    if origin is tuple:
+        return f"tuple[{', '.join(map(type_name, inner))}]"
+    if annotation is Ellipsis:
+        return "..."
     name = annotation.__name__ if type(annotation) is type else str(annotation)
     return name.replace("typing.", "").replace("collections.abc.", "")
 
@@ -290,27 +297,3 @@ def perhaps_you_meant(name: str, names: Iterable[str]) -> str:
     """The words ` (perhaps you meant 'tiled')` if a name like this one exists, else none."""
     close = difflib.get_close_matches(name, list(names), n=1)
     return f" (perhaps you meant {close[0]!r})" if close else ""
-
-
-def _check(name: str, annotation: Any, value: Any) -> None:
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        _check(name, inner[0], value)
-        for requirement in inner[1:]:
-            if isinstance(requirement, Requirement) and not requirement.holds(value):
-                raise ValueError(f"{name} must be {requirement.words}, got {_shown(value)}.")
-    elif origin is typing.Literal and value not in inner:
-        listed = ", ".join(map(repr, inner))
-        raise ValueError(f"{name} must be one of {listed}, got {value!r}.")
-    elif origin in (typing.Union, types.UnionType):
-        for option in inner:
-            if value is not None and option is not types.NoneType:
-                _check(name, option, value)
-    elif origin is tuple and isinstance(value, tuple):
-        options = inner if inner[-1] is not Ellipsis else inner[:1] * len(value)
-        for option, item in zip(options, value, strict=False):
-            _check(name, option, item)
-
-
-def _shown(value: Any) -> str:
-    return f"({', '.join(map(str, value))})" if isinstance(value, tuple) else repr(value)

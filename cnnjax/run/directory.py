@@ -9,8 +9,7 @@ from typing import Any
 from cnnjax.run import files
 from cnnjax.run.config import configuration_hash, differences, read_json, to_json
 from cnnjax.run.environment import environment
-from cnnjax.run.files import file_name
-from cnnjax.run.lock import LOCK, DirectoryLock
+from cnnjax.run.files import LOCK, DirectoryLock, exclusive, file_name
 
 # Everything that a run may leave; config.json last, because it marks the directory as a run's.
 CONTENTS = (
@@ -57,7 +56,8 @@ def begin(
     if state != "empty" and overwrite:
         remove(directory)
         state = "empty"
-    _drop_torn_metrics(directory)
+    for name in ("metrics.jsonl", "observations.csv"):
+        files.drop_torn_line(directory / name)
     here = {**environment(command, source), "configuration": configuration_hash(config)}
     if state == "unfinished":
         earlier = read_json(directory / "environment.json")
@@ -73,16 +73,19 @@ def _check_state(directory: Path, config: Any, resume: bool, overwrite: bool) ->
     if state == "empty" or overwrite:
         return state
     if not resume:
-        raise FileExistsError(_already_there(directory, state))
+        run, ways = {
+            "finished": (
+                "A finished run",
+                "replace it with --overwrite, or keep it and give another directory with --workdir",
+            ),
+            "unfinished": (
+                "An unfinished run",
+                "continue it with --resume, or replace it with --overwrite",
+            ),
+        }[state]
+        raise FileExistsError(f"{run} is in {directory}; {ways}.")
     _require_same(directory, config)
     return state
-
-
-def _drop_torn_metrics(directory: Path) -> None:
-    """A process killed while it wrote leaves half a line at the end."""
-    file = directory / "metrics.jsonl"
-    if file.exists() and not (text := file.read_bytes()).endswith(b"\n"):
-        files.write(file, text[: text.rfind(b"\n") + 1])
 
 
 def remove(directory: Path) -> None:
@@ -97,6 +100,17 @@ def remove(directory: Path) -> None:
 
 def json_bytes(value: Any) -> bytes:
     return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
+
+
+def merge_json(directory: Path, name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Add to the JSON object in a file of a run; returns what it then holds."""
+    file = directory / name
+    with exclusive(directory):
+        before = read_json(file) if file.exists() else {}
+        held = dict(sorted({**before, **values}.items()))
+        if held != before:
+            files.write(file, json_bytes(held))
+    return held
 
 
 def _state(directory: Path) -> str:
@@ -118,25 +132,11 @@ def _state(directory: Path) -> str:
     return "finished" if "done" in names else "unfinished"
 
 
-def _already_there(directory: Path, state: str) -> str:
-    if state == "finished":
-        return (
-            f"A finished run is in {directory}; replace it with --overwrite, or keep it and give "
-            "another directory with --workdir."
-        )
-    return (
-        f"An unfinished run is in {directory}; continue it with --resume, or replace it with "
-        "--overwrite."
-    )
-
-
 def _require_same(directory: Path, config: Any) -> None:
     differing = differences(read_json(directory / "config.json"), config)
     if differing:
-        fields = ", ".join(
-            f"{name} (was {before!r}, is {now!r})" for name, (before, now) in differing.items()
-        )
+        fields = [f"{name} (was {was!r}, is {now!r})" for name, (was, now) in differing.items()]
         raise ValueError(
             f"The run in {directory} cannot continue under another configuration, which differs "
-            f"in {fields}."
+            f"in {', '.join(fields)}."
         )

@@ -11,6 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.process import DETERMINISTIC
+
+with lazy_imports():
+    import jax
+
 PACKAGES = (
     "cnnjax",
     "jax",
@@ -33,9 +39,8 @@ def environment(command: Sequence[str], source: Path | None) -> dict[str, Any]:
       command: the command line.
       source: folder of the experiment; commit and dirty flag are None unless git tracks its files.
     """
-    import jax
-
     commit, dirty = _commit(source)
+    flags = os.environ.get("XLA_FLAGS", "")
     return {
         "command": shlex.join(command),
         "started": now(),
@@ -48,17 +53,10 @@ def environment(command: Sequence[str], source: Path | None) -> dict[str, Any]:
         "platform": jax.default_backend(),
         "devices": dict(collections.Counter(device.device_kind for device in jax.devices())),
         "processes": jax.process_count(),
-        "deterministic": _deterministic(),
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        # Whether the same command gives the same bits again: always, but on GPUs only if asked.
+        "deterministic": jax.default_backend() != "gpu" or DETERMINISTIC in flags,
+        "xla_flags": flags,
     }
-
-
-def _deterministic() -> bool:
-    """Whether the same command gives the same bits again: always, but on GPUs only if asked."""
-    import jax
-
-    flags = os.environ.get("XLA_FLAGS", "")
-    return jax.default_backend() != "gpu" or "xla_gpu_deterministic_ops=true" in flags
 
 
 def now() -> str:

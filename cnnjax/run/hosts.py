@@ -4,8 +4,16 @@ Importing this imports no jax.
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
+
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    import jax
+    import numpy as np
+    from jax.experimental import multihost_utils
 
 HEARTBEAT_SECONDS = 30
 """A process that is silent for so long is dead, and the others end."""
@@ -29,16 +37,18 @@ def initialize(
     Raises:
       ValueError: arguments that do not fit each other, or nothing was found.
     """
-    given = (coordinator, processes, process)
-    if any(value is not None for value in given) and None in given:
+    given = [value for value in (coordinator, processes, process) if value is not None]
+    if given and (coordinator is None or processes is None or process is None):
         raise ValueError(
             f"--coordinator, --processes and --process belong together, got {coordinator}, "
             f"{processes} and {process}."
         )
-    if coordinator is not None:
-        _check(coordinator, processes, process)
-    import jax
-
+    if coordinator is not None and not re.fullmatch(r".+:[0-9]+", coordinator):
+        raise ValueError(f"--coordinator is HOST:PORT, such as node1:1234, got {coordinator!r}.")
+    if processes is not None and process is not None and not 0 <= process < processes:
+        raise ValueError(
+            f"--process counts from 0 to --processes - 1, got {process} of {processes}."
+        )
     # Collectives between CPU processes; accelerators have their own.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
@@ -63,15 +73,11 @@ def initialize(
 
 def is_first() -> bool:
     """Whether this process is the one that writes: process 0."""
-    import jax
-
     return jax.process_index() == 0
 
 
 def are_several() -> bool:
     """Whether this run has more than one process."""
-    import jax
-
     return jax.process_count() > 1
 
 
@@ -104,26 +110,10 @@ def all_of(mine: bool) -> bool:
     """Whether this holds on every process."""
     if not are_several():
         return mine
-    import numpy as np
-    from jax.experimental.multihost_utils import process_allgather
-
-    return bool(np.all(process_allgather(np.bool_(mine))))
+    return bool(np.all(multihost_utils.process_allgather(np.bool_(mine))))
 
 
 def _broadcast(text: bytes) -> bytes:
-    import numpy as np
-    from jax.experimental.multihost_utils import broadcast_one_to_all
-
-    length = int(broadcast_one_to_all(np.int32(len(text))))
+    length = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
     content = np.frombuffer(text[:length].ljust(length), np.uint8)
-    return np.asarray(broadcast_one_to_all(content), np.uint8).tobytes()
-
-
-def _check(coordinator: str, processes: int | None, process: int | None) -> None:
-    host, _, port = coordinator.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f"--coordinator is HOST:PORT, such as node1:1234, got {coordinator!r}.")
-    if processes is None or process is None or processes < 1 or not 0 <= process < processes:
-        raise ValueError(
-            f"--process counts from 0 to --processes - 1, got {process} of {processes}."
-        )
+    return np.asarray(multihost_utils.broadcast_one_to_all(content), np.uint8).tobytes()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnnjax.run.cells import SEED, Cell, cell_of, text_of, value_of
-from cnnjax.run.files import file_name
+from cnnjax.run.cells import SEED, Cell, cell_of, text_of
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.statistics import Summary, summarize
+from cnnjax.run.stored import csv_text, read_array, read_table
 
 with lazy_imports():
     import numpy as np
@@ -45,21 +43,8 @@ class Observations:
           FileNotFoundError: the run has no observations.csv.
           ValueError: the file is no table of observations.
         """
-        file = Path(directory) / "observations.csv"
-        try:
-            lines = list(csv.reader(io.StringIO(file.read_text(encoding="utf-8"))))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{file} must be text in UTF-8: {error}.") from error
-        if not lines or SEED not in lines[0] or any(len(line) != len(lines[0]) for line in lines):
-            raise ValueError(
-                f"{file} must have a column {SEED!r} and lines of equal length, as record.observe "
-                "writes them."
-            )
-        columns, *lines = lines
-        rows = [
-            {name: value_of(text) for name, text in zip(columns, line) if text} for line in lines
-        ]
-        return cls(rows, columns[: columns.index(SEED) + 1], Path(directory))
+        rows, factors = read_table(Path(directory))
+        return cls(rows, factors, Path(directory))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -68,6 +53,11 @@ class Observations:
     def cells(self) -> list[Cell]:
         """The cell of every row."""
         return [cell_of(row, self.factors) for row in self.rows]
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the factors but for the seed."""
+        return tuple(name for name in self.factors if name != SEED)
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -106,16 +96,16 @@ class Observations:
         Raises:
           ValueError: no row has this number.
         """
-        if number not in self.numbers:
-            raise ValueError(f"number must be one of {list(self.numbers)}, got {number!r}.")
-        return np.array([_nan_if_missing(row.get(number)) for row in self.rows], np.float64)
+        self._require_number(number)
+        values = [row.get(number) for row in self.rows]
+        return np.array([np.nan if value is None else value for value in values], np.float64)
 
     def groups(self, *by: str) -> dict[Any, Observations]:
         """The rows of each combination of values of these factors, by value (a tuple if several).
 
         Without factors: of all factors but the seed.
         """
-        by = by or tuple(name for name in self.factors if name != SEED)
+        by = by or self.conditions
         self._require(by)
         found: dict[Any, list[dict[str, Any]]] = {}
         for row in self.rows:
@@ -126,13 +116,13 @@ class Observations:
         }
 
     def summary(self, number: str, *by: str) -> dict[Any, Summary]:
-        """Mean, standard deviation and n of a number over the seeds of each group, see `groups`."""
-        found = {key: group.column(number) for key, group in self.groups(*by).items()}
-        return {
-            key: summarize(values[~np.isnan(values)])
-            for key, values in found.items()
-            if not np.isnan(values).all()
-        }
+        """Mean, standard deviation and n of a number over the seeds of each group, see `groups`.
+
+        Groups without the number are left out.
+        """
+        self._require_number(number)
+        found = {key: group._over_rows(number) for key, group in self.groups(*by).items()}
+        return {key: summary for key, summary in found.items() if summary is not None}
 
     def differences(self, number: str, factor: str, against: Any) -> dict[Any, Summary]:
         """Paired differences of a number: each value of a factor minus that of `against`.
@@ -179,33 +169,28 @@ class Observations:
         """
         if self.directory is None:
             raise ValueError(f"array {name!r} must be in a run's directory, got observations only.")
-        files = [arrays_path(self.directory, cell) for cell in self.cells]
-        return np.stack([_read_array(file, name) for file in files])
+        return np.stack([read_array(self.directory, cell, name) for cell in self.cells])
 
     def results(self, *by: str) -> list[dict[str, Any]]:
         """Factors, seeds and summaries of the numbers of each group, for results.json."""
-        by = by or tuple(name for name in self.factors if name != SEED)
+        by = by or self.conditions
         found = []
         for key, group in self.groups(*by).items():
             factors = dict(zip(by, key if len(by) > 1 else (key,)))
-            summaries = {number: group.summary(number, *by) for number in group.numbers}
-            found.append(
-                {
-                    **{name: value for name, value in factors.items() if value is not None},
-                    "seeds": group.seeds,
-                    **{name: next(iter(s.values())) for name, s in summaries.items() if s},
-                }
-            )
+            result: dict[str, Any] = {**factors, "seeds": group.seeds}
+            result |= {number: group._over_rows(number) for number in group.numbers}
+            found.append({name: value for name, value in result.items() if value is not None})
         return found
+
+    def _over_rows(self, number: str) -> Summary | None:
+        values = np.array([row[number] for row in self.rows if row.get(number) is not None], float)
+        return summarize(values) if len(values) else None
 
     def to_csv(self) -> str:
         """One line a row: the factors, then every number."""
         columns = [*self.factors, *self.numbers]
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([text_of(row.get(name)) for name in columns] for row in self.rows)
-        return buffer.getvalue()
+        lines = [[row.get(name) for name in columns] for row in self.rows]
+        return csv_text([columns, *lines])
 
     def to_pandas(self) -> Any:
         """The table as a pandas.DataFrame.
@@ -223,16 +208,10 @@ class Observations:
         lines += [" & ".join(_latex_cell(row.get(name)) for name in columns) for row in rows]
         kinds = "".join("r" if column in self.numbers else "l" for column in columns)
         head, *body = (f"{line} \\\\" for line in lines)
-        return "\n".join(
-            [
-                f"\\begin{{tabular}}{{{kinds}}}",
-                "\\toprule",
-                head,
-                "\\midrule",
-                *body,
-                "\\bottomrule",
-                "\\end{tabular}\n",
-            ]
+        body = "\n".join(body)
+        return (
+            f"\\begin{{tabular}}{{{kinds}}}\n\\toprule\n{head}\n\\midrule\n{body}\n"
+            "\\bottomrule\n\\end{tabular}\n"
         )
 
     def _require(self, factors: Any) -> None:
@@ -240,23 +219,9 @@ class Observations:
             if name not in self.factors:
                 raise ValueError(f"factor must be one of {list(self.factors)}, got {name!r}.")
 
-
-def arrays_path(directory: Path, cell: Cell) -> Path:
-    """Where the arrays of a cell are in a run's directory, whatever the order of its factors."""
-    name = ", ".join(f"{factor}={value}" for factor, value in cell.key)
-    return directory / "arrays" / f"{file_name(name)}.npz"
-
-
-def _read_array(file: Path, name: str) -> np.ndarray:
-    try:
-        with np.load(file) as arrays:
-            return arrays[name]
-    except (OSError, KeyError) as error:
-        raise ValueError(f"{file} must hold the array {name!r}: {error}.") from error
-
-
-def _nan_if_missing(value: Any) -> float:
-    return np.nan if value is None else float(value)
+    def _require_number(self, number: str) -> None:
+        if number not in self.numbers:
+            raise ValueError(f"number must be one of {list(self.numbers)}, got {number!r}.")
 
 
 def _latex(text: str) -> str:

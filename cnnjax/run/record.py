@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cnnjax.run import files, hosts
-from cnnjax.run.cells import SEED, Cell, flat_values, grid
+from cnnjax.run.cells import SEED, Cell, announced, flat_values, grid
 from cnnjax.run.config import read_json, to_json
-from cnnjax.run.directory import begin, json_bytes, remove
+from cnnjax.run.directory import begin, json_bytes, merge_json, remove
 from cnnjax.run.environment import now
-from cnnjax.run.files import file_name
-from cnnjax.run.lazy import lazy_imports
-from cnnjax.run.lock import LOCK, DirectoryLock, exclusive
-from cnnjax.run.observations import Observations, arrays_path
-from cnnjax.run.pace import Pace
+from cnnjax.run.files import LOCK, DirectoryLock, exclusive
+from cnnjax.run.metrics import metrics_line, metrics_of
+from cnnjax.run.observations import Observations
 from cnnjax.run.share import Share, ShareObserved
-
-with lazy_imports():
-    import numpy as np
+from cnnjax.run.stored import TABLE, append_row, write_arrays
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A run's directory. All files but metrics.jsonl appear whole or not at all.
+    """A run's directory. Files appear whole or not at all, and lines of the two that grow, too.
 
     Only one process of one machine can be at work there, beside its own workers; `release` ends
     that. Of the many hosts of one run only the first writes; the others call the same methods and
@@ -43,6 +37,7 @@ class Record:
     """The share of the cells that this process observes; None: all that are left."""
     _lock: DirectoryLock | None = dataclasses.field(default=None, repr=False, compare=False)
     _cells: list[Cell] = dataclasses.field(default_factory=list, repr=False, compare=False)
+    _observed: set[tuple] = dataclasses.field(default_factory=set, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -143,22 +138,20 @@ class Record:
         """
         cells = grid(factors)
         self._cells.extend(cells)
-        observed = self._observed()
+        held = hosts.agree(lambda: [list(map(list, key)) for key in self._rows()])
+        self._observed.update(tuple(map(tuple, key)) for key in held)
         left = [
             cell
             for number, cell in enumerate(cells)
-            if cell.key not in observed
+            if cell.key not in self._observed
             and (self.share is None or number % self.share.workers == self.share.index)
         ]
-        pace = Pace(len(cells), len(left), quiet=not hosts.is_first())
-        for cell in left:
-            pace.begin(str(cell))
+        for cell in announced(left, len(cells), quiet=not hosts.is_first()):
             yield cell
-            if cell.key not in self._observed():
+            if cell.key not in self._observed:
                 raise RuntimeError(
                     f"record.observe must be called for each cell, got none for {cell}."
                 )
-            pace.end()
 
     def observe(self, cell: Cell, **values: Any) -> None:
         """Add one observation: numbers to observations.csv, arrays to arrays/NAME.npz.
@@ -175,15 +168,13 @@ class Record:
         if taken := set(numbers) & set(cell):
             raise ValueError(f"an observation must not be named as a factor, got {taken.pop()!r}.")
         if hosts.is_first():
-            if arrays:
-                path = arrays_path(self.directory, cell)
-                path.parent.mkdir(exist_ok=True)
-                with files.replacing(path) as temporary, open(temporary, "wb") as file:
-                    np.savez_compressed(file, **arrays)
+            write_arrays(self.directory, cell, arrays)
+            row = {**cell, **numbers}
             with exclusive(self.directory):
-                rows = self._rows()
-                rows[cell.key] = {**cell, **numbers}
-                self._write_rows(rows)
+                again = cell.key in self._observed
+                if again or not append_row(self.directory, cell, row):
+                    self._write_rows({**self._rows(), cell.key: row})
+        self._observed.add(cell.key)
         hosts.agree(lambda: None)  # no process goes on before the first has written
 
     def observations(self) -> Observations:
@@ -199,15 +190,9 @@ class Record:
             self._write_rows(self._rows())
         return Observations.read(self.directory)
 
-    def _observed(self) -> set[tuple]:
-        return {
-            tuple(map(tuple, key))
-            for key in hosts.agree(lambda: [list(map(list, key)) for key in self._rows()])
-        }
-
     def _rows(self) -> dict[tuple, dict[str, Any]]:
         """The rows of observations.csv by their cell's key."""
-        if not (self.directory / "observations.csv").exists():
+        if not (self.directory / TABLE).exists():
             return {}
         found = Observations.read(self.directory)
         return {cell.key: row for cell, row in zip(found.cells, found.rows, strict=True)}
@@ -219,7 +204,7 @@ class Record:
             name for key in ordered for name in rows[key] if name in dict(key) and name != SEED
         )
         table = Observations([rows[key] for key in ordered], [*factors, SEED])
-        files.write(self.directory / "observations.csv", table.to_csv().encode())
+        files.write(self.directory / TABLE, table.to_csv().encode())
 
     # Training
 
@@ -228,22 +213,15 @@ class Record:
 
         NaN and infinities are written as null, so that every line is JSON.
         """
-        if reserved := {"step", "wall_time"} & set(values):
-            raise ValueError(f"{reserved.pop()!r} cannot be the name of a metric.")
-        line = {"step": step, "wall_time": round(time.time(), 3), **values}
-        text = json.dumps(to_json(line, "metrics", null_if_not_finite=True), allow_nan=False)
+        line = metrics_line(step, values)
         if hosts.is_first():
-            file = self.directory / "metrics.jsonl"
             with exclusive(self.directory):
                 # On disk before the checkpoint that comes after it: no line is lost.
-                files.append(file, f"{text}\n".encode())
+                files.append(self.directory / "metrics.jsonl", line)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All lines of metrics.jsonl, oldest first."""
-        file = self.directory / "metrics.jsonl"
-        if not file.exists():
-            return []
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        return metrics_of(self.directory)
 
     def rewind(self, step: int, **values: Any) -> None:
         """Remove the metrics after this step, among the lines that hold these values.
@@ -252,34 +230,30 @@ class Record:
         recorded once.
         """
         values = to_json(values, "metrics")
-        if not hosts.is_first():
-            return
-        with exclusive(self.directory):
-            kept = [
-                line
-                for line in self.read_metrics()
-                if line["step"] <= step
-                or any(name not in line or line[name] != value for name, value in values.items())
-            ]
-            self.write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+        if hosts.is_first():
+            with exclusive(self.directory):
+                kept = [
+                    line
+                    for line in self.read_metrics()
+                    if line["step"] <= step or not values.items() <= line.items()
+                ]
+                self.write("metrics.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
     def checkpoints(self, *names: str) -> Path:
         """The folder for checkpoints, or the one in it for the training with these names."""
-        return self.directory.joinpath("checkpoints", *map(file_name, names))
+        return self.directory.joinpath("checkpoints", *map(files.file_name, names))
 
     def write_network(self, name: str, values: Mapping[str, Any]) -> None:
         """Say in networks/NAME.json which network checkpoints/NAME holds."""
-        path = self.directory / "networks" / f"{file_name(name)}.json"
+        path = self.directory / "networks" / f"{files.file_name(name)}.json"
         if hosts.is_first():
             files.write(path, json_bytes({"name": name, **to_json(values, name)}))
 
     def write_task(self, name: str, facts: Mapping[str, Any]) -> None:
         """Say in task.json on which data networks are trained, under the data set's name."""
-        plain = to_json(facts, "task")
-        if hosts.is_first() and self.tasks.get(name) != plain:
-            with exclusive(self.directory):
-                tasks = {**self.tasks, name: plain}
-                self.write("task.json", json_bytes(dict(sorted(tasks.items()))).decode())
+        plain = to_json({name: facts}, "task")
+        if hosts.is_first():
+            merge_json(self.directory, "task.json", plain)
 
     # Results
 
@@ -296,15 +270,12 @@ class Record:
 
     def timings(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Add to timings.json, measured speeds and durations, and return what it holds."""
-        file, plain = self.directory / "timings.json", to_json(values, "timings")
-        with exclusive(self.directory) if hosts.is_first() else contextlib.nullcontext():
-            held = hosts.agree(lambda: {**(read_json(file) if file.exists() else {}), **plain})
-            self.write("timings.json", json_bytes(held).decode())
-        return held
+        plain = to_json(values, "timings")
+        return hosts.agree(lambda: merge_json(self.directory, "timings.json", plain))
 
     def write(self, name: str, text: str) -> Path:
         """Write a file such as report.html; returns its path."""
-        path = self.directory / file_name(name)
+        path = self.directory / files.file_name(name)
         if hosts.is_first():
             files.write(path, text.encode())
         return path

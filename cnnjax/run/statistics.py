@@ -32,25 +32,19 @@ class Summary:
                 f"std must be None exactly when n is 1, but std is {self.std} with n {self.n}."
             )
 
-    def half_width(self, confidence: float = 0.95) -> float | None:
-        """t * std / sqrt(n), t the (1 + confidence) / 2 quantile of Student's t (Gosset, 1908).
+    def half_width(self) -> float | None:
+        """Half of the 95 % interval of the mean, `t * std / sqrt(n)`; None when n is 1.
 
-        The quantile has n - 1 degrees of freedom; None when n is 1. Raises ValueError unless
-        0 < confidence < 1.
+        t is the 0.975 quantile of Student's t with n - 1 degrees of freedom (Gosset, 1908).
         """
-        if not 0 < confidence < 1:
-            raise ValueError(f"confidence must lie between 0 and 1, but is {confidence}.")
         if self.std is None:
             return None
-        quantile = special.stdtrit(self.n - 1, (1 + confidence) / 2)
-        return float(quantile * self.std / math.sqrt(self.n))
+        return float(special.stdtrit(self.n - 1, 0.975) * self.std / math.sqrt(self.n))
 
-    def interval(self, confidence: float = 0.95) -> tuple[float, float] | None:
-        """The confidence interval (mean - half_width, mean + half_width) of the mean, or None."""
-        half_width = self.half_width(confidence)
-        if half_width is None:
-            return None
-        return self.mean - half_width, self.mean + half_width
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval (mean - half_width, mean + half_width) of the mean, or None."""
+        half_width = self.half_width()
+        return None if half_width is None else (self.mean - half_width, self.mean + half_width)
 
 
 def summarize(values: Sequence[float] | np.ndarray) -> Summary:

@@ -6,13 +6,11 @@ Names are loaded when first used.
 from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
-    "cnnjax.run.metrics": ("learning_curves",),
-    "canvas": ("on_canvas",),
+    "canvas": ("on_canvas", "rotated"),
     "cifar_tutorial": ("distorted_crops",),
     "classifier": ("predictions", "train_classifiers"),
     "images": ("resized",),
     "network": ("Network",),
-    "rotation": ("rotated",),
     "segmentation": ("textured_digits",),
     "task": ("Task", "pipeline", "taking_images"),
     "trained": (

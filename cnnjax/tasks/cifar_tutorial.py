@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from cnnjax.data.datasets import load
+from cnnjax.ops.photometric import contrast
 from cnnjax.tasks.task import Task, pipeline
 
 SIDE, CROP = 32, 24
@@ -55,8 +56,7 @@ def distorted(image: jax.Array, key: jax.Array) -> jax.Array:
     x = jax.lax.dynamic_slice(image, (*first, 0), (CROP, CROP, image.shape[-1]))
     x = jnp.where(jax.random.bernoulli(mirror), x[:, ::-1], x)
     x = x + jax.random.uniform(bright, minval=-63.0, maxval=63.0)
-    mean = x.mean((0, 1), keepdims=True)
-    return mean + jax.random.uniform(hard, minval=0.2, maxval=1.8) * (x - mean)
+    return contrast(x, jax.random.uniform(hard, minval=0.2, maxval=1.8), (0, 1))
 
 
 def standardised(image: jax.Array) -> jax.Array:

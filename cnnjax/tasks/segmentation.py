@@ -22,13 +22,8 @@ def textured_digits(
       digits: which; the label of a pixel is 0 for the background, 1 + the index of its digit here.
     """
     stored = load("digits")
-    train_split, test_split = (
-        _textured(split, digits, count, seed)
-        for split, count, seed in (
-            (stored.train, train_images, 0),
-            (stored.test, test_images, 1),
-        )
-    )
+    train_split = _textured(stored.train, digits, train_images, 0)
+    test_split = _textured(stored.test, digits, test_images, 1)
     dataset = Dataset(
         name="digits on textured background",
         version=stored.version,

@@ -18,7 +18,7 @@ from cnnjax.run.config import InputError, to_json
 from cnnjax.tasks.network import Network
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.losses import Loss
-from cnnjax.train.on_device import Augment, gather
+from cnnjax.train.on_device import Augment, augmented
 from cnnjax.train.parallel import Prepare
 from cnnjax.train.step import train_step
 from cnnjax.train.training import compile_training
@@ -131,7 +131,6 @@ class Task:
         except TypeError:  # a model whose arguments cannot be compared
             key, kept = id(model), None
         if kept is None:
-            _check_devices(train)
             self._logits_of_two(model)
             training = compile_training(model, train, *self.prepare(), step=step, loss=loss)
             kept = Network(self, model, training)
@@ -152,7 +151,11 @@ class Task:
     def source(self, split: SplitName, **values: Any) -> dict[str, Any]:
         """What the compiled steps take examples from; `values` reach `augment` with it."""
         examples = self.split(split)
-        self._check_values(values)
+        for name in values:
+            if name not in self.defaults:
+                raise ValueError(
+                    f"value of the source must be one of {sorted(self.defaults)}, got {name!r}."
+                )
         if not isinstance(examples, Split):
             raise ValueError(f"{self.dataset.name} must be in memory, got {examples}.")
         return {"images": examples.images, "labels": examples.labels, **self.defaults, **values}
@@ -172,14 +175,7 @@ class Task:
 
     def prepare(self) -> tuple[Prepare, Prepare]:
         """What makes batches inside the compiled steps, in training and in evaluation."""
-        return gather(self.augment), gather(self.augment_test, deterministic=True)
-
-    def _check_values(self, values: Mapping[str, Any]) -> None:
-        for name in values:
-            if name not in self.defaults:
-                raise ValueError(
-                    f"value of the source must be one of {sorted(self.defaults)}, got {name!r}."
-                )
+        return augmented(self.augment), augmented(self.augment_test, deterministic=True)
 
     def _logits_of_two(self, model: linen.Module) -> Any:
         images = jax.ShapeDtypeStruct((2, *self.shape), np.float32)
@@ -217,12 +213,3 @@ def taking_images(name: str, shape: Sequence[int]) -> Generator[None]:
     except (ValueError, TypeError, FlaxError) as error:
         first, *_ = str(error).splitlines() or [type(error).__name__]
         raise InputError(f"{name} does not take images of {tuple(shape)}: {first}") from error
-
-
-def _check_devices(train: TrainConfig) -> None:
-    devices = jax.device_count()
-    if train.batch_size % devices:
-        raise InputError(
-            f"train.batch_size must be a multiple of the {devices} devices, got "
-            f"{train.batch_size}; {train.batch_size // devices * devices or devices} would do."
-        )

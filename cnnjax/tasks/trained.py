@@ -16,10 +16,9 @@ from cnnjax.models.choice import Convolution, model_arguments, resolve_model
 from cnnjax.models.description import described_model, import_paths
 from cnnjax.models.pretrained import load_weights
 from cnnjax.run.config import InputError, from_json, read_json
-from cnnjax.tasks.canvas import on_canvas
+from cnnjax.tasks.canvas import on_canvas, rotated
 from cnnjax.tasks.cifar_tutorial import distorted_crops
 from cnnjax.tasks.images import resized
-from cnnjax.tasks.rotation import rotated
 from cnnjax.tasks.segmentation import textured_digits
 from cnnjax.tasks.task import Task, taking_images
 from cnnjax.train.checkpoint import Checkpoints

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 from flax import linen
 
+from cnnjax.run.config import InputError
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.losses import SOWN_LOSSES, Classification, Loss
 from cnnjax.train.optimizer import optimizer
@@ -62,12 +63,14 @@ def compile_training(
       devices: of all processes, in the order in which they share a batch.
 
     Raises:
-      ValueError: the devices do not divide the batch size.
+      InputError: the devices do not divide the batch size.
     """
     devices = tuple(jax.devices() if devices is None else devices)
-    if config.batch_size % len(devices):
-        raise ValueError(
-            f"batch_size must be a multiple of the {len(devices)} devices, got {config.batch_size}."
+    size, count = config.batch_size, len(devices)
+    if size % count:
+        raise InputError(
+            f"train.batch_size must be a multiple of the {count} devices, got {size}; "
+            f"{size // count * count or count} would do."
         )
     loss = Classification.of(config) if loss is None else loss
     optimization = optimizer(config)
@@ -88,13 +91,7 @@ def compile_training(
             raise ValueError(f"seed={seed} must be at least 0 and below 2**32.")
         return replicate(create(seed, sample_input), devices)
 
-    update = functools.partial(
-        step,
-        model=model,
-        optimizer=optimization,
-        config=config,
-        loss=loss,
-    )
+    update = functools.partial(step, model=model, optimizer=optimization, config=config, loss=loss)
     score = functools.partial(eval_step, model=model, config=config)
     return Training(
         model=model,

@@ -204,9 +204,9 @@ def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--digits", "4", "10"], "digits must be at least 0 and below 10, got 10"),
+        (["--digits", "4", "10"], "digits[1] must be at least 0 and below 10, got 10"),
         (["--digits", "4", "4"], "each once"),
-        (["--iterations", "0"], "iterations must be at least 1, got 0"),
+        (["--iterations", "0"], "iterations[0] must be at least 1, got 0"),
         (["--seeds", "1", "1"], "each once"),
     ],
 )

@@ -1,6 +1,7 @@
 """Runs in one table: pooled over seeds, named by what differs, in a page and as CSV."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from scipy import stats
 
 from cnnjax.launch.main import main
-from cnnjax.report.compare import compare, read_runs, shown, swept
+from cnnjax.report.compare import compare, read_runs, shown
 from cnnjax.report.compare_page import csv_text, dots_of_rows, lines_of_rows, table
+from cnnjax.report.findings import over
 from cnnjax.run.statistics import Summary, summarize
 
 
@@ -40,10 +42,28 @@ def make(tmp_path, monkeypatch):
     return write
 
 
-def rows_of(*directories):
+def compared(*directories):
     runs, left_out = read_runs(directories)
     assert left_out == []
     return compare(runs)
+
+
+@dataclasses.dataclass
+class Row:
+    names: dict
+    values: dict
+    runs: tuple
+
+
+def rows_of(made):
+    """The rows of a comparison: what tells them apart, their numbers, and where these are from."""
+    rows = []
+    for group in made.found.groups(*made.found.conditions).values():
+        names = {name: group.rows[0].get(name) for name in made.found.conditions}
+        values = {number: over(group, number) for number in group.numbers}
+        runs = tuple(dict.fromkeys(made.origin[cell.key] for cell in group.cells))
+        rows.append(Row({key: v for key, v in names.items() if v is not None}, values, runs))
+    return rows
 
 
 @pytest.mark.fast
@@ -56,7 +76,7 @@ def test_runs_that_differ_in_seeds_alone_are_pooled(make):
         )
         for seed, accuracy in ((0, 0.5), (1, 0.6), (2, 0.9))
     ]
-    (row,) = rows_of(*runs)
+    (row,) = rows_of(compared(*runs))
     assert row.names == {"label": "a"}
     assert row.values["parameters"] == Summary(10.0, 0.0, 3)
     assert row.values["accuracy"].mean == pytest.approx(2 / 3)
@@ -72,7 +92,7 @@ def test_another_configuration_is_another_row_and_named_by_what_differs(make):
         return [{"label": name, "seed": seed, "accuracy": accuracy} for name in ("a", "b")]
 
     same = {"canvas": 24, "data_dir": "here"}
-    found = rows_of(
+    made = compared(
         make("two", {"seeds": [0], "train": {"steps": 20, "rate": 0.1}, **same}, observations(0.2)),
         make("one", {"seeds": [0], "train": {"steps": 9, "rate": 0.1}, **same}, observations(0.1)),
         make(
@@ -81,6 +101,7 @@ def test_another_configuration_is_another_row_and_named_by_what_differs(make):
             observations(0.4, 1),
         ),
     )
+    found = rows_of(made)
     # In the order of the steps, not of the text or of the command line.
     assert [(row.names, row.values["accuracy"].n) for row in found] == [
         ({"train.steps": 9, "label": "a"}, 1),
@@ -89,7 +110,7 @@ def test_another_configuration_is_another_row_and_named_by_what_differs(make):
         ({"train.steps": 20, "label": "b"}, 2),
     ]
     assert found[2].values["accuracy"].mean == pytest.approx(0.3)
-    assert swept(found) == "train.steps"
+    assert made.swept == "train.steps"
 
 
 @pytest.mark.fast
@@ -102,36 +123,40 @@ def test_factors_of_several_runs_are_pooled_cell_by_cell(make):
             for seed in seeds
         ]
 
-    found = rows_of(
+    made = compared(
         make("a", {"seeds": [0, 2]}, rows((0, 2), 10, 20)),
         make("b", {"seeds": [5]}, rows((5,), 11, 21)),
     )
-    assert [(row.names, row.values["error"]) for row in found] == [
+    assert [(row.names, row.values["error"]) for row in rows_of(made)] == [
         ({"tile": 2, "turned": False}, summarize([10, 12, 16])),
         ({"tile": 2, "turned": True}, summarize([110, 112, 116])),
         ({"tile": 4, "turned": False}, summarize([20, 22, 26])),
         ({"tile": 4, "turned": True}, summarize([120, 122, 126])),
     ]
-    assert swept(found) is None  # two values of a factor are no sweep
+    assert made.swept is None  # two values of a factor are no sweep
 
 
 @pytest.mark.fast
 def test_a_field_that_lists_what_a_factor_names_is_not_named_twice(make):
     def config(tile):
-        return {"seeds": [0], "conv": [{"name": "tiled", "arguments": {"tile": tile}}]}
+        return {"seeds": [0], "family": [{"name": "tiled", "arguments": {"tile": tile}}]}
 
-    found = rows_of(
+    found = compared(
         make("a", config(2), [{"conv": "tiled(tile=2)", "seed": 0, "loss": 1.0}]),
         make("b", config(4), [{"conv": "tiled(tile=4)", "seed": 0, "loss": 2.0}]),
     )
-    assert [row.names for row in found] == [{"conv": "tiled(tile=2)"}, {"conv": "tiled(tile=4)"}]
-    assert shown(config(2)["conv"]) == "tiled(tile=2)"
+    names = [row.names for row in rows_of(found)]
+    assert names == [{"conv": "tiled(tile=2)"}, {"conv": "tiled(tile=4)"}]
+    assert shown(config(2)["family"]) == "tiled(tile=2)"
     # A list that alone tells rows apart stays.
-    found = rows_of(
+    found = compared(
         make("c", {"seeds": [0], "features": [8, 16]}, [{"seed": 0, "loss": 1.0}]),
         make("d", {"seeds": [0], "features": [16, 32]}, [{"seed": 0, "loss": 2.0}]),
     )
-    assert [row.names for row in found] == [{"features": [8, 16]}, {"features": [16, 32]}]
+    assert [row.names for row in rows_of(found)] == [
+        {"features": "[8, 16]"},
+        {"features": "[16, 32]"},
+    ]
     assert table(found).columns == ["features", "loss", "seeds"]
 
 
@@ -143,7 +168,7 @@ def test_speeds_stand_in_a_file_of_their_own(make):
         [{"label": "a", "seed": 0, "loss": 1}, {"label": "b", "seed": 0, "loss": 2}],
     )
     (run / "timings.json").write_text('{"a seed 0": {"images_per_second": 5}, "b": 3}')
-    first, second = rows_of(run)
+    first, second = rows_of(compared(run))
     assert first.values["images_per_second"] == Summary(5.0, None, 1)
     assert list(second.values) == ["loss"]
 
@@ -152,7 +177,7 @@ def test_speeds_stand_in_a_file_of_their_own(make):
 def test_runs_of_several_experiments_are_named_by_them(make):
     first = make("a", {"seeds": [0], "size": 1}, [{"seed": 0, "loss": 1.0}])
     second = make("b", {"seeds": [0], "canvas": 1}, [{"seed": 0, "loss": 2.0}], experiment="other")
-    assert [row.names for row in rows_of(first, second)] == [
+    assert [row.names for row in rows_of(compared(first, second))] == [
         {"experiment": "study"},
         {"experiment": "other"},
     ]
@@ -164,10 +189,10 @@ def test_a_seed_never_counts_twice(make):
     first = make("a", {"seeds": [0, 1]}, rows[:2])
     second = make("b", {"seeds": [1, 2]}, rows[1:])
     with pytest.raises(ValueError, match="a and b are runs of one configuration that share seed 1"):
-        rows_of(first, second)
-    assert len(rows_of(first, first)) == 1  # named twice, read once
+        compared(first, second)
+    assert len(rows_of(compared(first, first))) == 1  # named twice, read once
     with pytest.raises(ValueError, match=r"c/observations\.csv has seed 1 of one cell twice"):
-        rows_of(make("c", {}, [rows[1], rows[1]]))
+        compared(make("c", {}, [rows[1], rows[1]]))
 
 
 def sweep(make, seeds=3):
@@ -184,12 +209,12 @@ def sweep(make, seeds=3):
         )
         for rate in (0.1, 0.01, 1.0)
     ]
-    return rows_of(*runs)
+    return compared(*runs)
 
 
 def test_over_a_number_lines_are_drawn_in_its_order(make):
     rows = sweep(make)
-    assert swept(rows) == "train.rate"
+    assert rows.swept == "train.rate"
     (axes,) = lines_of_rows(rows, ["error"], "train.rate").axes
     lines = {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
     assert list(lines) == ["big", "alone"]
@@ -206,7 +231,7 @@ def test_over_a_number_lines_are_drawn_in_its_order(make):
 
 
 def test_over_names_dots_are_drawn_and_two_seeds_have_no_interval(make):
-    rows = rows_of(
+    rows = compared(
         make(
             "a",
             {"seeds": [0, 1]},
@@ -217,7 +242,7 @@ def test_over_names_dots_are_drawn_and_two_seeds_have_no_interval(make):
             ],
         )
     )
-    assert swept(rows) is None
+    assert rows.swept is None
     (axes,) = dots_of_rows(rows, ["error"]).axes
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines] == [
         (1.5, 0),
@@ -230,11 +255,11 @@ def test_over_names_dots_are_drawn_and_two_seeds_have_no_interval(make):
 
 
 def test_a_numeric_factor_of_three_values_is_a_sweep(make):
-    rows = rows_of(
+    rows = compared(
         make("a", {}, [{"k": k, "seed": 0, "error": 1 / k} for k in (8, 1, 2)]),
     )
-    assert swept(rows) == "k"
-    assert [row.names["k"] for row in rows] == [1, 2, 8]
+    assert rows.swept == "k"
+    assert [row.names["k"] for row in rows_of(rows)] == [1, 2, 8]
 
 
 def test_the_page_and_the_csv_hold_the_same_numbers(make, tmp_path, capsys):
@@ -274,8 +299,8 @@ def test_the_page_and_the_csv_hold_the_same_numbers(make, tmp_path, capsys):
     assert "<tiled>" not in page
     for part in (
         "0.6 ± 0.3",
-        "12 k",
-        "5.0 k",
+        "12.3 k",
+        "5.00 k",
         "abc",
         "runs/half is not finished",
         "data:image/png",
@@ -295,8 +320,8 @@ def test_the_page_and_the_csv_hold_the_same_numbers(make, tmp_path, capsys):
         ("", "observations.csv must have a column 'seed'"),
         ("label,error\na,1\n", "observations.csv must have a column 'seed'"),
         ("label,seed,error\na,0\n", "lines of equal length"),
-        ("label,seed,error\na,,1\n", "observations.csv has a line without a seed"),
-        ("label,seed,error\na,x,1\n", "observations.csv has a seed 'x'"),
+        ("label,seed,error\na,,1\n", "observations.csv must have a seed a line, got None"),
+        ("label,seed,error\na,x,1\n", "observations.csv must have a seed a line, got 'x'"),
         ("label,seed,error\na,0,much\n", "has 'much' under 'error', which is no number"),
         ("label,seed,error\na,0,nan\n", "has nan under 'error', which is no number"),
         ("label,seed\na,0\n", "has no numbers in observations.csv"),

@@ -390,7 +390,7 @@ def test_missing_and_existing_files_in_a_run_are_one_sentence(door):
             "default, smoke, full.",
         ),
         ("door --seeds", "seeds is (), and must hold at least one."),
-        ("door --devices 0", "--devices is 0, and must be 1 or more."),
+        ("door --devices 0", "devices must be at least 1, got 0."),
         ("door --config absent.json", "There is no configuration file absent.json."),
         ("door smoke --config x", "Give either the preset 'smoke' or --config x, not both."),
         ("door --config wrong.json", "wrong.json.seed is no field (perhaps you meant 'seeds'): "),

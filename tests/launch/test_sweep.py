@@ -16,8 +16,7 @@ from cnnjax.launch import workers
 from cnnjax.launch.command_line import parse
 from cnnjax.launch.experiments import import_experiment
 from cnnjax.launch.main import main
-from cnnjax.launch.sweep import overridden, points
-from cnnjax.launch.words import config_words
+from cnnjax.launch.sweep import config_words, overridden, points
 from cnnjax.models.choice import Convolution
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,12 +213,13 @@ def test_a_none_that_was_something_is_written_too(study):
     ("override", "said"),
     [
         ("3", "is 3, and must map names of fields to values."),
-        ('{"sise": 3}', "there is no field 'sise' (perhaps you meant 'size'): there are ending, "),
-        ('{"train.step": 3}', "no field 'train.step' (perhaps you meant 'steps')"),
-        ('{"size.x": 3}', "there is no field 'size.x': size is 3."),
-        ('{"size": "big"}', "size is 'big', and must be of type int."),
+        ('{"sise": 3}', "config.sise is no field (perhaps you meant 'size'): there are ending, "),
+        ('{"train.step": 3}', "config.train.step is no field (perhaps you meant 'steps')"),
+        ('{"size.x": 3}', "config.size must be of type int, got {'x': 3}."),
+        ('{"size": 3, "size.x": 4}', "size must not be given beside size.x, got 3."),
+        ('{"size": "big"}', "size must be of type int, got 'big'."),
         ('{"size": 0}', "size is 0, and must be 1 or more."),
-        ('{"train.optimizer": "sdg"}', "optimizer is 'sdg', and must be one of"),
+        ('{"train.optimizer": "sdg"}', "optimizer must be one of"),
         ('{"size": object()}', "size is a object, which JSON cannot hold"),
         ('{"conv": ()}', "cannot be written as a command line"),
     ],
@@ -321,13 +321,16 @@ def test_a_stopped_sweep_lets_its_runs_save(study, number, code):
 def test_every_worker_has_gpus_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3,GPU-7")
     assert workers.visible_gpus() == ["0", "3", "GPU-7"]
-    assert workers._shares(2, workers.visible_gpus()) == ["0,GPU-7", "3"]
+    assert workers._shares(2, workers.visible_gpus()) == [
+        {"CUDA_VISIBLE_DEVICES": "0,GPU-7"},
+        {"CUDA_VISIBLE_DEVICES": "3"},
+    ]
     with pytest.raises(ValueError, match=r"--workers must be at most 3, one for each GPU, got 4"):
         workers._shares(4, workers.visible_gpus())
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,-1,3")
     assert workers.visible_gpus() == ["2"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert workers._shares(2, workers.visible_gpus()) == [None, None]
+    assert workers._shares(2, workers.visible_gpus()) == [{}, {}]
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     program = tmp_path / "nvidia-smi"
     program.write_text(

@@ -13,8 +13,8 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
 
-from cnnjax.report import figures
-from cnnjax.report.figures import (
+from cnnjax import report
+from cnnjax.report import (
     ShiftPanel,
     bars,
     color_of,
@@ -31,11 +31,11 @@ LIMITS = {"exact": 1e-5, "independent": math.sqrt(2)}
 
 
 def error_against_shift(panels, **options):
-    return figures.error_against_shift(panels, **LIMITS, **options)
+    return report.error_against_shift(panels, **LIMITS, **options)
 
 
 def shift_maps(maps, **options):
-    return figures.shift_maps(maps, **LIMITS, **options)
+    return report.shift_maps(maps, **LIMITS, **options)
 
 
 SHIFTS = 12
@@ -209,6 +209,9 @@ def test_error_against_shift_shows_its_data():
         low, high = axes.get_ylim()
         assert low < 0
         assert high >= max(curve.max() for curve in panel.curves.values())
+    # Four columns: the lowest panel of each has the shifts written below it.
+    below = [axes.xaxis.get_tick_params()["labelbottom"] for axes in figure.axes]
+    assert below == [False] * 3 + [True] * 4
     assert figure.get_supxlabel() == "horizontal shift (pixels, circular)"
     assert figure.get_supylabel() == "equivariance error"
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
@@ -284,13 +287,13 @@ def test_shift_maps_show_their_data(columns):
 def test_thresholds_are_the_callers():
     curve = np.array([0.0, 0.3, 0.7])
     panel = ShiftPanel("a", {"before": curve}, 1)
-    figure = figures.error_against_shift([panel], exact=0.5, independent=0.9)
+    figure = report.error_against_shift([panel], exact=0.5, independent=0.9)
     assert by_label(figure.axes[0], "before, exact")[0].tolist() == [0, 1]
     assert [0.9, 0.9] in [list(line.get_ydata()) for line in figure.axes[0].lines]
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
     assert {"independent (0.900)", "exactly zero (≤ 0.5)"} < legend
     array = np.array([[0.0, 0.3], [0.7, 0.6]])
-    figure = figures.shift_maps({"a": {"before": array}}, exact=0.5, independent=0.9)
+    figure = report.shift_maps({"a": {"before": array}}, exact=0.5, independent=0.9)
     (image,) = figure.axes[0].findobj(AxesImage)
     np.testing.assert_array_equal(image.get_array().mask, array <= 0.5)
     assert image.get_clim() == (0, 0.9)
@@ -406,7 +409,7 @@ def test_images_keep_their_titles_and_values():
         grey.tolist(),
         colour.tolist(),
     ]
-    assert len(figure.axes) == 4
+    assert figure.axes[0].get_gridspec().get_geometry() == (2, 2)
     (signed,) = image_grid({"c": grey - 1}, signed=True).axes
     assert signed.images[0].get_clim() == (-2, 2)
 

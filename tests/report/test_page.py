@@ -8,7 +8,6 @@ import re
 import pytest
 from matplotlib.figure import Figure as Canvas
 
-from cnnjax.report import page
 from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_document
 
 # A PNG of one white pixel, 200 dots an inch are assumed.
@@ -70,13 +69,16 @@ def test_markdown_holds_no_html_and_no_foreign_link(tmp_path):
 
 def test_page_needs_nothing_but_itself(tmp_path):
     path = write_document("Title", evil_blocks(), tmp_path)
-    reader = Reader(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    reader = Reader(text)
     sources = [(tag, value) for tag, name, value in reader.attributes if name in ("src", "href")]
     assert len(sources) == 1
     assert sources[0] == ("img", f"data:image/png;base64,{base64.b64encode(PIXEL).decode()}")
     assert not {"script", "link", "iframe", "object"} & set(reader.tags)
-    assert "url(" not in page._CSS
-    assert "@import" not in page._CSS
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    assert "font-family" in style
+    assert "url(" not in style
+    assert "@import" not in style
     assert not any(name.startswith("on") for _, name, _ in reader.attributes)
 
 

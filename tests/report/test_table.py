@@ -51,12 +51,11 @@ def test_one_value_has_no_spread_and_no_interval():
     assert summary.interval() is None
 
 
-@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
-def test_interval_is_scipys(n, confidence):
+def test_interval_is_scipys(n):
     values = np.random.default_rng(n).normal(size=n)
-    expected = stats.t.interval(confidence, n - 1, loc=values.mean(), scale=stats.sem(values))
-    assert summarize(values).interval(confidence) == pytest.approx(expected, rel=1e-9)
+    expected = stats.t.interval(0.95, n - 1, loc=values.mean(), scale=stats.sem(values))
+    assert summarize(values).interval() == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +67,6 @@ def test_interval_is_scipys(n, confidence):
         (lambda: Summary(1.0, 0.1, 0), "n is 0"),
         (lambda: Summary(1.0, None, 2), "std is None with n 2"),
         (lambda: Summary(1.0, 0.0, 1), "std is 0.0 with n 1"),
-        (lambda: Summary(1.0, 0.1, 3).half_width(95), "confidence.*95"),
         (lambda: format_count(-1), "-1"),
         (lambda: format_count(math.inf), "inf"),
     ],

@@ -9,8 +9,8 @@ import pytest
 import launch
 from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_document
 from cnnjax.run.cells import Cell
-from cnnjax.run.observations import arrays_path
 from cnnjax.run.record import Record
+from cnnjax.run.stored import arrays_path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [

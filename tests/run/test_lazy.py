@@ -21,7 +21,6 @@ PACKAGES = (
     "models",
     "ops",
     "report",
-    "report.figures",
     "symmetry",
     "tasks",
     "testing",

@@ -1,6 +1,7 @@
 """Grids of cells, observations, and what is computed from them."""
 
 import csv
+import itertools
 import json
 import math
 
@@ -128,6 +129,8 @@ def test_selection_columns_and_groups(found):
     }
     with pytest.raises(ValueError, match=r"number must be one of \['error', 'steps'\], got 'err'"):
         found.column("err")
+    with pytest.raises(ValueError, match=r"number must be one of \['error', 'steps'\], got 'err'"):
+        found.summary("err", "group")
     with pytest.raises(ValueError, match="factor must be one of"):
         found.where(grp="p4")
 
@@ -199,6 +202,67 @@ def test_only_what_is_missing_is_done_again(tmp_path):
     assert left == ["a seed 1"]
     again.observations()
     assert (tmp_path / "observations.csv").read_bytes() == whole
+
+
+def test_an_observation_is_appended_and_a_torn_one_made_again(tmp_path):
+    table = tmp_path / "observations.csv"
+    record = Record.open(tmp_path, Config())
+    left, inode = [], None
+    for cell in record.each(group=("a", "b"), seed=(0, 1)):
+        record.observe(cell, error=0.5, note=cell["seed"])
+        left.append(table.read_bytes())
+        # The first line makes the file, the others leave it in its place.
+        inode = inode or table.stat().st_ino
+        assert table.stat().st_ino == inode
+        assert left[-1].startswith(left[0])
+    record.observations()
+    whole = table.read_bytes()
+    record.release()
+    for torn in (whole[:-1], whole[: whole.rindex(b"\n", 0, -1) + 3], left[1] + b"b"):
+        table.write_bytes(torn)
+        again = Record.open(tmp_path, Config(), resume=True)
+        done = []
+        for cell in again.each(group=("a", "b"), seed=(0, 1)):
+            done.append(cell.name)
+            again.observe(cell, error=0.5, note=cell["seed"])
+        missing = 5 - torn.count(b"\n")
+        assert done == ["b seed 0", "b seed 1"][2 - missing :]
+        again.observations()
+        assert table.read_bytes() == whole
+        again.release()
+
+
+def test_a_line_that_a_killed_worker_tore_is_gone_before_the_next(tmp_path):
+    record = Record.open(tmp_path, Config())
+    cells = list(grid({"group": ("a", "b", "c"), "seed": (0,)}))
+    record.observe(cells[0], error=0.5)
+    with open(tmp_path / "observations.csv", "a") as file:
+        file.write("b,0,0.")
+    record.observe(cells[2], error=0.25)
+    assert record.observations().values("group") == ["a", "c"]
+
+
+def test_what_does_not_fit_under_the_header_makes_another(tmp_path):
+    record, table = Record.open(tmp_path, Config()), tmp_path / "observations.csv"
+    inodes = []
+    for cell in record.each(group=("a", "b", "two\nlines", "c"), seed=(0,)):
+        more = {"other": 1} if cell["group"] == "c" else {}
+        record.observe(cell, error=0.5, **more)
+        inodes.append(table.stat().st_ino)
+    # Appended was the second alone: half of two lines could not be told from a whole one.
+    rewritten = [now != before for before, now in itertools.pairwise(inodes)]
+    assert rewritten == [False, True, True]
+    found = Observations.read(tmp_path)
+    assert found.values("group") == ["a", "b", "two\nlines", "c"]
+    assert found.column("other").tolist()[3] == 1
+
+
+def test_a_cell_that_is_observed_again_is_there_once(tmp_path):
+    record = Record.open(tmp_path, Config())
+    for cell in record.each(group=("a", "b"), seed=(0,)):
+        record.observe(cell, error=0.5)
+    record.observe(cell, error=0.75)
+    assert Observations.read(tmp_path).column("error").tolist() == [0.5, 0.75]
 
 
 def test_a_cell_must_be_observed_before_the_next(tmp_path):

@@ -8,7 +8,7 @@ from flax import linen
 
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.evaluation import evaluate
-from cnnjax.train.on_device import augment_batch, gather
+from cnnjax.train.on_device import augmented
 from cnnjax.train.training import compile_training
 
 IMAGES = np.arange(16, dtype=np.uint8).reshape(16, 1, 1, 1)
@@ -32,22 +32,22 @@ def random_sign(images, keys, source):
     return jax.vmap(lambda key: jax.random.normal(key, (1, 1, 1)))(keys) + 0.0 * images
 
 
-def batch_for(prepare):
-    given = {"label": LABELS, "position": POSITION}
-    given |= {"index": POSITION} if prepare is gather else {"image": IMAGES}
-    return given
+BATCHES = {
+    "indices": {"index": POSITION, "position": POSITION},
+    "images": {"image": IMAGES, "label": LABELS, "position": POSITION},
+}
 
 
-@pytest.mark.parametrize("prepare", [gather, augment_batch])
-def test_evaluation_draws_the_same_at_every_seed_and_step(prepare):
+@pytest.mark.parametrize("kind", BATCHES)
+def test_evaluation_draws_the_same_at_every_seed_and_step(kind):
     """Predictions follow the keys alone, of which 16 random ones hardly agree by chance."""
     training = compile_training(
         Threshold(),
         TrainConfig(steps=2, batch_size=16),
-        prepare(random_sign),
-        prepare(random_sign, deterministic=True),
+        augmented(random_sign),
+        augmented(random_sign, deterministic=True),
     )
-    batches = [{**batch_for(prepare), "weight": np.ones(16, np.float32)}]
+    batches = [{**BATCHES[kind], "weight": np.ones(16, np.float32)}]
     found = []
     for seed, step in ((0, 0), (1, 0), (0, 7), (3, 5)):
         state = training.init(seed, np.zeros((1, 1, 1, 1), np.float32))
@@ -57,15 +57,15 @@ def test_evaluation_draws_the_same_at_every_seed_and_step(prepare):
     assert 0 < found[0]["accuracy"] < 1
 
 
-@pytest.mark.parametrize("prepare", [gather, augment_batch])
-def test_only_keys_in_evaluation_leave_seed_and_step_out(prepare):
+@pytest.mark.parametrize("kind", BATCHES)
+def test_only_keys_in_evaluation_leave_seed_and_step_out(kind):
     training = compile_training(Threshold(), TrainConfig(steps=2, batch_size=16))
     state = training.init(0, np.zeros((1, 1, 1, 1), np.float32))
     others = [state.replace(seed=state.seed + 1), state.replace(step=state.step + 1)]
 
     def images(deterministic, state):
-        prepared = prepare(random_sign, deterministic=deterministic)
-        return prepared(jax.tree.map(jnp.asarray, SOURCE), batch_for(prepare), state)["image"]
+        prepared = augmented(random_sign, deterministic=deterministic)
+        return prepared(jax.tree.map(jnp.asarray, SOURCE), BATCHES[kind], state)["image"]
 
     for other in others:
         np.testing.assert_array_equal(images(True, state), images(True, other))
@@ -74,7 +74,7 @@ def test_only_keys_in_evaluation_leave_seed_and_step_out(prepare):
 
 
 def test_examples_are_taken_by_their_index():
-    prepared = gather(lambda images, keys, source: images / source["scale"])
+    prepared = augmented(lambda images, keys, source: images / source["scale"])
     training = compile_training(Threshold(), TrainConfig(steps=2, batch_size=16))
     state = training.init(0, np.zeros((1, 1, 1, 1), np.float32))
     source = {"scale": 2.0, "images": jnp.asarray(IMAGES), "labels": jnp.asarray(LABELS)}

@@ -143,5 +143,5 @@ def test_only_the_named_modules_decay():
         ValueError, match=r"`decay_only` must name .* conv1, head, local3, got local4"
     ):
         decayed(params, only=("local3", "local4"))
-    with pytest.raises(ValueError, match="needs a weight_decay above 0"):
+    with pytest.raises(ValueError, match="weight_decay must be above 0 for decay_only"):
         TrainConfig(optimizer="adamw", decay_only=("local3",))

@@ -56,10 +56,8 @@ def connection_diagram(labels: np.ndarray) -> Figure:
         f"input x{subscript(middle[0])} affects {below.sum()} of {outputs} outputs",
         f"output z{subscript(middle[1])} depends on {above.sum()} of {inputs} inputs",
     )
-    everything = np.ones(labels.shape, bool)
-    one_input = np.arange(inputs)[None, :] == middle[0]
-    one_output = np.arange(outputs)[:, None] == middle[1]
-    shown = (everything, everything & one_input, everything & one_output)
+    output, read = np.indices(labels.shape)
+    shown = (output >= 0, read == middle[0], output == middle[1])
     for axes, title, bright in zip(figure.subplots(3, 1), titles, shown, strict=True):
         _draw_units(axes, labels, bright, columns)
         axes.set_title(title, loc="left")
@@ -97,8 +95,8 @@ def _draw_units(axes: Axes, labels: np.ndarray, bright: np.ndarray, columns: int
     outputs, inputs = labels.shape
     colors = weight_colors(int(labels.max()) + 1)
     x_of = {
-        "z": [(place + 0.5) * columns / outputs for place in range(outputs)],
-        "x": [(place + 0.5) * columns / inputs for place in range(inputs)],
+        name: (np.arange(count) + 0.5) * columns / count
+        for name, count in (("z", outputs), ("x", inputs))
     }
     for in_front in (False, True):
         for output, read in zip(*np.nonzero((labels >= 0) & (bright == in_front))):

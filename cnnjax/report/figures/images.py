@@ -1,4 +1,4 @@
-"""Images side by side."""
+"""Images side by side, and a confusion matrix."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from cnnjax.report.figures.style import DOUBLE_COLUMN, styled
+from cnnjax.report.figures.style import DOUBLE_COLUMN, panel_grid, styled
+
+_NUMBERED = 20
+"""Most classes of a confusion matrix with numbers."""
 
 
 @styled
 def image_grid(
-    panels: Mapping[str, Any] | Sequence[tuple[str, Any]],
-    *,
-    columns: int = 5,
-    signed: bool = False,
+    panels: Mapping[str, Any] | Sequence[tuple[str, Any]], *, columns: int = 5, signed: bool = False
 ) -> Figure:
     """Images with their titles, each over its own range of values.
 
@@ -30,18 +30,15 @@ def image_grid(
     if not panels:
         raise ValueError("panels must be at least one image, got none.")
     pairs = list(panels.items() if isinstance(panels, Mapping) else panels)
-    columns = min(columns, len(pairs))
-    lines = -(-len(pairs) // columns)
-    first = np.asarray(pairs[0][1])
-    width = DOUBLE_COLUMN / columns
+    height, width = np.shape(pairs[0][1])[:2]
     titles = 0.2 * max(title.count("\n") + 1 for title, _ in pairs)
-    figure = Figure(
-        figsize=(DOUBLE_COLUMN, lines * (width * first.shape[0] / first.shape[1] + titles))
-    )
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
-    for axes in grid:
+
+    def size(rows: int, columns: int) -> tuple[float, float]:
+        return DOUBLE_COLUMN, rows * (DOUBLE_COLUMN / columns * height / width + titles)
+
+    figure, grid = panel_grid(len(pairs), columns, size)
+    for axes, (title, image) in zip(grid.flat, pairs, strict=False):
         axes.set_axis_off()
-    for axes, (title, image) in zip(grid, pairs, strict=False):
         image = np.asarray(image)
         image = image[..., 0] if image.shape[2:] == (1,) else image
         axes.set_title(title, pad=3)
@@ -52,4 +49,34 @@ def image_grid(
             axes.imshow(image, cmap="RdBu_r", vmin=-largest, vmax=largest)
         else:
             axes.imshow(image, cmap="gray")
+    return figure
+
+
+@styled
+def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
+    """The percentage of each true class by predicted class, with numbers for up to 20 classes.
+
+    Args:
+      counts: numbers of images `[true, predicted]`.
+      names: of the classes.
+    """
+    percent = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    figure = Figure(figsize=(5.2, 4.6))
+    axes = figure.subplots()
+    picture = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    if len(names) <= _NUMBERED:
+        for row, column in np.argwhere(counts > 0):
+            axes.text(
+                column,
+                row,
+                f"{percent[row, column]:.0f}",
+                ha="center",
+                va="center",
+                color="white" if percent[row, column] > 60 else "black",
+            )
+        axes.set_xticks(range(len(names)), labels=names, rotation=45, ha="right")
+        axes.set_yticks(range(len(names)), labels=names)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    figure.colorbar(picture, ax=axes, label="images of the true class (%)", shrink=0.8)
     return figure

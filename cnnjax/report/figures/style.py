@@ -3,9 +3,10 @@
 import functools
 import io
 from collections.abc import Callable, Sequence
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib.style
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -20,44 +21,22 @@ BLUE, VERMILLION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
 COLORS = (BLUE, VERMILLION, GREEN, ORANGE, "#56b4e9", "#cc79a7", "#f0e442", BLACK)
 """Colours of things that have a number."""
 
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 8.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "figure.titlesize": 8.5,
-    "figure.labelsize": 8.5,
-    "text.color": BLACK,
-    "axes.labelcolor": BLACK,
-    "axes.edgecolor": "#5a5a5a",
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "xtick.color": "#5a5a5a",
-    "ytick.color": "#5a5a5a",
-    "xtick.labelcolor": BLACK,
-    "ytick.labelcolor": BLACK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "xtick.minor.width": 0.4,
-    "xtick.minor.size": 1.5,
-    "grid.color": "#e2e2e2",
-    "grid.linewidth": 0.5,
-    "legend.frameon": False,
-    "legend.handlelength": 2.6,
-    "legend.columnspacing": 1.6,
-    "legend.borderaxespad": 0.2,
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 220,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-}
+# By colour, shape and fill: readable without colour.
+SERIES: tuple[dict[str, Any], ...] = tuple(
+    {"color": color, "marker": marker, "markerfacecolor": face, "markersize": 4.6}
+    for color, marker, face in (
+        (BLUE, "o", BLUE),
+        (VERMILLION, "D", "white"),
+        (GREEN, "s", GREEN),
+        (ORANGE, "^", "white"),
+    )
+)
+DASHED: dict[str, Any] = {"color": BLACK, "linewidth": 0.7, "linestyle": (0, (4, 3))}
+DOTTED: dict[str, Any] = {"color": "#bdbdbd", "linestyle": (0, (1, 2))}
+"""Looks of lines: a reference, a guide for the eye."""
+
+STYLE = "cnnjax.report.figures.print"
+"""The settings of matplotlib, in print.mplstyle beside this file."""
 
 _Parameters = ParamSpec("_Parameters")
 
@@ -65,6 +44,35 @@ _Parameters = ParamSpec("_Parameters")
 def color_of(number: int) -> str:
     """One of COLORS by its number; they repeat."""
     return COLORS[number % len(COLORS)]
+
+
+def panel_grid(
+    count: int,
+    columns: int,
+    size: Callable[[int, int], tuple[float, float]],
+    *,
+    block: int = 1,
+    **options: Any,
+) -> tuple[Figure, np.ndarray]:
+    """A figure of panels `[rows, columns]`, without those that are left over in its last rows.
+
+    Args:
+      count: number of panels.
+      columns: of them in a row, at most.
+      size: from rows and columns to width and height in inches.
+      block: rows of panels that a panel stands for, one below the other.
+      **options: as `Figure.subplots` takes them.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns) * block
+    figure = Figure(figsize=size(rows, columns))
+    grid = figure.subplots(rows, columns, squeeze=False, **options)
+    used = (count - 1) % columns + 1
+    for axes in grid[-block:, used:].flat:
+        axes.remove()
+    for axes in grid[-block - 1 : -block, used:].flat:  # they end their columns now
+        axes.tick_params(labelbottom=True)
+    return figure, grid
 
 
 def legend_columns(figure: Figure, *columns: Sequence[Line2D]) -> None:

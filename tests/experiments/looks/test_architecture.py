@@ -153,7 +153,7 @@ def test_wrong_configurations_are_named(tmp_path):
             architecture.run(wrong, Record.open(tmp_path / wrong.model, wrong))
     with pytest.raises(ValueError, match="conv must be at most one convolution, got"):
         architecture.Config(conv=(Convolution("tiled"), Convolution("local")))
-    with pytest.raises(ValueError, match="image_shape must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"image_shape\[0\] must be at least 1, got 0"):
         architecture.Config(image_shape=(0, 4, 3))
     with pytest.raises(ValueError, match="image_shape must be sizes of space, then"):
         architecture.Config(image_shape=(4,))
