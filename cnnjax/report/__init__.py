@@ -11,7 +11,7 @@ _SUBMODULES = {
     "figures.confusion_matrices": ("confusion",),
     "figures.curves": ("learning_curves",),
     "figures.dot_plots": ("dots",),
-    "figures.images": ("image_grid",),
+    "figures.images": ("image_grid", "image_rows"),
     "figures.maps": ("shift_maps",),
     "figures.polar_plots": ("polar",),
     "figures.shifts": ("ShiftPanel", "error_against_shift"),
@@ -39,6 +39,7 @@ _SUBMODULES = {
         "summary_table",
     ),
     "page": ("Block", "Code", "Figure", "Heading", "Paragraph", "write_document"),
+    "rows": ("rows_table",),
     "run_page": ("write_page",),
     "table": (
         "MISSING",

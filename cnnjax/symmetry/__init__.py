@@ -43,6 +43,7 @@ _SUBMODULES = {
         "shift_consistency",
         "worst_case_accuracy",
     ),
+    "lattices": ("errors_by_lattice", "layer_lattices"),
     "lie_algebra": ("Generators", "invariant_generators", "invariant_plane_motions"),
     "lie_derivatives": (
         "estimated_layer_errors",

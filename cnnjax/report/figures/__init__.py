@@ -10,7 +10,7 @@ _SUBMODULES = {
     "confusion_matrices": ("confusion",),
     "curves": ("learning_curves",),
     "dot_plots": ("dots",),
-    "images": ("image_grid",),
+    "images": ("image_grid", "image_rows"),
     "maps": ("shift_maps",),
     "polar_plots": ("polar",),
     "shifts": ("ShiftPanel", "error_against_shift"),
