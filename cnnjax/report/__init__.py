@@ -12,6 +12,7 @@ _SUBMODULES = {
     "figures.curves": ("learning_curves",),
     "figures.dot_plots": ("dots",),
     "figures.images": ("image_grid", "image_rows"),
+    "figures.lines": ("line_panels",),
     "figures.maps": ("shift_maps",),
     "figures.polar_plots": ("polar",),
     "figures.shifts": ("ShiftPanel", "error_against_shift"),

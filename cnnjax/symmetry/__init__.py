@@ -57,7 +57,15 @@ _SUBMODULES = {
         "unchanged",
     ),
     "resampling": ("affine", "rotate", "scale", "shear", "translate"),
-    "selectivity": ("argmax_shares", "effective_number", "preferred_angle", "vector_strength"),
+    "selectivity": (
+        "Specialisation",
+        "argmax_shares",
+        "class_shares",
+        "effective_number",
+        "preferred_angle",
+        "specialisation",
+        "vector_strength",
+    ),
     "transformations": ("flip", "fourier_shift", "rotate90", "shift"),
     "weights": (
         "effective_spatial_rank",

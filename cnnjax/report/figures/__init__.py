@@ -11,6 +11,7 @@ _SUBMODULES = {
     "curves": ("learning_curves",),
     "dot_plots": ("dots",),
     "images": ("image_grid", "image_rows"),
+    "lines": ("line_panels",),
     "maps": ("shift_maps",),
     "polar_plots": ("polar",),
     "shifts": ("ShiftPanel", "error_against_shift"),
