@@ -55,12 +55,18 @@ PRESETS = {"smoke": Config(chapters=("examples", "convolution", "gradients"))}
 def run(config: Config, record: Record) -> None:
     """Compute the chapters; write results and page."""
     computed = {name: getattr(lectures, name).numbers() for name in config.chapters}
-    results = record.results({"chapters": computed})
+    measured = {
+        name: getattr(lectures, name).times() for name in config.chapters if name in lectures.TIMED
+    }
+    results, timings = record.results({"chapters": computed}), record.timings(measured)
     blocks = [
         f"{len(computed)} chapters of the lectures that cnnjax began with; everything shown was "
         "computed when the page was made."
     ]
     for name, numbers in results["chapters"].items():
         chapter = getattr(lectures, name)
-        blocks += [report.Heading(chapter.TITLE), *chapter.blocks(numbers)]
+        blocks += [
+            report.Heading(chapter.TITLE),
+            *chapter.blocks({**numbers, **timings.get(name, {})}),
+        ]
     report.write_page(record, __doc__, blocks)
