@@ -15,6 +15,7 @@ _SUBMODULES = {
         "interior_errors",
         "zero_fill_errors",
     ),
+    "decomposition": ("Decomposition", "lie_decomposition"),
     "deviation": ("equivariance_deviation",),
     "equivariance": (
         "EXACT",
@@ -46,6 +47,7 @@ _SUBMODULES = {
     "lattices": ("errors_by_lattice", "layer_lattices"),
     "lie_algebra": ("Generators", "invariant_generators", "invariant_plane_motions"),
     "lie_derivatives": (
+        "MOTIONS",
         "estimated_layer_errors",
         "layer_terms",
         "lie_derivative",

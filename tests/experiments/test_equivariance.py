@@ -257,29 +257,13 @@ def test_lattices_are_the_predicted_ones_and_errors_where_they_belong(run_direct
         assert off is None if conv == "standard" else off > 0.1
 
 
-def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, tmp_path, capsys):
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
     """One observation is gone: its training is restored, the others are not done again."""
-    names = ("observations.csv", "results.json", "metrics.jsonl")
-    before = {name: (run_directory / name).read_bytes() for name in names}
-    torn = tmp_path / "torn"
-    shutil.copytree(run_directory, torn)
-    for name in ("done", "results.json", "report.html"):
-        (torn / name).unlink()
-    lines = before["observations.csv"].decode().splitlines(keepends=True)
-    kept = [line for line in lines if not line.startswith("tiled(tile=2),centred")]
-    assert len(kept) == len(lines) - 1
-    (torn / "observations.csv").write_text("".join(kept))
-    capsys.readouterr()
-    arguments = ["equivariance", "smoke", "--workdir", str(torn)]
-    with pytest.raises(SystemExit) as stopped:
-        launch.main(arguments)
-    assert stopped.value.code == 2
-    assert "--resume" in capsys.readouterr().err
-    assert launch.main([*arguments, "--resume"]) == 0
-    said = capsys.readouterr().out
+    rows = [(row["conv"], row["training"]) for row in rows_of(run_directory)]
+    lost = rows.index(("tiled(tile=2)", "centred"))
+    said = complete_again(run_directory, ["equivariance", "smoke"], [lost])
     assert "conv=tiled(tile=2), training=centred, seed=0" in said
     assert "conv=standard" not in said
-    assert {name: (torn / name).read_bytes() for name in names} == before
 
 
 @pytest.mark.fast

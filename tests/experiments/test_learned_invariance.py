@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 
 import jax
 import jax.numpy as jnp
@@ -260,21 +259,10 @@ def test_one_filter_never_specialises_and_rotated_copies_share_alike(run_directo
         np.testing.assert_allclose(np.array(shares).sum(1), 1, atol=1e-6)
 
 
-def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, tmp_path, capsys):
-    torn = tmp_path / "torn"
-    shutil.copytree(run_directory, torn)
-    for name in ("done", "results.json", "report.html"):
-        (torn / name).unlink()
-    lines = (torn / "observations.csv").read_text("utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if not line.startswith("detectors,2,rotated")]
-    assert len(kept) == len(lines) - 1
-    (torn / "observations.csv").write_text("".join(kept))
-    arguments = ["learned_invariance", "smoke", "--workdir", str(torn), "--resume"]
-    assert launch.main(arguments) == 0
-    said = capsys.readouterr().out
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
+    said = complete_again(run_directory, ["learned_invariance", "smoke"], [3])
     assert said.count("pooling=") == 1
-    for name in ("observations.csv", "results.json", "metrics.jsonl"):
-        assert (torn / name).read_bytes() == (run_directory / name).read_bytes()
+    assert "pooling=detectors, detectors=2, training=rotated" in said
 
 
 @pytest.mark.parametrize(
