@@ -7,6 +7,7 @@ from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
     "classifier": ("classifier_blocks", "classifier_results"),
+    "figures.audits": ("audit_layers", "audit_sizes", "rotations_and_flips"),
     "figures.bar_charts": ("bars",),
     "figures.confusion_matrices": ("confusion",),
     "figures.curves": ("learning_curves",),
@@ -49,6 +50,7 @@ _SUBMODULES = {
         "format_count",
         "format_number",
         "format_summary",
+        "listed",
         "over_seeds",
     ),
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnnjax.report import rows_table
+from cnnjax.report import listed, rows_table
 from cnnjax.run.statistics import summarize
 
 ROWS = [
@@ -42,6 +42,10 @@ def test_each_value_stands_under_its_heading():
 def test_digits_are_those_asked_for():
     assert rows_table([{"a": 1.23456}], {"a": "a"}).rows == [["1.23"]]
     assert rows_table([{"a": 1.23456}], {"a": "a"}, digits=5).rows == [["1.2346"]]
+
+
+def test_words_are_listed_with_one_and():
+    assert [listed(range(count)) for count in range(4)] == ["", "0", "0 and 1", "0, 1 and 2"]
 
 
 def test_a_key_that_no_row_has_is_an_error():

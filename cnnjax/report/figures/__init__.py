@@ -6,6 +6,7 @@ Names are loaded when first used.
 from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
+    "audits": ("audit_layers", "audit_sizes", "rotations_and_flips"),
     "bar_charts": ("bars",),
     "confusion_matrices": ("confusion",),
     "curves": ("learning_curves",),
