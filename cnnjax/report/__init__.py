@@ -12,6 +12,7 @@ _SUBMODULES = {
     "figures.confusion_matrices": ("confusion",),
     "figures.curves": ("learning_curves",),
     "figures.dot_plots": ("dots",),
+    "figures.features": ("evidence_maps", "unit_patches"),
     "figures.images": ("image_grid", "image_rows"),
     "figures.lines": ("line_panels",),
     "figures.maps": ("shift_maps",),

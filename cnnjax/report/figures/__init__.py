@@ -11,6 +11,7 @@ _SUBMODULES = {
     "confusion_matrices": ("confusion",),
     "curves": ("learning_curves",),
     "dot_plots": ("dots",),
+    "features": ("evidence_maps", "unit_patches"),
     "images": ("image_grid", "image_rows"),
     "lines": ("line_panels",),
     "maps": ("shift_maps",),
