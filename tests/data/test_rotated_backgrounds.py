@@ -69,12 +69,12 @@ def test_paddings_differ_only_beyond_the_border():
 
 
 def test_training_and_test_images_are_others_and_classes_are_the_angles():
-    dataset = rotated_backgrounds("noise", 30, 20, fill=0.5)
-    assert (len(dataset.train), len(dataset.test), dataset.num_classes) == (30, 20, 8)
+    dataset = rotated_backgrounds("noise", 20, 20, fill=0.5)
+    assert (len(dataset.train), len(dataset.test), dataset.num_classes) == (20, 20, 8)
     assert dataset.class_names[:3] == ("0 degrees", "11.25 degrees", "22.5 degrees")
     train = {image.tobytes() for image in dataset.train.images}
     assert not train & {image.tobytes() for image in dataset.test.images}
-    again = rotated_backgrounds("noise", 30, 20, fill=0.5)
+    again = rotated_backgrounds("noise", 20, 20, fill=0.5)
     np.testing.assert_array_equal(again.test.images, dataset.test.images)
     np.testing.assert_array_equal(again.test.labels, dataset.test.labels)
 

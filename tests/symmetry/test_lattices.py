@@ -24,8 +24,10 @@ def test_each_layer_is_measured_on_its_own_input():
     """From the image, `alternating` would have the step 4: alone, after the stride, it has 2."""
     found = layer_lattices([every_second, alternating, mean], (2, 8, 8, 1), jnp.float32(3))
     assert found == [(2, 2), (1, 2), (1, 1)]
-    (unshared,) = layer_lattices([lambda x: x * jnp.arange(5.0)[None, :, None, None]], (1, 5, 5, 1))
-    assert unshared == (5, 1)
+    # A weight for each row of four: no shift but by the size of the axis.
+    unshared = lambda x, gain: x * jnp.arange(4.0)[None, :, None, None]
+    found = layer_lattices([every_second, unshared], (2, 8, 8, 1), jnp.float32(3))
+    assert found == [(2, 2), (4, 1)]
 
 
 def test_the_tolerance_is_that_of_the_caller():
