@@ -42,7 +42,7 @@ def rows_table(
 
 
 def _cell(row: Mapping[str, Any], column: RowColumn, digits: int) -> str:
-    if callable(column):
+    if not isinstance(column, str | tuple):
         return column(row)
     key, scale = (column, 1.0) if isinstance(column, str) else column
     match row.get(key):

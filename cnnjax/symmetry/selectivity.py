@@ -44,7 +44,7 @@ def effective_number(shares: jax.Array) -> jax.Array:
     return jnp.exp(jax.scipy.special.entr(shares.mean(0)).sum())
 
 
-def vector_strength(shares: jax.Array, angles: jax.Array) -> jax.Array:
+def vector_strength(shares: jax.Array, angles: jax.Array | np.ndarray) -> jax.Array:
     """Concentration of each detector's shares about one direction: the mean resultant length.
 
         R_j = |sum over angles t of shares[t, j] exp(i t)| / sum over t of shares[t, j]

@@ -14,7 +14,7 @@ Expected: the worked examples are those of the lectures, exactly; laws hold to f
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from cnnjax.run.config import CheckedConfig, Distinct
 from cnnjax.run.lazy import lazy_imports
@@ -55,7 +55,7 @@ PRESETS = {"smoke": Config(chapters=("examples", "convolution", "gradients"))}
 def run(config: Config, record: Record) -> None:
     """Compute the chapters; write results and page."""
     computed = {name: getattr(lectures, name).numbers() for name in config.chapters}
-    measured = {
+    measured: dict[str, Any] = {
         name: getattr(lectures, name).times() for name in config.chapters if name in lectures.TIMED
     }
     results, timings = record.results({"chapters": computed}), record.timings(measured)
