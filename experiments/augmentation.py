@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from typing import Any, Literal
 
 from cnnjax.data.augmentation_config import Augmentation
@@ -34,12 +33,10 @@ from cnnjax.train.config import TrainConfig
 
 with lazy_imports():
     import jax
-    import jax.numpy as jnp
     import numpy as np
-    from matplotlib import figure
 
-    from cnnjax import models, ops, report, tasks
-    from cnnjax.data import augmentation, datasets
+    from cnnjax import models, report, tasks
+    from cnnjax.data import rotated_backgrounds
 
 Kind = Literal[
     "none", "rotation", "translation", "rescale", "shear", "elastic", "noise", "cutout", "light",
@@ -69,14 +66,10 @@ FILLS = {"grey": GREY, "zeros": 0.0}
 PADDINGS: dict[str, dict[str, Any]] = {
     "zeros": {"fill": 0.0},
     "grey": {"fill": GREY},
-    "edge": {"border": "edge"},
-    "reflect": {"border": "reflect"},
-    "circular": {"border": "circular"},
+    **{border: {"border": border} for border in ("edge", "reflect", "circular")},
 }
 """What lies beyond the border of a rotated background, as `ops.interpolate` takes it."""
-ROTATED, ROTATED_TEST_IMAGES, SIDE = "rotated backgrounds", 500, 24
-ANGLES = 8
-"""Classes: multiples of 90 / 8 degrees; further rotations look alike on a square border."""
+CUE_TEST_IMAGES = 500
 MOVED = Augmentation(rotation=15.0, translation=0.08, rescale=1.15, shear=10.0, fill=GREY)
 """How test digits are moved, with the background around them."""
 
@@ -114,19 +107,20 @@ PRESETS = {
 
 def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
-    pipeline = rotation_task()
+    # Made once for all seeds.
+    backgrounds = functools.lru_cache(maxsize=1)(rotated_backgrounds.rotated_backgrounds)
+    pipeline = tasks.standardised(backgrounds("flat", 1, 1), mean=GREY, std=0.2)
     for cell in record.each(
         part="cue", background=config.backgrounds, padding=tuple(PADDINGS), seed=config.seeds
     ):
-        condition = cell["background"], cell["padding"]
-        task = pipeline.on(
-            train=rotated_backgrounds(*condition, config.cue_images, seed=0),
-            test=rotated_backgrounds(*condition, ROTATED_TEST_IMAGES, seed=1),
-        )
-        network = task.network(models.PlainNet(ANGLES, features=(16, 32)), config.train)
+        sizes, padding = (config.cue_images, CUE_TEST_IMAGES), PADDINGS[cell["padding"]]
+        images = backgrounds(cell["background"], *sizes, grey=GREY, **padding)
+        task = pipeline.on(train=images.train, test=images.test)
+        network = task.network(models.PlainNet(task.classes, features=(16, 32)), config.train)
         state = network.train(record, cell)
         record.observe(cell, accuracy=network.accuracy(state))
 
+    digits = functools.lru_cache(maxsize=1)(tasks.digits_on_grey)
     conditions = [
         {"augmentation": kind, "fill": fill}
         for kind in config.kinds
@@ -135,117 +129,33 @@ def run(config: Config, record: Record) -> None:
     ]
     for cell in record.each(part="digits", condition=conditions, seed=config.seeds):
         changes = Augmentation(**AMOUNTS[cell["augmentation"]], fill=FILLS[cell["fill"]])
-        task = digits_on_grey(changes, config.train_digits)
+        task = digits(changes, MOVED, train_digits=config.train_digits, grey=GREY)
         network = task.network(models.PlainNet(task.classes, features=(16, 32, 64)), config.train)
         state = network.train(record, cell)
         record.observe(
             cell,
             accuracy=network.accuracy(state),
             accuracy_moved=network.accuracy(state, moved=1),
-            samples=samples(task, changes),
+            samples=samples(task),
         )
     page(record.observations(), record)
 
 
-def rotation_task() -> tasks.Task:
-    """Which of eight angles was an image rotated by? Without examples, see `rotated_backgrounds`."""
-    nothing = datasets.Split(np.zeros((0, SIDE, SIDE, 1), np.uint8), np.zeros(0, np.int32))
-    names = tuple(f"{90 * number / ANGLES:.4g} degrees" for number in range(ANGLES))
-    dataset = datasets.Dataset(ROTATED, "1.0.0", nothing, nothing, ANGLES, names, "")
-
-    def standardised(images, keys=None, source=None):
-        return (jnp.asarray(images).astype(jnp.float32) / 255 - 0.5) / 0.2
-
-    return tasks.Task(dataset, standardised, standardised, jax.jit(standardised))
-
-
-@functools.lru_cache(maxsize=2)  # training and test images, for all seeds
-def rotated_backgrounds(
-    background: Background, padding: str, count: int, seed: int
-) -> datasets.Split:
-    """Backgrounds without direction, each rotated by one of eight angles, which is its label.
-
-    Args:
-      background: 'flat', grey everywhere; 'noise', smoothed noise about grey, of the same
-        statistics in all directions.
-      padding: what lies beyond the border, a name of PADDINGS.
-      count: number of images.
-      seed: of noise and angles.
-    """
-    draw = np.random.default_rng(seed)
-    values = np.full((count, SIDE, SIDE), GREY)
-    if background == "noise":
-        spectrum = np.fft.fft2(draw.normal(size=values.shape))
-        frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE)[None])
-        smooth = np.fft.ifft2(spectrum * np.exp(-((frequency / 0.15) ** 2))).real
-        values = GREY + 0.12 * smooth / smooth.std()
-    labels = draw.integers(ANGLES, size=count).astype(np.int32)
-
-    @jax.jit
-    @jax.vmap
-    def rotated(image, label):
-        angle = math.pi / 2 * label / ANGLES
-        cos, sin = jnp.cos(angle), jnp.sin(angle)
-        sources = ops.affine_sources((SIDE, SIDE), jnp.array([[cos, -sin], [sin, cos]]))
-        image = ops.interpolate(image, sources, **PADDINGS[padding])
-        # Rotation makes noise smoother where it falls between pixels: blur all angles alike.
-        x = jnp.pad(image[..., 0], 1, mode="edge")
-        x = (x[:-2] + 2 * x[1:-1] + x[2:]) / 4
-        x = (x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]) / 4
-        return jnp.clip(255 * x, 0, 255).round()[..., None]
-
-    images = rotated(jnp.asarray(values, jnp.float32)[..., None], labels)
-    return datasets.Split(np.asarray(images).astype(np.uint8), labels)
-
-
-@functools.lru_cache(maxsize=1)  # compiled once for all seeds
-def digits_on_grey(changes: Augmentation, train_digits: int) -> tasks.Task:
-    """scikit-learn's digits, white on grey, 16 x 16 on a canvas of 24 x 24.
-
-    In evaluation, `moved=1` of the source moves every test image, each in a way of its own, always
-    the same; `moved=0`, the default, leaves it as it is.
-
-    Args:
-      changes: augmentation of training images.
-      train_digits: number of training images, the first of the data set's.
-    """
-    stored = datasets.load("digits")
-    few = datasets.Split(stored.train.images[:train_digits], stored.train.labels[:train_digits])
-    dataset = dataclasses.replace(stored, train=few)
-
-    def plain(images):
-        ink = jnp.asarray(images).astype(jnp.float32) / 255
-        ink = jax.image.resize(ink, (len(ink), 16, 16, 1), "linear")
-        ink = jnp.pad(ink, ((0, 0), (4, 4), (4, 4), (0, 0)))
-        return GREY + (1 - GREY) * ink
-
-    def augment(images, keys, source):
-        del source
-        return augmentation.augment(plain(images), keys, changes)
-
-    def augment_test(images, keys, source):
-        still = plain(images)
-        return jnp.where(source["moved"] > 0, augmentation.augment(still, keys, MOVED), still)
-
-    return tasks.Task(dataset, augment, augment_test, jax.jit(plain), {"moved": 0})
-
-
-def samples(task: tasks.Task, changes: Augmentation) -> np.ndarray:
+def samples(task: tasks.Task) -> np.ndarray:
     """The first training digit augmented four times, `[4, height, width]`."""
     images, _ = task.train.read(np.zeros(4, int))
     keys = jax.random.split(jax.random.key(0), 4)
-    return np.asarray(augmentation.augment(task.place(images), keys, changes))[..., 0].round(3)
+    return np.asarray(task.augment(images, keys, {}))[..., 0].round(3)
 
 
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
     record.results({"tasks": record.tasks, "rows": found.results()})
     cues, digits = (found.where(part=part) for part in ("cue", "digits"))
-    chance = 100 / record.tasks[ROTATED]["classes"]
+    chance = 100 / record.tasks["rotated backgrounds"]["classes"]
     percent = functools.partial(report.format_summary, scale=100)
     angles = report.summaries(cues, {"predicted angle": "accuracy"}, "background", "padding")
-    moved = digits.summary("accuracy_moved", "augmentation", "fill")
-    grey = ((kind, percent(each)) for (kind, fill), each in moved.items() if fill == "grey")
+    moved = digits.where(fill="grey").summary("accuracy_moved", "augmentation")
     report.write_page(
         record,
         __doc__,
@@ -253,7 +163,7 @@ def page(found: Observations, record: Record) -> None:
             f"Accuracy of the predicted angle (chance {chance:.3g} %), by background and padding: "
             + "; ".join(f"{name}: {percent(*row.values())} %" for name, row in angles.items())
             + ". Accuracy on moved test digits, by augmentation with grey new pixels: "
-            + "; ".join(f"{kind}: {accuracy} %" for kind, accuracy in grey)
+            + "; ".join(f"{kind}: {percent(each)} %" for kind, each in moved.items())
             + ".",
             report.setting(record, found),
             report.Heading("The cue"),
@@ -263,14 +173,13 @@ def page(found: Observations, record: Record) -> None:
                 "Accuracy of the predicted angle, one of eight, of backgrounds without direction, "
                 "by background and by what fills the corners (padding).",
             ),
-            report.Heading("What the network sees"),
+            report.Heading("What augmentation buys"),
             report.Figure(
                 "samples",
-                report.styled(samples_figure)(digits.where(seed=found.seeds[0])),
+                report.image_rows(sample_rows(digits.where(seed=found.seeds[0])), limits=(0, 1)),
                 "One digit, augmented four times in each way: left with its grey background in new "
                 "pixels, right with zeros.",
             ),
-            report.Heading("What augmentation buys"),
             report.summary_table(
                 digits,
                 {"accuracy (%)": ("accuracy", 100), "accuracy, moved (%)": ("accuracy_moved", 100)},
@@ -283,17 +192,9 @@ def page(found: Observations, record: Record) -> None:
     )
 
 
-def samples_figure(digits: Observations) -> figure.Figure:
-    """A row for each kind of augmentation: its images with each fill."""
-    kinds = digits.values("augmentation")
-    canvas = figure.Figure(figsize=(report.DOUBLE_COLUMN, 0.72 * len(kinds) + 0.1))
-    grid = canvas.subplots(len(kinds), 10, squeeze=False)
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for line, kind in zip(grid, kinds):
-        line[0].text(1.0, 0.5, kind, ha="right", va="center", transform=line[0].transAxes)
-        for first, fill in zip((1, 6), FILLS):
-            for group in digits.where(augmentation=kind, fill=fill).groups().values():
-                for axes, image in zip(line[first:], group.array("samples")[0]):
-                    axes.imshow(image, cmap="gray", vmin=0, vmax=1)
-    return canvas
+def sample_rows(digits: Observations) -> dict[str, list[np.ndarray | None]]:
+    """The samples of each kind of augmentation, those of the fills with a gap between them."""
+    return {
+        kind: [image for images in group.array("samples") for image in (*images, None)][:-1]
+        for kind, group in digits.groups("augmentation").items()
+    }

@@ -37,7 +37,6 @@ from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 
 with lazy_imports():
-    import jax.numpy as jnp
     import numpy as np
 
     from cnnjax import layers, models, report, tasks
@@ -139,12 +138,7 @@ def make_task(validation: datasets.Split, **splits: datasets.Split) -> tasks.Tas
         class_names=("red left of green", "green left of red"),
         citation="Kayhan, van Gemert, On translation invariance in CNNs, 2020",
     )
-    return tasks.Task(dataset, _scaled, _scaled, _scaled, validation=validation)
-
-
-def _scaled(images: Any, keys: Any = None, source: Any = None) -> Any:
-    del keys, source
-    return jnp.asarray(images, jnp.float32) / 255
+    return tasks.standardised(dataset, validation=validation)
 
 
 def page(found: Observations, record: Record) -> None:

@@ -22,7 +22,7 @@ about sqrt(2) off it for tiled and local layers before training.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cnnjax.models.choice import Convolution
@@ -34,8 +34,8 @@ from cnnjax.run.statistics import significant
 from cnnjax.train.config import TrainConfig
 
 with lazy_imports():
-    import jax
     import numpy as np
+    from matplotlib import figure
 
     from cnnjax import models, report, symmetry, tasks
 
@@ -53,7 +53,6 @@ TRAINING = {
     "centred": "trained on centred images",
     "translated": "trained on translated images",
 }
-OFF = {"error_off": "none", "error_off_translated": "translated"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,76 +121,71 @@ def sweep() -> Iterator[dict[str, Any]]:
 def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
     task = tasks.on_canvas(config.data, config.data_dir, canvas=config.canvas)
-    images = task.place(task.test.images[: config.error_images])
-    translated = {"repeats": config.translations, "translation": task.shape[0]}
+    images, side = task.place(task.test.images[: config.error_images]), task.shape[0]
     for cell in record.each(conv=config.conv, training=tuple(TRAINING), seed=config.seeds):
         model = models.ConvNet(
             task.classes, cell["conv"].layer(), config.features, config.strides, config.kernel_size
         )
         network = task.network(model, config.train)
-        lattices = {}
         if cell["training"] == "none":
             state = network.initial(cell["seed"])
-            lattices = layer_lattices(network, state, images)
+            measured = lattices(network, state)
         else:
-            positions = task.shape[0] if cell["training"] == "translated" else 1
+            positions = side if cell["training"] == "translated" else 1
             state = network.train(record, cell, translation=positions)
+            measured = {}
         outputs = network.function("outputs")
         errors = symmetry.errors_over_shifts(outputs, images, state.variables)
         record.observe(
             cell,
             accuracy_centred=network.accuracy(state),
-            accuracy_translated=network.accuracy(state, **translated),
+            accuracy_translated=network.accuracy(
+                state, repeats=config.translations, translation=side
+            ),
             parameters=network.parameters,
             multiply_adds=network.multiply_adds,
             # Over all shifts but the zero shift.
             error={name: error.ravel()[1:].mean() for name, error in errors.items()},
             errors=errors,
-            **lattices,
+            **measured,
         )
     page(record.observations(), record)
 
 
-def layer_lattices(network: tasks.Network, state: Any, images: Any) -> dict[str, Any]:
-    """Lattices of a network: predicted from the image, and predicted and measured of each layer."""
-    lattices = network.model.predicted_lattices(images.shape[1:-1])
-    outputs = jax.eval_shape(network.function("outputs"), images, state.variables)
-    inputs = [images.shape, *(output.shape for output in outputs.values())]
-    alone = {}
-    for index, shape in enumerate(inputs[: len(lattices) - 1]):
-        noise = np.random.default_rng(index).normal(size=(2, *shape[1:])).astype(np.float32)
-        layer = network.function("layer", index)
-        errors = symmetry.errors_over_shifts(layer, noise, state.variables)
-        alone[f"conv{index + 1}"] = symmetry.lattice_of_errors(errors)
+def lattices(network: tasks.Network, state: Any) -> dict[str, Any]:
+    """Lattices of every layer, predicted from the image, and predicted and measured alone."""
+    predicted = network.model.predicted_lattices(network.task.shape[:2])
+    convs = [network.function("layer", index) for index in range(len(network.model.features))]
+    alone = symmetry.layer_lattices(convs, (2, *network.task.shape), state.variables)
     return {
-        "predicted": {name: each["network"] or () for name, each in lattices.items()},
-        "alone_predicted": {name: each["alone"] or () for name, each in lattices.items()},
-        "alone_measured": {**alone, "network": ()},
+        "predicted": {name: each["network"] or () for name, each in predicted.items()},
+        "alone_predicted": {name: each["alone"] or () for name, each in predicted.items()},
+        "alone_measured": dict(zip(predicted, [*alone, ()], strict=True)),
     }
 
 
 def layer_result(found: Observations, name: str) -> dict[str, Any]:
     """Lattices and errors of one layer of one convolution, over seeds and kinds of training."""
     untrained = found.where(training="none")
-    lattices = {
+    steps = {
         key: tuple(untrained.array(f"{key}.{name}")[0].astype(int).tolist()) or None
         for key in ("alone_predicted", "alone_measured", "predicted")
     }
     errors = {kind: found.where(training=kind).array(f"errors.{name}") for kind in TRAINING}
     measured = symmetry.lattice_of_errors(np.concatenate(list(errors.values())).max(0))
-    exact = symmetry.on_lattice(errors["none"].shape[1:], lattices["predicted"] or measured)
+    lattice = steps["predicted"] or measured
+    split = {kind: symmetry.errors_by_lattice(each, lattice) for kind, each in errors.items()}
     return {
         "name": name,
-        **lattices,
+        **steps,
         "measured": measured,
-        "step": (lattices["predicted"] or measured)[1],
-        "error_on": max(each[:, exact].max() for each in errors.values()),
-        **{
-            key: None if exact.all() else errors[kind][:, ~exact].mean()
-            for key, kind in OFF.items()
+        "step": lattice[1],
+        "error_on": max(on for on, _ in split.values()),
+        "error_off": split["none"][1],
+        "error_off_translated": split["translated"][1],
+        "errors_right": {
+            words: significant(errors[kind][:, 0]) for kind, words in TRAINING.items()
         },
-        "errors_right": {TRAINING[kind]: significant(each[:, 0]) for kind, each in errors.items()},
-        "error_maps": {TRAINING[kind]: significant(each.mean(0)) for kind, each in errors.items()},
     }
 
 
@@ -203,22 +197,10 @@ def page(found: Observations, record: Record) -> None:
         for conv, group in found.groups("conv").items()
     }
     record.results({**record.task, "rows": found.results(), "layers": layers})
-    claimed = [layer for row in layers.values() for layer in row if layer["predicted"]]
+    every = [{"conv": conv, **layer} for conv, row in layers.items() for layer in row]
+    claimed = [layer for layer in every if layer["predicted"]]
     agree = sum(layer["predicted"] == layer["measured"] for layer in claimed)
     worst = max((layer["error_on"] for layer in claimed), default=None)
-    trained = found.where(training=("centred", "translated"))
-    columns = {
-        "accuracy, centred images": "accuracy_centred",
-        "accuracy, translated images": "accuracy_translated",
-    }
-    panels = [
-        [
-            report.ShiftPanel(conv, layer["errors_right"], layer["step"])
-            for conv, layer in zip(layers, row, strict=True)
-        ]
-        for row in zip(*layers.values(), strict=True)
-    ]
-    thresholds = {"exact": symmetry.EXACT, "independent": symmetry.INDEPENDENT}
     report.write_page(
         record,
         __doc__,
@@ -229,43 +211,45 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Symmetry"),
             report.Figure(
                 "error_against_shift",
-                report.error_against_shift(panels[0], **thresholds),
+                error_against_shift([layer for layer in every if layer["name"] == names[0]]),
                 "Equivariance error of the first layer against horizontal shift: mean over seeds, "
                 "band from smallest to largest.",
             ),
-            lattice_table(layers),
-            report.Figure(
-                "shift_maps",
-                report.shift_maps(
-                    {conv: row[-2]["error_maps"] for conv, row in layers.items()}, **thresholds
-                ),
-                f"Error of everything up to {names[-2]} over all two-dimensional shifts: the "
-                "strides below and the tiles multiply. Mean over seeds.",
+            report.rows_table(
+                every,
+                {
+                    "convolution": "conv",
+                    "layer": "name",
+                    "alone: predicted": "alone_predicted",
+                    "alone: measured": "alone_measured",
+                    "from the image: predicted": "predicted",
+                    "from the image: measured": "measured",
+                    "largest error on it": "error_on",
+                    "mean off it, before": "error_off",
+                    "after, translated": "error_off_translated",
+                },
+                "Lattices of exact translations as smallest steps: of each layer alone, in positions "
+                "of its own input, and of the network up to it, in pixels.",
+                digits=2,
             ),
             report.Heading("Training and cost"),
             report.Figure(
                 "logits_against_shift",
-                report.error_against_shift(panels[-1], **thresholds),
+                error_against_shift([layer for layer in every if layer["name"] == names[-1]]),
                 "Error of the logits, a lack of invariance, against horizontal shift.",
-            ),
-            report.Figure(
-                "accuracy",
-                report.dots(
-                    report.summaries(trained, columns, "conv", "training", names=TRAINING),
-                    "test accuracy (%)",
-                ),
-                f"Accuracy on {record.task['test_examples']:,} test images; chance is "
-                f"{100 / record.task['classes']:.0f} %.",
             ),
             report.summary_table(
                 found,
                 {
-                    **{f"{name} (%)": (number, 100) for name, number in columns.items()},
+                    "accuracy, centred images (%)": ("accuracy_centred", 100),
+                    "accuracy, translated images (%)": ("accuracy_translated", 100),
                     "mean error of the logits": "error.network",
                 },
                 "conv",
                 "training",
                 names=TRAINING,
+                caption=f"Accuracy on {record.task['test_examples']:,} test images; chance is "
+                f"{100 / record.task['classes']:.0f} %.",
             ),
             report.Figure(
                 "cost",
@@ -276,24 +260,10 @@ def page(found: Observations, record: Record) -> None:
     )
 
 
-def lattice_table(layers: dict[str, list[dict[str, Any]]]) -> report.Table:
-    """Predicted and measured lattices of every layer, and the errors on and off them."""
-    steps = ("alone_predicted", "alone_measured", "predicted", "measured")
-    headings = ("alone: predicted", "measured", "from the image: predicted", "measured")
-    headings += ("largest error on it", "mean off it, before", "after, translated")
-    errors = ("error_on", "error_off", "error_off_translated")
-    return report.Table(
-        ["convolution", "layer", *headings],
-        [
-            [
-                conv,
-                layer["name"],
-                *("–" if layer[key] is None else " x ".join(map(str, layer[key])) for key in steps),
-                *(report.format_number(layer[key], 2) for key in errors),
-            ]
-            for conv, row in layers.items()
-            for layer in row
-        ],
-        caption="Lattices of exact translations as smallest steps: of each layer alone, in "
-        "positions of its own input, and of the network up to it, in pixels.",
+def error_against_shift(layers: Sequence[dict[str, Any]]) -> figure.Figure:
+    """Error of a layer against horizontal shift, a panel for each convolution."""
+    return report.error_against_shift(
+        [report.ShiftPanel(each["conv"], each["errors_right"], each["step"]) for each in layers],
+        exact=symmetry.EXACT,
+        independent=symmetry.INDEPENDENT,
     )

@@ -11,8 +11,8 @@ Firing: how much more often a unit fires on rotated copies of images on which it
 image, mean over the best fifth of the units; 1 over the share of responses that are firing is
 perfect invariance, 1 is none. Of the detectors of each class on images of that class, mean over
 classes: effective number, the exponential of the entropy of the shares of images for which each has
-the largest response; direction, the mean resultant length of the angles at which one has it,
-weighted by its share; axis, the same of the doubled angles, so that opposite angles count as one.
+the largest response; direction, 1 if each has it at one angle alone, 0 if evenly over the circle;
+axis, the same where opposite angles count as one.
 
     python launch.py learned_invariance                       3 seeds: 3 minutes, 2 CPU cores
     python launch.py learned_invariance --data mnist --data-dir DIR
@@ -25,18 +25,15 @@ whose effective number is 1.6, 2.1 and 2.5 there: detectors specialise without r
 59 % with four rotated copies.
 
 Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9; Goodfellow, Warde-Farley,
-Mirza, Courville, Bengio, Maxout networks, 2013.
-
-Source: Goodfellow, Le, Saxe, Lee, Ng, Measuring invariances in deep networks, 2009 (firing).
-
-Source: Cohen, Welling, Group equivariant convolutional networks, 2016 (rotated copies).
+Mirza, Courville, Bengio, Maxout networks, 2013; Goodfellow, Le, Saxe, Lee, Ng, Measuring
+invariances in deep networks, 2009 (firing); Cohen, Welling, Group equivariant convolutional
+networks, 2016 (rotated copies).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from cnnjax.run.config import Distinct, InputError, Positive, Requirement, StudyConfig
@@ -48,7 +45,6 @@ from cnnjax.train.config import TrainConfig
 with lazy_imports():
     import jax
     import jax.numpy as jnp
-    import matplotlib.figure
     import numpy as np
 
     from cnnjax import models, report, symmetry, tasks
@@ -123,10 +119,11 @@ def run(config: Config, record: Record) -> None:
         model = models.DetectorNet(task.classes, cell["pooling"], cell.get("detectors", 1))
         network = task.network(model, config.train)
         state = network.train(record, cell, largest_angle=LARGEST_ANGLE[cell["training"]])
+        responses = models.DetectorNet.responses
         seen = [network.compute(responses, state.variables, each) for each in rotated]
         found = measures(config, labels, *map(jnp.stack, zip(*seen, strict=True)))
         if "shares" in found:
-            found["filters"] = class_filters(state.params, model, config.shown_class)
+            found["filters"] = model.class_filters(state.params, config.shown_class)
         record.observe(cell, parameters=network.parameters, **found)
     page(record.observations(), record)
 
@@ -134,12 +131,6 @@ def run(config: Config, record: Record) -> None:
 def degrees(count: int) -> np.ndarray:
     """So many angles, evenly over the circle, from 0."""
     return 360 * np.arange(count) / count
-
-
-def responses(model: models.DetectorNet, variables: Any, images: Any) -> tuple[jax.Array, ...]:
-    """Logits `[images, classes]` and, if it has any, detectors `[images, classes, pieces]`."""
-    logits, sown = model.apply(variables, images, mutable="intermediates")
-    return logits, *sown.get("intermediates", {}).get("detectors", ())
 
 
 def measures(
@@ -157,33 +148,14 @@ def measures(
     if detectors is None:
         return found
     units = detectors.reshape(*detectors.shape[:2], -1)
-    own = {
-        label: symmetry.argmax_shares(detectors[:, labels == label, label])
-        for label in np.unique(labels)
-    }
-
-    def strength(harmonic):
-        angles = harmonic * np.deg2rad(degrees(len(logits)))
-        each = [(s.mean(0) * symmetry.vector_strength(s, angles)).sum() for s in own.values()]
-        return round(float(np.mean(each)), 6)  # of uniform shares 0, not rounding
-
-    return found | {
+    shares = symmetry.class_shares(detectors, labels)
+    angles = np.deg2rad(degrees(len(logits)))
+    return {
+        **found,
         "firing_detectors": symmetry.firing_invariance(units, config.firing_rate),
-        "effective_number": np.mean([symmetry.effective_number(each) for each in own.values()]),
-        "direction": strength(1),
-        "axis": strength(2),
-        "shares": own[config.shown_class],
+        **symmetry.specialisation(list(shares.values()), angles)._asdict(),
+        "shares": shares[config.shown_class],
     }
-
-
-def class_filters(params: Any, model: models.DetectorNet, label: int) -> np.ndarray:
-    """The filters of a class as images `[pieces, size, size]`, with their rotated copies."""
-    kernel = np.asarray(params["filters"]["kernel"]).mean(2)
-    by_class = kernel.reshape(*kernel.shape[:2], model.classes, -1)
-    learned = np.moveaxis(by_class[:, :, label], -1, 0)
-    if model.pooling == "detectors":
-        return learned
-    return np.concatenate([[np.rot90(each, turns) for turns in range(4)] for each in learned])
 
 
 def page(found: Observations, record: Record) -> None:
@@ -200,6 +172,12 @@ def page(found: Observations, record: Record) -> None:
                 panels[f"{name}\ntrained {training}"] = group.array(key)[0]
     results = {"seeds": found.seeds, "observations": found.results(), "rotated_images": images}
     record.results(record.task | results | {"accuracy_by_angle": curves, **shown})
+    percent = {
+        f"trained on {training} images": {
+            name: 100 * np.append(curve, curve[:1]) for name, curve in networks.items()
+        }
+        for training, networks in curves.items()
+    }
     told = []
     for training, group in found.where(pooling="detectors").groups("training").items():
         each = group.summary("accuracy_rotated", "detectors").items()
@@ -222,12 +200,10 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Learned filters"),
             report.Figure(
                 "filters",
-                report.styled(filter_images)(
-                    {
-                        name: row
-                        for name, row in shown["filters"].items()
-                        if name.endswith("rotated")
-                    }
+                report.image_rows(
+                    {n: row for n, row in shown["filters"].items() if n.endswith("rotated")},
+                    signed=True,
+                    framed=True,
                 ),
                 f"Filters of class {label}, framed in the colours above; blue: negative, red: "
                 "positive weights. First seed.",
@@ -235,7 +211,15 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Accuracy against angle"),
             report.Figure(
                 "accuracy_against_angle",
-                report.styled(accuracy_against_angle)(curves, 100 / record.task["classes"]),
+                report.line_panels(
+                    percent,
+                    [*degrees(angles), 360],
+                    "rotation of the test images (degrees)",
+                    y_label="accuracy (%)",
+                    limits=(0, 102),
+                    ticks=range(0, 361, 90),
+                    reference=100 / record.task["classes"],
+                ),
                 f"Accuracy on {images:,} test images rotated by each angle, mean over seeds, by "
                 "what is pooled over; dashed: chance.",
             ),
@@ -258,41 +242,3 @@ def page(found: Observations, record: Record) -> None:
             ),
         ],
     )
-
-
-def filter_images(filters: Mapping[str, np.ndarray]) -> matplotlib.figure.Figure:
-    """Filters as images, a row for each network, framed in the colours of their detectors."""
-    columns = max(len(row) for row in filters.values())
-    figure = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, 0.72 * len(filters) + 0.1))
-    grid = figure.subplots(len(filters), columns + 2, squeeze=False)
-    for line, (title, row) in zip(grid, filters.items()):
-        for axes in line:
-            axes.set_axis_off()
-        line[0].text(0, 0.5, title, va="center", transform=line[0].transAxes)
-        for detector, (axes, image) in enumerate(zip(line[2:], row)):
-            axes.set_axis_on()
-            axes.imshow(image, cmap="RdBu_r", vmin=-np.abs(row).max(), vmax=np.abs(row).max())
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(visible=True, color=report.color_of(detector), linewidth=1.6)
-    return figure
-
-
-def accuracy_against_angle(
-    curves: Mapping[str, Mapping[str, np.ndarray]], chance: float
-) -> matplotlib.figure.Figure:
-    """A panel for each kind of training data, a curve for each network."""
-    figure = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, 2.9))
-    panels = figure.subplots(1, len(curves), sharey=True)
-    for axes, (training, networks) in zip(panels, curves.items()):
-        for number, (name, curve) in enumerate(networks.items()):
-            closed, style = 100 * np.append(curve, curve[:1]), ("-", "--")[number % 2]
-            places = [*degrees(len(curve)), 360]
-            axes.plot(places, closed, style, color=report.color_of(number), label=name)
-        axes.axhline(chance, color=report.GREY, linewidth=0.6, linestyle=(0, (4, 3)))
-        axes.set(title=f"trained on {training} images", xlim=(0, 360), ylim=(0, 102))
-        axes.set(xlabel="rotation of the test images (degrees)", xticks=range(0, 361, 90))
-        axes.grid()
-    panels[0].set_ylabel("accuracy (%)")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=3)
-    return figure

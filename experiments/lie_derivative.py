@@ -24,9 +24,7 @@ their size with max pooling, 10.6 % with strides, 1.2 % with blur pooling, less 
 alias-free layers. Directions differ: down by 12.6, 9.0 and 3.8 %, and less than 1e-5 %.
 
 Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
-2022.
-
-Source: Michaeli, Michaeli, Soudry, Alias-free convnets, 2023 (alias-free layers).
+2022; Michaeli, Michaeli, Soudry, Alias-free convnets, 2023 (alias-free layers).
 """
 
 from __future__ import annotations
@@ -140,38 +138,21 @@ def derivatives(
     model: models.ChainNet, variables: Any, images: Any, *, actions: tuple[Action, ...]
 ) -> dict[Action, dict[str, Any]]:
     """The Lie derivative of the logits under each action, and the terms of the layers."""
-    motions = {
-        "down": symmetry.translation(0),
-        "right": symmetry.translation(1),
-        "rotation": symmetry.rotation,
-        "scaling": symmetry.scaling,
-        "shearing": symmetry.shearing,
-    }
     stages = model.chain(variables["params"])
-    functions = [stage.layer for stage in stages]
-    kinds = np.array([stage.kind for stage in stages])
+    functions, kinds = [stage.layer for stage in stages], np.array([each.kind for each in stages])
     # The output of the mean over all positions has no space to transform.
-    spatial = [stage.name for stage in stages].index("mean")
-
-    def logits(x):
-        return functools.reduce(lambda x, layer: layer(x), functions, x)
-
-    size = jnp.linalg.norm(logits(images))
+    spatial = 1 + [stage.name for stage in stages].index("mean")
     found = {}
     for action in actions:
-        unchanged = [symmetry.unchanged] * (len(functions) - spatial)
-        moved = [motions[action]] * (spatial + 1) + unchanged
-        terms = symmetry.layer_terms(functions, images, moved)
-        whole = symmetry.lie_derivative(logits, images, motions[action])
-        length, sizes = jnp.linalg.norm(whole), jnp.stack([jnp.linalg.norm(t) for t in terms])
-        total = jnp.maximum(jnp.linalg.norm(sizes), jnp.finfo(sizes.dtype).tiny)
+        motions = [symmetry.MOTIONS[action]] * spatial
+        motions += [symmetry.unchanged] * (len(stages) + 1 - spatial)
+        parts = symmetry.lie_decomposition(functions, images, motions, rounding=ROUNDING)
         found[action] = {
-            "derivative": length / size,
-            "coherence": length / total,
-            # Relative to rounding where there is nothing else.
-            "remainder": jnp.linalg.norm(sum(terms) - whole) / jnp.maximum(length, ROUNDING * size),
-            "share": {kind: jnp.sum((sizes[kinds == kind] / total) ** 2) for kind in KINDS},
-            "terms": sizes / size,
+            "derivative": parts.derivative,
+            "coherence": parts.coherence,
+            "remainder": parts.remainder,
+            "share": {kind: jnp.sum(parts.shares[kinds == kind]) for kind in KINDS},
+            "terms": parts.terms,
         }
     return found
 
@@ -234,20 +215,16 @@ def page(found: Observations, record: Record) -> None:
                 for when in WHEN
             ),
             report.Heading("Layer by layer"),
-            *(
-                report.Table(
-                    ["layer", "kind", "before training", "after training"],
-                    [
-                        [
-                            layer["name"],
-                            layer["kind"],
-                            *(report.format_summary(layer[when], percent) for when in WHEN),
-                        ]
-                        for layer in stages
-                    ],
-                    caption=f"{network}: terms of the layers, percent of the logits' size, {words}.",
-                )
-                for network, stages in layers_of.items()
+            report.rows_table(
+                [{"network": name, **layer} for name, each in layers_of.items() for layer in each],
+                {
+                    "network": "network",
+                    "layer": "name",
+                    "kind": "kind",
+                    "before training": ("before", percent),
+                    "after training": ("after", percent),
+                },
+                f"Terms of the layers, percent of the logits' size, {words}.",
             ),
             "The terms of all layers sum to the derivative; largest relative remainder, in float32: "
             f"{report.format_number(remainder, 2)}.",

@@ -19,6 +19,16 @@ _SUBMODULES = {
     ),
     "gabor_fit": ("GaborFit", "fit_gabor", "gabor_features"),
     "gradient_check": ("GradientCheck", "check_gradients"),
+    "learned": (
+        "Evidence",
+        "FirstFilters",
+        "Unit",
+        "convolutions_spread",
+        "evidence",
+        "first_filters",
+        "preferred_classes",
+        "varied_units",
+    ),
     "linear_maps": (
         "UNCONNECTED",
         "affine_error",

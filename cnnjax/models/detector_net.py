@@ -1,8 +1,10 @@
 """Small networks that can come to ignore rotation in different ways."""
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import jax
+import numpy as np
 from flax import linen as nn
 
 from cnnjax.layers.conv import Conv
@@ -64,6 +66,30 @@ class DetectorNet(nn.Module):
                 return nn.Dense(self.classes, name="classifier")(x)
         self._sow(whole.reshape(len(x), self.classes, self.detectors))
         return CrossChannelMaxPool(self.detectors)(whole)
+
+    @nn.nowrap
+    def responses(self, variables: Mapping[str, Any], x: jax.Array) -> tuple[jax.Array, ...]:
+        """Logits `[batch, classes]` and, if it has any, detectors `[batch, classes, pieces]`."""
+        logits, sown = self.apply(variables, x, mutable="intermediates")
+        return logits, *sown.get("intermediates", {}).get("detectors", ())
+
+    @nn.nowrap
+    def class_filters(self, params: Mapping[str, Any], label: int) -> np.ndarray:
+        """The filters of a class as images, mean over channels, in the order of its detectors.
+
+        Args:
+          params: parameters of the network, which has detectors.
+          label: the class.
+
+        Returns:
+          `[pieces, size, size]`, of 'turns' each filter in its four rotated copies.
+        """
+        kernel = np.asarray(params["filters"]["kernel"]).mean(2)
+        by_class = kernel.reshape(*kernel.shape[:2], self.classes, -1)
+        learned = np.moveaxis(by_class[:, :, label], -1, 0)
+        if self.pooling == "detectors":
+            return learned
+        return np.concatenate([[np.rot90(each, turns) for turns in range(4)] for each in learned])
 
     def _whole(self, layer: type[Conv] | type[LiftingConv], x: jax.Array) -> nn.Module:
         features = self.classes * self.detectors

@@ -7,8 +7,11 @@ from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
     "classifier": ("classifier_blocks", "classifier_results"),
+    "figures.audits": ("audit_layers", "audit_sizes", "rotations_and_flips"),
     "figures.curves": ("learning_curves", "polar"),
-    "figures.images": ("confusion", "image_grid"),
+    "figures.features": ("evidence_maps", "unit_patches"),
+    "figures.images": ("confusion", "image_grid", "image_rows"),
+    "figures.lines": ("line_panels",),
     "figures.rows": ("bars", "dots"),
     "figures.shifts": ("ShiftPanel", "error_against_shift", "shift_maps"),
     "figures.style": (
@@ -35,6 +38,7 @@ _SUBMODULES = {
         "summary_table",
     ),
     "page": ("Block", "Code", "Figure", "Heading", "Paragraph", "write_document"),
+    "rows": ("rows_table",),
     "run_page": ("write_page",),
     "table": (
         "MISSING",
@@ -43,6 +47,7 @@ _SUBMODULES = {
         "format_count",
         "format_number",
         "format_summary",
+        "listed",
         "over_seeds",
     ),
 }

@@ -72,8 +72,9 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
             Figure(
                 "learning_curves",
                 learning_curves(curves),
-                "Loss and accuracy of training batches, and of evaluations during training: faint "
-                "lines for each seed, a bold one for their mean.",
+                "Loss and accuracy of training batches, and of evaluations on "
+                f"{'validation' if facts.get('validation_examples') else 'test'} images during "
+                "training: faint lines for each seed, a bold one for their mean.",
             ),
         ]
     blocks += [

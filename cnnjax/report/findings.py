@@ -13,6 +13,7 @@ from cnnjax.report.table import (
     format_count,
     format_number,
     format_summary,
+    listed,
     over_seeds,
 )
 from cnnjax.run.cells import SEED, text_of
@@ -154,8 +155,7 @@ def _data(facts: Mapping[str, Any]) -> str:
     sizes = {word: facts.get(f"{split}_examples") for split, word in splits.items()}
     counts = [f"{size:,} {word}" for word, size in sizes.items() if size]
     shape = " x ".join(map(str, facts["image_shape"]))
-    listed = " and ".join(filter(None, [", ".join(counts[:-1]), counts[-1]]))
-    return f"{facts['data']}: {listed} images of {shape}"
+    return f"{facts['data']}: {listed(counts)} images of {shape}"
 
 
 def images_per_second(record: Record, group: Observations) -> float | None:

@@ -5,9 +5,9 @@
 import html
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cnnjax.run.statistics import Summary
 
@@ -62,6 +62,12 @@ def over_seeds(count: int) -> str:
 def counted(count: int, noun: str) -> str:
     """'1 seed', '3 seeds', '1,000 seeds'."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def listed(words: Iterable[Any]) -> str:
+    """'1', '1 and 2', '1, 2 and 3'; '' for none."""
+    *first, last = [*map(str, words)] or [""]
+    return " and ".join(filter(None, [", ".join(first), last]))
 
 
 def half_width(summary: Summary) -> float | None:

@@ -15,6 +15,7 @@ _SUBMODULES = {
         "interior_errors",
         "zero_fill_errors",
     ),
+    "decomposition": ("Decomposition", "lie_decomposition"),
     "deviation": ("equivariance_deviation",),
     "equivariance": (
         "EXACT",
@@ -43,8 +44,10 @@ _SUBMODULES = {
         "shift_consistency",
         "worst_case_accuracy",
     ),
+    "lattices": ("errors_by_lattice", "layer_lattices"),
     "lie_algebra": ("Generators", "invariant_generators", "invariant_plane_motions"),
     "lie_derivatives": (
+        "MOTIONS",
         "estimated_layer_errors",
         "layer_terms",
         "lie_derivative",
@@ -56,7 +59,15 @@ _SUBMODULES = {
         "unchanged",
     ),
     "resampling": ("affine", "rotate", "scale", "shear", "translate"),
-    "selectivity": ("argmax_shares", "effective_number", "preferred_angle", "vector_strength"),
+    "selectivity": (
+        "Specialisation",
+        "argmax_shares",
+        "class_shares",
+        "effective_number",
+        "preferred_angle",
+        "specialisation",
+        "vector_strength",
+    ),
     "transformations": ("flip", "fourier_shift", "rotate90", "shift"),
     "weights": (
         "effective_spatial_rank",

@@ -4,7 +4,7 @@ An action is a function `action(x, t)` that transforms x by the amount t, is the
 and is differentiable in t there. One acts on the input of a function, another on its output.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,17 @@ def scaling(x: jax.Array, t: jax.Array) -> jax.Array:
 def shearing(x: jax.Array, t: jax.Array) -> jax.Array:
     """Shear of images or feature maps: rows move right by t times their height; bicubic."""
     return shear(x, t, interpolation="bicubic")
+
+
+MOTIONS: Mapping[str, Action] = {
+    "down": translation(0),
+    "right": translation(1),
+    "rotation": rotation,
+    "scaling": scaling,
+    "shearing": shearing,
+}
+"""Actions on images by name: translations by the image's size, rotation by a radian, enlargement by
+a factor of e, shear by 1."""
 
 
 def lie_derivative(

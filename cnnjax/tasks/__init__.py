@@ -9,8 +9,10 @@ _SUBMODULES = {
     "canvas": ("on_canvas", "rotated"),
     "cifar_tutorial": ("distorted_crops",),
     "classifier": ("predictions", "train_classifiers"),
+    "grey_digits": ("digits_on_grey",),
     "images": ("resized",),
     "network": ("Network",),
+    "own_images": ("standardised",),
     "segmentation": ("textured_digits",),
     "task": ("Task", "pipeline", "taking_images"),
     "trained": (

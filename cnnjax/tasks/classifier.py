@@ -12,7 +12,7 @@ from cnnjax.data.batches import evaluation_batches
 from cnnjax.inspect import classification_metrics
 from cnnjax.run.record import Record
 from cnnjax.tasks.network import Network
-from cnnjax.tasks.task import Task
+from cnnjax.tasks.task import SplitName, Task
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.state import TrainState
 
@@ -27,6 +27,9 @@ def train_classifiers(
     start: Mapping[str, Any] | None = None,
 ) -> None:
     """Train a classifier for each seed, and observe its predictions of all test images.
+
+    During training it is evaluated on the task's validation examples, where it has some, else on
+    the test images; nothing is chosen from either.
 
     Observed are accuracy, loss, top5 (where there are more than five classes), parameters and
     multiply_adds, the confusion matrix [true, predicted], and of the most confident errors their
@@ -47,8 +50,10 @@ def train_classifiers(
     task.check_logits(model)
     network = task.network(model, train).starting_from(start)
 
+    split: SplitName = "test" if task.validation is None else "validation"
+
     def scores(state: TrainState) -> dict[str, float]:
-        found = network.evaluate(state)
+        found = network.evaluate(state, split)
         return {name: found[name] for name in ("loss", "accuracy")}
 
     for cell in record.each(seed=seeds):

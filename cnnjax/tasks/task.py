@@ -90,6 +90,26 @@ class Task:
         dataset = dataclasses.replace(self.dataset, **splits)
         return dataclasses.replace(self, dataset=dataset, validation=validation)
 
+    def hold_out(self, count: int) -> "Task":
+        """The same task without the last training examples, which are its validation examples.
+
+        Raises:
+          InputError: fewer than one, or so many that none is left, or examples not in memory.
+        """
+        train = self.train
+        if not isinstance(train, Split):
+            raise InputError(f"{self.dataset.name} must be in memory to hold examples out of it.")
+        if not 0 < count < len(train):
+            raise InputError(
+                f"validation images must be 1 to {len(train) - 1} of the training images of "
+                f"{self.dataset.name}, got {count}."
+            )
+        kept, held = (
+            Split(train.images[part], train.labels[part])
+            for part in (slice(None, -count), slice(-count, None))
+        )
+        return self.on(train=kept, validation=held)
+
     def facts(self) -> dict[str, Any]:
         """What a page says of the data: its name, size and classes."""
         return {

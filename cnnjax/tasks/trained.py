@@ -18,6 +18,7 @@ from cnnjax.models.pretrained import load_weights
 from cnnjax.run.config import InputError, from_json, read_json
 from cnnjax.tasks.canvas import on_canvas, rotated
 from cnnjax.tasks.cifar_tutorial import distorted_crops
+from cnnjax.tasks.grey_digits import digits_on_grey
 from cnnjax.tasks.images import resized
 from cnnjax.tasks.segmentation import textured_digits
 from cnnjax.tasks.task import Task, taking_images
@@ -27,7 +28,14 @@ from cnnjax.train.training import compile_training
 
 PIPELINES: dict[str, Callable[..., Task]] = {
     build.__name__: build
-    for build in (on_canvas, distorted_crops, resized, rotated, textured_digits)
+    for build in (
+        on_canvas,
+        digits_on_grey,
+        distorted_crops,
+        resized,
+        rotated,
+        textured_digits,
+    )
 }
 """The functions that a run may name as the pipeline of its networks."""
 

@@ -1,7 +1,8 @@
 """Chapters of the lectures, computed with cnnjax's operators: a file each.
 
-A chapter has a TITLE, `numbers()`, which computes all that it shows, and `blocks(numbers)`, the
-blocks of the page from those numbers alone.
+A chapter has a TITLE, `numbers()`, which computes what it shows and is the same at every run, and
+`blocks(numbers)`, the blocks of the page from those numbers alone. One that measures durations has
+`times()` as well, whose values `blocks` gets with the numbers.
 """
 
 from types import ModuleType
@@ -37,4 +38,7 @@ CHAPTERS: tuple[ModuleType, ...] = (
 )
 """Chapters in the order of the page."""
 
-__all__ = ["CHAPTERS"]
+TIMED: tuple[str, ...] = ("filters", "algorithms")
+"""Names of the chapters that have `times()`."""
+
+__all__ = ["CHAPTERS", "TIMED"]

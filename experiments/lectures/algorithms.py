@@ -7,22 +7,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure as Canvas
 
 from cnnjax import ops
 from cnnjax.inspect import interleaved_seconds
 from cnnjax.report import (
-    BLUE,
-    DOUBLE_COLUMN,
-    GREEN,
-    VERMILLION,
     Block,
     Figure,
     Heading,
     Paragraph,
-    Table,
     format_number,
-    styled,
+    line_panels,
+    rows_table,
 )
 
 TITLE = "Efficient algorithms"
@@ -39,23 +34,12 @@ WINDOWS = (3, 5, 9, 15, 23, 33, 45)
 
 
 def numbers() -> dict[str, Any]:
-    """Modelled and measured costs by kernel size, and which kernels are separable."""
-    noise = np.random.default_rng(0)
-    x = jnp.asarray(noise.normal(size=(1, SIZE, SIZE, 1)), jnp.float32)
-    measured, modelled, differences = {}, {}, []
-    for window in WINDOWS:
-        factors = [jnp.asarray(noise.normal(size=window) / window, jnp.float32) for _ in range(2)]
-        kernel = jnp.outer(factors[0], factors[1])[..., None, None]
-        algorithms = {
-            "direct": functools.partial(_direct, x, kernel),
-            "fft": functools.partial(_fft, x, kernel),
-            "separable": functools.partial(_separate, x, factors),
-        }
+    """Modelled costs by kernel size, and which kernels are separable."""
+    differences = []
+    for algorithms in _algorithms().values():
         results = [np.asarray(algorithm()) for algorithm in algorithms.values()]
         differences.append(max(float(np.abs(each - results[0]).max()) for each in results))
-        seconds = interleaved_seconds(algorithms, rounds=7)
-        measured[window] = {name: each["median"] for name, each in seconds.items()}
-        modelled[window] = ops.algorithm_costs((SIZE, SIZE), window)
+    modelled = {window: ops.algorithm_costs((SIZE, SIZE), window) for window in WINDOWS}
     kernels = {
         "box": ops.box_kernel(5),
         "Gaussian": ops.gaussian_kernel(5),
@@ -66,13 +50,36 @@ def numbers() -> dict[str, Any]:
     return {
         "size": SIZE,
         "windows": WINDOWS,
-        "measured": [measured[window] for window in WINDOWS],
-        "modelled": [modelled[window] for window in WINDOWS],
+        "modelled": list(modelled.values()),
         "difference": max(differences),
-        "crossover_measured": ops.crossover(measured),
         "crossover_modelled": ops.crossover(modelled),
         "kernels": {name: _separable(kernel) for name, kernel in kernels.items()},
     }
+
+
+def times() -> dict[str, Any]:
+    """Seconds of every algorithm by kernel size."""
+    measured = {}
+    for window, algorithms in _algorithms().items():
+        seconds = interleaved_seconds(algorithms, rounds=7)
+        measured[window] = {name: each["median"] for name, each in seconds.items()}
+    return {"measured": list(measured.values()), "crossover_measured": ops.crossover(measured)}
+
+
+def _algorithms() -> dict[int, dict[str, functools.partial[jax.Array]]]:
+    """For each kernel size the three ways to convolve one image with one separable kernel."""
+    noise = np.random.default_rng(0)
+    x = jnp.asarray(noise.normal(size=(1, SIZE, SIZE, 1)), jnp.float32)
+    found: dict[int, dict[str, functools.partial[jax.Array]]] = {}
+    for window in WINDOWS:
+        factors = [jnp.asarray(noise.normal(size=window) / window, jnp.float32) for _ in range(2)]
+        kernel = jnp.outer(factors[0], factors[1])[..., None, None]
+        found[window] = {
+            "direct": functools.partial(_direct, x, kernel),
+            "fft": functools.partial(_fft, x, kernel),
+            "separable": functools.partial(_separate, x, factors),
+        }
+    return found
 
 
 def blocks(numbers: Numbers) -> list[Block]:
@@ -92,25 +99,39 @@ def blocks(numbers: Numbers) -> list[Block]:
         ),
         Figure(
             "crossover",
-            _crossover(numbers),
+            line_panels(
+                {
+                    title: {
+                        name: [scale * each[name] for each in numbers[costs]]
+                        for name in ("direct", "fft", "separable")
+                    }
+                    for title, costs, scale in (
+                        ("time (ms)", "measured", 1e3),
+                        ("multiply-adds (10⁶)", "modelled", 1e-6),
+                    )
+                },
+                numbers["windows"],
+                "kernel size",
+                ticks=numbers["windows"],
+                logarithmic=True,
+                markers="o",
+            ),
             "Time (left, medians of interleaved calls on this machine) and multiply-adds (right) "
             "against kernel size, of the direct sum, the Fourier transform, and a separable kernel "
             "one axis at a time.",
             "Two panels of three rising curves against kernel size.",
         ),
         Heading("Which kernels are separable", 3),
-        Table(
-            ["kernel", "separable", "second over first singular value", "error of the nearest"],
-            [
-                [
-                    name,
-                    "yes" if row["separable"] else "no",
-                    format_number(row["ratio"], 2),
-                    format_number(row["error"], 2),
-                ]
-                for name, row in numbers["kernels"].items()
-            ],
-            caption="Error: of the nearest outer product, ||K - a b^T|| / ||K||.",
+        rows_table(
+            [{"kernel": name, **row} for name, row in numbers["kernels"].items()],
+            {
+                "kernel": "kernel",
+                "separable": "separable",
+                "second over first singular value": "ratio",
+                "error of the nearest": "error",
+            },
+            "Error: of the nearest outer product, ||K - a b^T|| / ||K||.",
+            digits=2,
         ),
         Paragraph(
             "cnnjax.ops.best_algorithm chooses by modelled or measured cost; is_separable and "
@@ -128,29 +149,3 @@ def _separable(kernel: np.ndarray) -> dict[str, Any]:
         "ratio": values[1] / values[0],
         "error": np.linalg.norm(rest) / np.linalg.norm(kernel),
     }
-
-
-_LOOK = {"direct": (BLUE, "o-"), "fft": (VERMILLION, "s--"), "separable": (GREEN, "^:")}
-
-
-@styled
-def _crossover(numbers: Numbers) -> Canvas:
-    canvas = Canvas(figsize=(DOUBLE_COLUMN, 2.5))
-    left, right = canvas.subplots(1, 2)
-    for axes, costs, scale, label in (
-        (left, numbers["measured"], 1e3, "time (ms)"),
-        (right, numbers["modelled"], 1e-6, "multiply-adds (10⁶)"),
-    ):
-        for name, (color, style) in _LOOK.items():
-            values = [scale * each[name] for each in costs]
-            axes.plot(numbers["windows"], values, style, color=color, markersize=3, label=name)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xticks(numbers["windows"], labels=map(str, numbers["windows"]))
-        axes.minorticks_off()
-        axes.set_xlabel("kernel size")
-        axes.set_ylabel(label)
-        axes.grid()
-    handles, names = left.get_legend_handles_labels()
-    canvas.legend(handles, names, loc="outside upper center", ncols=3)
-    return canvas

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,25 +39,12 @@ from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.record import Record
 
 with lazy_imports():
-    import matplotlib.axes
-    import matplotlib.colors
-    import matplotlib.figure
-    import matplotlib.patches
     import numpy as np
 
     from cnnjax import report, tasks
-    from cnnjax.symmetry import audit
+    from cnnjax.symmetry import audit, audit_results
 
 SHIFTS = ("shift down", "shift right")
-MOST_ROWS = 60
-EXACT, PERMUTED, PARTLY, LOST, UNDEFINED = range(5)
-COLOURS = {
-    "exact": "#7cc8ab",
-    "exact, permuted": "#b9dff0",
-    "some shifts exact: smallest step": "#f5dc9c",
-    "lost: error": "#f0b9a0",
-    "not defined": "#ededed",
-}
 Results = Mapping[str, Any]
 
 
@@ -125,17 +112,7 @@ def run(config: Config, record: Record) -> None:
         "weights": weights,
         "image_shape": shape,
         "tolerance": config.tolerance,
-        "stages": [_stage(stage) for stage in found.stages],
-        "breaks": [
-            {"transformation": name, "kept": at is None, **(_place(at) if at else {})}
-            for name, at in found.breaks.items()
-        ],
-        "sizes": [
-            {"size": size, "problem": at}
-            if isinstance(at, str)
-            else {"size": size, "problem": None, **_response(at)}
-            for size, at in sizes.items()
-        ],
+        **audit_results.audit_results(found, sizes),
     }
     page(record.results(results), record)
 
@@ -171,7 +148,7 @@ def network(config: Config, x: np.ndarray) -> tasks.Trained:
 
 def page(results: Results, record: Record) -> None:
     """Write the page."""
-    shape = " x ".join(map(str, results["image_shape"]))
+    shape = _size(results["image_shape"])
     report.write_page(
         record,
         __doc__,
@@ -184,7 +161,7 @@ def page(results: Results, record: Record) -> None:
             report.Heading("Layer by layer"),
             report.Figure(
                 "layers",
-                report.styled(layers_figure)(results),
+                report.audit_layers(results),
                 "From the image: equivariance of a layer's output to transformations of the image. "
                 "Alone: to transformations of its own input. Framed: the first layer that loses a "
                 "transformation of the image; where none is framed it is lost between layers. The "
@@ -195,7 +172,7 @@ def page(results: Results, record: Record) -> None:
             report.Heading("Image sizes"),
             report.Figure(
                 "sizes",
-                report.styled(sizes_figure)(results),
+                report.audit_sizes(results),
                 "Equivariance of the network's output at each image size.",
             ),
             size_table(results),
@@ -213,15 +190,9 @@ def summary(results: Results) -> str:
     else:
         shifts = f"circular shifts by multiples of {lattice[0]} down and {lattice[1]} to the right"
     kept = [at["transformation"] for at in results["breaks"] if at["kept"]]
-    turns = [f"the {name}" for name in turns_of(results) if name in kept]
-    turns = _listed(turns) or "no rotation or flip"
+    turns = [f"the {name}" for name in report.rotations_and_flips(results) if name in kept]
+    turns = report.listed(turns) or "no rotation or flip"
     return f"{results['module']} is equivariant to {shifts}, and to {turns}."
-
-
-def turns_of(results: Results) -> list[str]:
-    """Names of the rotations and flips that are defined for the images."""
-    names = [at["transformation"] for at in results["breaks"]]
-    return [name for name in names if not name.startswith(SHIFTS)]
 
 
 def break_table(breaks: Sequence[Mapping[str, Any]]) -> report.Table:
@@ -246,24 +217,22 @@ def break_table(breaks: Sequence[Mapping[str, Any]]) -> report.Table:
 
 def stage_table(stages: Sequence[Mapping[str, Any]]) -> report.Table:
     """Shapes and exact shifts of all calls of submodules."""
-    return report.Table(
-        ["layer", "class", "arguments", "input", "output", "exact shifts", "alone"],
-        [
-            [
-                stage["path"] or "network",
-                stage["module"],
-                _arguments(stage["attributes"]),
-                " x ".join(map(str, stage["input_shape"][1:])),
-                " x ".join(map(str, stage["output_shape"][1:])),
-                " x ".join(map(str, stage["from_image"]["lattice"])),
-                " x ".join(map(str, (stage["alone"] or {}).get("lattice", [report.MISSING]))),
-            ]
-            for stage in stages
-            if stage["from_image"]
-        ],
-        caption="All calls of submodules in the order in which they end. Exact shifts: smallest "
-        "steps down and to the right, in pixels of the image and, alone, of the layer's own input; "
-        "the size of the axis where only the zero shift is exact.",
+    return report.rows_table(
+        [stage for stage in stages if stage["from_image"]],
+        {
+            "layer": lambda stage: stage["path"] or "network",
+            "class": "module",
+            "arguments": lambda stage: _arguments(stage["attributes"]),
+            "input": lambda stage: _size(stage["input_shape"][1:]),
+            "output": lambda stage: _size(stage["output_shape"][1:]),
+            "exact shifts": lambda stage: _size(stage["from_image"]["lattice"]),
+            "alone": lambda stage: (
+                _size(stage["alone"]["lattice"]) if stage["alone"] else report.MISSING
+            ),
+        },
+        "All calls of submodules in the order in which they end. Exact shifts: smallest steps down "
+        "and to the right, in pixels of the image and, alone, of the layer's own input; the size of "
+        "the axis where only the zero shift is exact.",
     )
 
 
@@ -271,13 +240,13 @@ def size_table(results: Results) -> report.Table:
     """For each kind of transformation, the sizes at which the network is equivariant to it."""
     fitting = [row for row in results["sizes"] if row["problem"] is None]
     rows = []
-    for name in ("shift by 1", *turns_of(results)):
+    for name in ("shift by 1", *report.rotations_and_flips(results)):
         sizes = [row["size"] for row in fitting if _exact(row, name)]
-        rows.append([name, (_listed(sizes) or "none") + progression(sizes)])
+        rows.append([name, (report.listed(sizes) or "none") + progression(sizes)])
     problems = [row for row in results["sizes"] if row["problem"] is not None]
     caption = ""
     if problems:
-        sizes = _listed(row["size"] for row in problems)
+        sizes = report.listed(row["size"] for row in problems)
         caption = f"Images of size {sizes} are not accepted: {problems[0]['problem']}"
     columns = ["transformation", "sizes at which it is exact"]
     return report.Table(columns, rows, caption, align=["left"] * 2)
@@ -291,9 +260,9 @@ def together(names: Sequence[str]) -> str:
     }
     down, right = steps.values()
     if down == right:
-        parts = [f"shifts by {_listed(down)}"] if down else []
+        parts = [f"shifts by {report.listed(down)}"] if down else []
     else:
-        parts = [f"{kind} by {_listed(each)}" for kind, each in steps.items() if each]
+        parts = [f"{kind} by {report.listed(each)}" for kind, each in steps.items() if each]
     return "; ".join([*parts, *(name for name in names if not name.startswith(SHIFTS))])
 
 
@@ -305,108 +274,6 @@ def progression(sizes: Sequence[int]) -> str:
     (step,) = steps
     rest = sizes[0] % step
     return f" ({step} k + {rest})" if rest else f" ({step} k)"
-
-
-def layers_figure(results: Results) -> matplotlib.figure.Figure:
-    """Layers by transformations: from the image on the left, alone on the right."""
-    stages, columns = shown_stages(results["stages"]), [*SHIFTS, *turns_of(results)]
-    canvas = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, 1.5 + 0.2 * len(stages)))
-    left, right = canvas.subplots(1, 2, sharey=True)
-    for axes, kind in ((left, "from_image"), (right, "alone")):
-        cells = []
-        for stage in stages:
-            space = results["image_shape"] if axes is left else stage["input_shape"][1:3]
-            cells.append([_cell(stage[kind], space, name) for name in columns])
-        _matrix(axes, cells)
-        axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
-    left.set_title("from the image")
-    right.set_title("alone, from its own input")
-    rows = [stage["path"] or "network" for stage in stages]
-    left.set_yticks(range(len(rows)), [r if len(r) <= 34 else f"…{r[-33:]}" for r in rows])
-    places = {stage["path"]: row for row, stage in enumerate(stages)}
-    for at in results["breaks"]:
-        if at["kept"] or at["functions"] or at["path"] not in places:
-            continue
-        column = next(c for c, name in enumerate(columns) if at["transformation"].startswith(name))
-        corner = column - 0.5, places[at["path"]] - 0.5
-        left.add_patch(
-            matplotlib.patches.Rectangle(
-                corner, 1, 1, fill=False, edgecolor=report.BLACK, linewidth=1.3, clip_on=False
-            )
-        )
-    _legend(canvas)
-    return canvas
-
-
-def sizes_figure(results: Results) -> matplotlib.figure.Figure:
-    """Transformations by image sizes, for the network's output."""
-    rows, names = results["sizes"], [*SHIFTS, *turns_of(results)]
-    canvas = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, 2.2))
-    axes = canvas.subplots()
-    found = [(None if row["problem"] else row, (row["size"],) * 2) for row in rows]
-    cells = [[_cell(*each, name) for each in found] for name in names]
-    _matrix(axes, cells, numbers=len(rows) <= 24)
-    axes.set_yticks(range(len(names)), names)
-    step = -(-len(rows) // 30)
-    axes.set_xticks(range(0, len(rows), step), [row["size"] for row in rows[::step]])
-    axes.set_xlabel("height and width of the image (pixels)")
-    _legend(canvas)
-    return canvas
-
-
-def shown_stages(stages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows of the figure: all calls, or of many those whose arguments determine their symmetry."""
-    stages = [stage for stage in stages if stage["from_image"]]
-    if len(stages) <= MOST_ROWS:
-        return stages
-    chosen = [stage for stage in stages[:-1] if stage["attributes"] and stage["innermost"]]
-    return [*chosen[: MOST_ROWS - 1], stages[-1]]
-
-
-def _cell(found: Any, space: Sequence[int], name: str) -> tuple[int, str]:
-    """Colour of a cell, and what is written in it."""
-    if found is None:
-        return UNDEFINED, ""
-    if name in SHIFTS:
-        axis = SHIFTS.index(name)
-        step = found["lattice"][axis]
-        state = EXACT if step == 1 else LOST if step >= space[axis] else PARTLY
-        if state != LOST:
-            permuted = f"{name} by {step}" in found["reordered"]
-            return (PERMUTED if state == EXACT and permuted else state), str(step)
-        error = found["errors"].get(f"{name} by 1")
-        return state, "" if error is None else _short(error)
-    if name not in found["errors"]:
-        return UNDEFINED, ""
-    if name in found["kept"]:
-        return (PERMUTED if name in found["reordered"] else EXACT), ""
-    return LOST, _short(found["errors"][name])
-
-
-def _short(error: float) -> str:
-    return f"{error:.1f}" if error >= 0.95 else f"{error:.2f}" if error >= 0.01 else f"{error:.0e}"
-
-
-def _matrix(
-    axes: matplotlib.axes.Axes, cells: list[list[tuple[int, str]]], numbers: bool = True
-) -> None:
-    states = np.array([[state for state, _ in row] for row in cells])
-    colours = matplotlib.colors.ListedColormap(list(COLOURS.values()))
-    axes.imshow(states, cmap=colours, vmin=0, vmax=4, aspect="auto")
-    for row, column in np.ndindex(*states.shape):
-        if numbers:
-            axes.text(column, row, cells[row][column][1], ha="center", va="center", fontsize=6)
-    axes.set_xticks(np.arange(-0.5, states.shape[1]), minor=True)
-    axes.set_yticks(np.arange(-0.5, states.shape[0]), minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.2)
-    axes.tick_params(which="both", length=0)
-    axes.spines[:].set_visible(False)
-
-
-def _legend(canvas: matplotlib.figure.Figure) -> None:
-    patch = matplotlib.patches.Patch
-    handles = [patch(color=colour, label=label) for label, colour in COLOURS.items()]
-    canvas.legend(handles=handles, loc="outside upper center", ncols=5, handlelength=1.2)
 
 
 def _where(at: Mapping[str, Any]) -> str:
@@ -423,31 +290,9 @@ def _exact(found: Mapping[str, Any], name: str) -> bool:
     return found["lattice"] == [1, 1] if name == "shift by 1" else name in found["kept"]
 
 
-def _listed(words: Iterable[Any]) -> str:
-    *first, last = [*map(str, words)] or [""]
-    return " and ".join(filter(None, [", ".join(first), last]))
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _arguments(attributes: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in attributes.items())
-
-
-def _stage(stage: audit.Stage) -> dict[str, Any]:
-    names = ("path", "module", "innermost", "input_shape", "output_shape")
-    return {
-        **{name: getattr(stage, name) for name in names},
-        "attributes": {name: str(value) for name, value in stage.attributes.items()},
-        "from_image": stage.response and _response(stage.response),
-        "alone": stage.alone and _response(stage.alone),
-    }
-
-
-def _response(found: audit.Response) -> dict[str, Any]:
-    kept = [name for name in found.errors if found.keeps(name)]
-    reordered = sorted(found.reordered)
-    return {"lattice": found.lattice, "errors": found.errors, "kept": kept, "reordered": reordered}
-
-
-def _place(at: audit.Break) -> dict[str, Any]:
-    attributes = {name: str(value) for name, value in at.attributes.items()}
-    return {**dataclasses.asdict(at), "attributes": attributes}

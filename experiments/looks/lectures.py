@@ -14,7 +14,7 @@ Expected: the worked examples are those of the lectures, exactly; laws hold to f
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from cnnjax.run.config import CheckedConfig, Distinct
 from cnnjax.run.lazy import lazy_imports
@@ -55,12 +55,18 @@ PRESETS = {"smoke": Config(chapters=("examples", "convolution", "gradients"))}
 def run(config: Config, record: Record) -> None:
     """Compute the chapters; write results and page."""
     computed = {name: getattr(lectures, name).numbers() for name in config.chapters}
-    results = record.results({"chapters": computed})
+    measured: dict[str, Any] = {
+        name: getattr(lectures, name).times() for name in config.chapters if name in lectures.TIMED
+    }
+    results, timings = record.results({"chapters": computed}), record.timings(measured)
     blocks = [
         f"{len(computed)} chapters of the lectures that cnnjax began with; everything shown was "
         "computed when the page was made."
     ]
     for name, numbers in results["chapters"].items():
         chapter = getattr(lectures, name)
-        blocks += [report.Heading(chapter.TITLE), *chapter.blocks(numbers)]
+        blocks += [
+            report.Heading(chapter.TITLE),
+            *chapter.blocks({**numbers, **timings.get(name, {})}),
+        ]
     report.write_page(record, __doc__, blocks)

@@ -24,7 +24,7 @@ and understanding convolutional networks, 2014; Olah, Mordvintsev, Schubert, Fea
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,8 +37,6 @@ from cnnjax.run.record import Record
 with lazy_imports():
     import jax
     import jax.numpy as jnp
-    import matplotlib
-    import matplotlib.figure
     import numpy as np
     from flax import linen
 
@@ -100,8 +98,10 @@ def run(config: Config, record: Record) -> None:
         "class_names": task.dataset.class_names,
         "filters": first_filters(variables, layers),
         "maps": first_maps(model, variables, x[:1]),
-        "units": layers_with_units(config, model, variables, layers, x, key),
-        "classes": preferred_classes(config, model, variables, x.shape[1:], key),
+        "units": units(config, model, variables, layers, x, key),
+        "classes": inspect.preferred_classes(
+            model, variables, x.shape[1:], key, steps=config.steps
+        ).mean(-1),
         "decisions": decisions(model, variables, x[: config.images], labels, key),
     }
     page(record.results(results), record)
@@ -136,25 +136,8 @@ def network(config: Config) -> tuple[tasks.Task, tasks.Trained]:
 
 def first_filters(variables: Any, layers: Sequence[inspect.Layer]) -> dict[str, Any] | None:
     """The first kernels larger than 1 x 1, `[filters, height, width]`, and their Gabor fits."""
-    for layer in layers:
-        found = parameters_of(variables, layer.name).get("kernel")
-        if found is not None and found.ndim == 4 and min(found.shape[:2]) > 1:
-            kernel = np.asarray(found)[..., :FILTERS]
-            # The eight parameters of a Gabor function fit any kernel of nine weights.
-            banks = [kernel, np.random.default_rng(0).normal(size=(*kernel.shape[:2], 1, 4))]
-            fits = [
-                [fit.r_squared for fit in inspect.gabor_features(bank)]
-                if min(kernel.shape[:2]) >= 5
-                else []
-                for bank in banks
-            ]
-            return {
-                "layer": layer.name,
-                "kernels": np.moveaxis(kernel.mean(2), -1, 0),
-                "gabor_fit": fits[0],
-                "gabor_fit_of_noise": fits[1],
-            }
-    return None
+    found = inspect.first_filters(variables, layers, FILTERS)
+    return None if found is None else found._asdict()
 
 
 def first_maps(model: linen.Module, variables: Any, x: np.ndarray) -> dict[str, Any]:
@@ -170,7 +153,7 @@ def first_maps(model: linen.Module, variables: Any, x: np.ndarray) -> dict[str, 
     }
 
 
-def layers_with_units(
+def units(
     config: Config,
     model: linen.Module,
     variables: Any,
@@ -180,99 +163,39 @@ def layers_with_units(
 ) -> list[dict[str, Any]]:
     """Units of convolutions, spread evenly: preferred inputs and patches."""
     maps = jax.jit(lambda images: inspect.feature_maps(model, variables, images))
-    found = [
-        layer
-        for layer in layers
-        if layer.receptive_field and layer.effective_stride and len(layer.output_shape) == 3
-        if "kernel" in parameters_of(variables, layer.name)
+    counts = {"units": config.units, "patches": PATCHES, "steps": config.steps}
+    return [
+        {
+            "layer": layer.name,
+            "receptive_field": max(layer.receptive_field or ()),
+            "units": [
+                {
+                    **unit._asdict(),
+                    "preferred": unit.preferred.mean(-1),
+                    "patches": unit.patches.mean(-1),
+                }
+                for unit in inspect.varied_units(maps, layer, x, key, **counts)
+            ],
+        }
+        for layer in inspect.convolutions_spread(variables, layers, config.layers)
     ]
-    spread = np.linspace(0, len(found) - 1, min(config.layers, len(found)))
-    chosen = np.unique(spread.round().astype(int))
-    return [_units(config, found[index], maps, x, key) for index in chosen]
-
-
-def _units(
-    config: Config, layer: inspect.Layer, maps: Callable, x: np.ndarray, key: jax.Array
-) -> dict[str, Any]:
-    parts = [jnp.asarray(x[first : first + 250]) for first in range(0, len(x), 250)]
-    responses = np.concatenate([np.asarray(maps(part)[layer.name]) for part in parts])
-    # Channels that do not vary have learned nothing.
-    order = np.argsort(-responses.std((0, 1, 2)), kind="stable")[: config.units]
-    row, column = (size // 2 for size in responses.shape[1:3])
-
-    def scores(images: jax.Array) -> jax.Array:
-        return maps(images)[layer.name][jnp.arange(len(order)), row, column, order]
-
-    shape, length = (len(order), *x.shape[1:]), float(np.linalg.norm(x[0]))
-    preferred = inspect.preferred_inputs(scores, shape, key, steps=config.steps, norm=length)
-    assert layer.receptive_field is not None and layer.effective_stride is not None  # noqa: PT018
-    field, stride = max(layer.receptive_field), max(layer.effective_stride)
-    shown = []
-    for channel, image in zip(order, np.asarray(preferred), strict=True):
-        found = inspect.top_patches(responses[..., channel], x, field, stride, PATCHES)
-        shown.append(
-            {
-                "channel": int(channel),
-                "preferred": image.mean(-1),
-                "patches": found[0].mean(-1),
-                "responses": found[1],
-            }
-        )
-    return {"layer": layer.name, "receptive_field": field, "units": shown}
-
-
-def preferred_classes(
-    config: Config, model: linen.Module, variables: Any, shape: tuple[int, ...], key: jax.Array
-) -> np.ndarray:
-    """Preferred inputs of up to ten logits, `[classes, height, width]`."""
-
-    def logits(images: jax.Array) -> Any:
-        return model.apply(variables, images)
-
-    count = min(10, jax.eval_shape(logits, jnp.zeros((1, *shape))).shape[-1])
-
-    def scores(images: jax.Array) -> jax.Array:
-        return logits(images)[jnp.arange(count), jnp.arange(count)]
-
-    length = float(np.sqrt(np.prod(shape)))
-    found = inspect.preferred_inputs(scores, (count, *shape), key, steps=config.steps, norm=length)
-    return np.asarray(found).mean(-1)
 
 
 def decisions(
     model: linen.Module, variables: Any, x: np.ndarray, labels: np.ndarray, key: jax.Array
 ) -> list[dict[str, Any]]:
     """Class and predicted class of each image, and the evidence for the latter."""
-    predicted = np.asarray(jax.jit(model.apply)(variables, x)).argmax(-1)
-
-    def score(images: jax.Array) -> jax.Array:
-        found: Any = model.apply(variables, images)
-        return found[jnp.arange(len(images)), predicted]
-
-    side = max(2, x.shape[1] // 6)
-    # The darkest value is the background of digits, and black in photographs.
-    covered = inspect.occlusion_map(
-        score, jnp.asarray(x), size=side, stride=max(1, side // 2), value=float(x.min())
-    )
-    gradients = inspect.smooth_saliency(score, jnp.asarray(x), key)
+    found = inspect.evidence(model, variables, x, key)
     return [
         {
-            "image": x[number].mean(-1),
-            "label": int(labels[number]),
-            "predicted": int(predicted[number]),
-            "saliency": np.abs(np.asarray(gradients[number])).max(-1),
-            "occlusion": np.asarray(covered[number]),
+            "image": image.mean(-1),
+            "label": int(label),
+            "predicted": int(predicted),
+            "saliency": np.abs(saliency).max(-1),
+            "occlusion": occlusion,
         }
-        for number in range(len(x))
+        for image, label, predicted, saliency, occlusion in zip(x, labels, *found, strict=False)
     ]
-
-
-def parameters_of(variables: Any, name: str) -> Any:
-    """Parameters of the module at a path 'block/conv'."""
-    found = variables["params"]
-    for part in name.split("/"):
-        found = found.get(part, {})
-    return found
 
 
 def page(results: Results, record: Record) -> None:
@@ -290,7 +213,7 @@ def page(results: Results, record: Record) -> None:
             report.Heading("Feature maps"),
             report.Figure(
                 "feature_maps",
-                report.styled(maps_figure)(results["maps"]),
+                report.image_rows(map_rows(results["maps"])),
                 f"One image and the first {MAPS} feature maps of {shown} of "
                 f"{len(results['maps']['layers'])} layers, each map over its own range.",
             ),
@@ -302,7 +225,7 @@ def page(results: Results, record: Record) -> None:
             *(
                 report.Figure(
                     f"units_{number}",
-                    report.styled(units_figure)(layer["units"]),
+                    report.unit_patches(layer["units"]),
                     f"{layer['layer']}: receptive field {layer['receptive_field']} pixels.",
                 )
                 for number, layer in enumerate(results["units"], start=1)
@@ -315,7 +238,7 @@ def page(results: Results, record: Record) -> None:
             report.Heading("Evidence for decisions"),
             report.Figure(
                 "decisions",
-                report.styled(decisions_figure)(results["decisions"], results["class_names"]),
+                report.evidence_maps(results["decisions"], results["class_names"]),
                 "Test images; the gradient of the predicted class's logit, smoothed over noisy "
                 "copies, largest channel; and the decrease of that logit when a square is covered "
                 "with the darkest value of all images (red: decrease, blue: increase).",
@@ -355,69 +278,9 @@ def filter_blocks(filters: Results) -> list[Any]:
     ]
 
 
-def maps_figure(maps: Results) -> matplotlib.figure.Figure:
-    """A row for each layer: its name and its first feature maps."""
+def map_rows(maps: Results) -> dict[str, list[Any]]:
+    """The image, and the first feature maps of layers spread over the network."""
     count = min(MAP_LAYERS, len(maps["layers"]))
     spread = np.linspace(0, len(maps["layers"]) - 1, count).round().astype(int)
-    rows = [{"name": "image", "maps": [maps["image"]]}, *(maps["layers"][n] for n in spread)]
-    canvas = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, 0.72 * len(rows) + 0.2))
-    grid = canvas.subplots(len(rows), 1 + MAPS, squeeze=False)
-    for line, layer in zip(grid, rows, strict=True):
-        for axes in line:
-            axes.set_axis_off()
-        line[0].text(1.0, 0.5, layer["name"], ha="right", va="center", transform=line[0].transAxes)
-        for axes, image in zip(line[1:], layer["maps"], strict=False):
-            axes.imshow(np.asarray(image), cmap="gray")
-    return canvas
-
-
-def units_figure(units: Sequence[Results]) -> matplotlib.figure.Figure:
-    """For each unit its preferred input, and a square of patches."""
-    lines = -(-len(units) // 3)
-    canvas = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, 1.25 * lines + 0.1))
-    grid = canvas.subplots(lines, 6, squeeze=False).ravel()
-    for axes in grid:
-        axes.set_axis_off()
-    # Gaps are coloured: white patches must not run into the page.
-    gaps = matplotlib.colormaps["gray"].with_extremes(bad=report.BLUE)
-    for unit, left, right in zip(units, grid[::2], grid[1::2], strict=False):
-        _signed(left, unit["preferred"])
-        left.set_title(f"channel {unit['channel']}", pad=2)
-        right.imshow(_mosaic(np.asarray(unit["patches"])), cmap=gaps)
-    return canvas
-
-
-def _signed(axes: Any, image: Any) -> None:
-    """Zero white, negative values blue, positive ones red."""
-    largest = max(np.abs(image).max(), 1e-12)
-    axes.imshow(np.asarray(image), cmap="RdBu_r", vmin=-largest, vmax=largest)
-
-
-def _mosaic(patches: np.ndarray) -> np.ndarray:
-    """Nine patches as one square, with gaps of NaN."""
-    side = patches.shape[1]
-    gap = max(1, side // 10)
-    square = np.full((3 * (side + gap) - gap,) * 2, np.nan)
-    for number, patch in enumerate(patches):
-        top, left = (place * (side + gap) for place in divmod(number, 3))
-        square[top : top + side, left : left + side] = patch
-    return square
-
-
-def decisions_figure(found: Sequence[Results], names: Sequence[str]) -> matplotlib.figure.Figure:
-    """A column for each image: itself, its saliency, its occlusion."""
-    columns = max(5, len(found))
-    height = 3 * report.DOUBLE_COLUMN / columns + 0.4
-    canvas = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, height))
-    grid = canvas.subplots(3, columns, squeeze=False)
-    for axes in grid.ravel():
-        axes.set_axis_off()
-    for (image, saliency, occlusion), decision in zip(grid.T, found, strict=False):
-        true, predicted = names[decision["label"]], names[decision["predicted"]]
-        image.imshow(np.asarray(decision["image"]), cmap="gray")
-        image.set_title(true if true == predicted else f"{true} → {predicted}", pad=3)
-        saliency.imshow(np.asarray(decision["saliency"]), cmap="inferno")
-        _signed(occlusion, decision["occlusion"])
-    for axes, label in zip(grid[:, 0], ("image", "saliency", "occlusion"), strict=True):
-        axes.text(-0.08, 0.5, label, rotation=90, ha="right", va="center", transform=axes.transAxes)
-    return canvas
+    chosen = (maps["layers"][number] for number in spread)
+    return {"image": [maps["image"]]} | {layer["name"]: layer["maps"] for layer in chosen}

@@ -1,6 +1,7 @@
 """What every test of an experiment may take."""
 
 from tests.experiments.fakes import watch
+from tests.experiments.torn import complete_again
 from tests.experiments.weights import tiny_weights
 
-__all__ = ["tiny_weights", "watch"]
+__all__ = ["complete_again", "tiny_weights", "watch"]

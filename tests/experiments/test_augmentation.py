@@ -3,17 +3,16 @@
 import csv
 import dataclasses
 import json
-import shutil
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import launch
+from cnnjax import tasks
 from cnnjax.data.augmentation import augment
 from cnnjax.data.augmentation_config import Augmentation
-from cnnjax.data.datasets import load
+from cnnjax.data.rotated_backgrounds import rotated_backgrounds
 from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 from experiments import augmentation
@@ -28,84 +27,6 @@ CONFIG = augmentation.Config(
     seeds=(0, 1),
     train=TrainConfig(steps=3, batch_size=4),
 )
-
-
-def backgrounds(background, padding, count=200, seed=0):
-    return augmentation.rotated_backgrounds(background, padding, count, seed)
-
-
-def test_only_the_fill_gives_the_angle_of_a_flat_background_away():
-    """With the background's own grey every image is the same; with zeros corners get darker."""
-    for padding in ("grey", "edge", "reflect", "circular"):
-        assert np.ptp(backgrounds("flat", padding).images) <= 1
-    dark = backgrounds("flat", "zeros")
-    assert set(dark.labels) == set(range(ANGLES))
-    sums = [dark.images[dark.labels == each].mean() for each in range(ANGLES)]
-    # Nothing leaves at 0 degrees, most at 45.
-    assert np.argmax(sums) == 0
-    assert np.argmin(sums) == ANGLES // 2
-    for label in range(ANGLES):
-        assert np.ptp(dark.images[dark.labels == label], axis=0).max() <= 1
-
-
-def test_the_noise_has_no_direction_inside():
-    """Slopes along both axes are as steep at every angle, where no corner reaches."""
-    noise = backgrounds("noise", "grey", 800)
-    middle = noise.images[:, 8:16, 8:16, 0].astype(float)
-    slopes = np.array(
-        [
-            [np.diff(middle[noise.labels == each], axis=axis).std() for axis in (1, 2)]
-            for each in range(ANGLES)
-        ]
-    )
-    np.testing.assert_allclose(slopes.mean(0)[0], slopes.mean(0)[1], rtol=0.03)
-    # Where nothing is rotated: noise of a Gaussian spectrum, blurred by (1, 2, 1) / 4 on both axes.
-    down, right = np.meshgrid(*2 * [np.fft.fftfreq(24)], indexing="ij")
-    power = np.exp(-2 * (down**2 + right**2) / 0.15**2)
-    blurred = power * (np.cos(np.pi * down) * np.cos(np.pi * right)) ** 4
-    slope = 255 * 0.12 * np.sqrt((blurred * 4 * np.sin(np.pi * down) ** 2).sum() / power.sum())
-    np.testing.assert_allclose(slopes[0], slope, rtol=0.04)
-    # Interpolation makes the noise smoother, little beside the blur.
-    np.testing.assert_allclose(slopes[1:], slope, rtol=0.15)
-
-
-def test_paddings_differ_only_beyond_the_border():
-    found = [backgrounds("noise", padding) for padding in augmentation.PADDINGS]
-    assert len(found) == 5
-    assert len({split.images.tobytes() for split in found}) == 5
-    for split in found[1:]:
-        np.testing.assert_array_equal(split.labels, found[0].labels)
-        np.testing.assert_array_equal(split.images[:, 5:19, 5:19], found[0].images[:, 5:19, 5:19])
-    rotated = found[0].labels == ANGLES // 2
-    corners = {
-        padding: split.images[rotated, 0, 0].mean()
-        for padding, split in zip(augmentation.PADDINGS, found)
-    }
-    assert corners["zeros"] == 0
-    assert corners["grey"] == pytest.approx(127.5, abs=0.6)
-
-
-def test_digits_are_the_first_of_the_training_digits_and_all_test_digits():
-    task = augmentation.digits_on_grey(Augmentation(), 50)
-    stored = load("digits")
-    np.testing.assert_array_equal(task.train.images, stored.train.images[:50])
-    np.testing.assert_array_equal(task.train.labels, stored.train.labels[:50])
-    np.testing.assert_array_equal(task.test.images, stored.test.images)
-    np.testing.assert_array_equal(task.test.labels, stored.test.labels)
-    test = {image.tobytes() for image in task.test.images}
-    assert not any(image.tobytes() in test for image in task.train.images)
-
-
-def test_test_digits_are_moved_only_when_asked():
-    task = augmentation.digits_on_grey(Augmentation(noise=1.0), 50)
-    images = task.test.images[:4]
-    keys = jax.random.split(jax.random.key(0), 4)
-    still = task.augment_test(images, keys, {"moved": jnp.array(task.defaults["moved"])})
-    np.testing.assert_array_equal(still, task.place(images))
-    moved = np.asarray(task.augment_test(images, keys, {"moved": jnp.array(1)}))
-    assert (np.abs(moved - still).max((1, 2, 3)) > 0.1).all()
-    # White ink on grey, grey beyond the border as well.
-    assert 0.499 < moved.min() < 0.501 < 0.9 < moved.max() < 1.001
 
 
 def test_moves_are_all_kinds_that_move_pixels_and_every_kind_changes_its_own():
@@ -124,7 +45,7 @@ def test_moves_are_all_kinds_that_move_pixels_and_every_kind_changes_its_own():
 
 
 def test_a_network_of_the_cue_sees_its_background_and_padding_alone(watch, tmp_path, monkeypatch):
-    monkeypatch.setattr(augmentation, "ROTATED_TEST_IMAGES", 24)
+    monkeypatch.setattr(augmentation, "CUE_TEST_IMAGES", 24)
     config = dataclasses.replace(CONFIG, kinds=("none",))
     found = watch.run(augmentation, config, tmp_path / "run").where(part="cue")
     expected = [
@@ -141,14 +62,11 @@ def test_a_network_of_the_cue_sees_its_background_and_padding_alone(watch, tmp_p
         assert (network.model.classes, network.model.features) == (ANGLES, (16, 32))
         assert network.training is calls[0].network.training
         assert network.training.config == CONFIG.train
-        for split, count, seed in ((task.train, 16, 0), (task.test, 24, 1)):
-            made = backgrounds(row["background"], row["padding"], count, seed)
-            np.testing.assert_array_equal(split.images, made.images)
-            np.testing.assert_array_equal(split.labels, made.labels)
-        if row["background"] == "noise":
-            train = {image.tobytes() for image in task.train.images}
-            assert not train & {image.tobytes() for image in task.test.images}
-        assert task.dataset.class_names[:3] == ("0 degrees", "11.25 degrees", "22.5 degrees")
+        padding = augmentation.PADDINGS[row["padding"]]
+        made = rotated_backgrounds(row["background"], 16, 24, **padding)
+        for split, expected in ((task.train, made.train), (task.test, made.test)):
+            np.testing.assert_array_equal(split.images, expected.images)
+            np.testing.assert_array_equal(split.labels, expected.labels)
         evaluated = watch.evaluation(row["accuracy"])
         assert evaluated.network.task is task
         assert (evaluated.seed, evaluated.trained) == (row["seed"], True)
@@ -159,7 +77,7 @@ def test_a_network_of_the_cue_sees_its_background_and_padding_alone(watch, tmp_p
 
 
 def test_a_network_of_digits_learns_from_its_augmentation_and_fill(watch, tmp_path, monkeypatch):
-    monkeypatch.setattr(augmentation, "ROTATED_TEST_IMAGES", 24)
+    monkeypatch.setattr(augmentation, "CUE_TEST_IMAGES", 24)
     config = dataclasses.replace(CONFIG, backgrounds=("flat",))
     found = watch.run(augmentation, config, tmp_path / "run").where(part="digits")
     amounts = {"none": {}, "rotation": {"rotation": 20.0}, "cutout": {"cutout": 6}}
@@ -228,10 +146,9 @@ def made(directory, kinds):
             accuracy_moved=second / 1000,
             samples=level + np.arange(4).reshape(4, 1, 1) / 100 * np.ones((4, 2, 2)),
         )
-    splits = {split: backgrounds("flat", "grey", 4) for split in ("train", "test")}
     for task in (
-        augmentation.rotation_task().on(**splits),
-        augmentation.digits_on_grey(Augmentation(), 20),
+        tasks.standardised(rotated_backgrounds("flat", 4, 4)),
+        tasks.digits_on_grey(Augmentation(), Augmentation(), train_digits=20),
     ):
         record.write_task(task.dataset.name, task.facts())
     return record
@@ -275,22 +192,22 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     assert (blank["augmentation"], blank["fill"], blank["accuracy_moved"]) == ("", "", "")
 
 
-def test_samples_stand_in_the_row_of_their_kind_left_grey_right_zeros(tmp_path):
+def test_samples_stand_in_the_row_of_their_kind_left_grey_right_zeros(tmp_path, monkeypatch):
+    drawn = pages.calls(monkeypatch, "image_rows")
     kinds = ("rotation", "none", "elastic")
-    found = made(tmp_path / "run", kinds).observations().where(part="digits", seed=0)
-    axes = np.reshape(augmentation.samples_figure(found).axes, (3, 10))
-    assert tuple(line[0].texts[0].get_text() for line in axes) == kinds
-    levels = [
-        [each.images[0].get_array()[0, 0] if each.images else None for each in line]
-        for line in axes
-    ]
-    for number, line in enumerate(levels):
-        assert line[0] is line[5] is None
-        np.testing.assert_allclose(line[1:5], 0.2 * number + np.arange(4) / 100, atol=1e-9)
-        if kinds[number] == "none":
-            assert line[6:] == [None] * 4
-        else:
-            np.testing.assert_allclose(line[6:], 0.2 * number + 0.1 + np.arange(4) / 100, atol=1e-9)
+    record = made(tmp_path / "run", kinds)
+    augmentation.page(record.observations(), record)
+    (((rows,), options),) = drawn
+    assert options == {"limits": (0, 1)}
+    assert tuple(rows) == kinds
+    for number, (kind, row) in enumerate(rows.items()):
+        assert [image is None for image in row] == [False] * 4 + ([True] + [False] * 4) * (
+            kind != "none"
+        )
+        levels = [image[0, 0] for image in row if image is not None]
+        expected = 0.2 * number + np.arange(4) / 100
+        np.testing.assert_allclose(levels[:4], expected, atol=1e-9)
+        np.testing.assert_allclose(levels[4:], (expected + 0.1)[: len(levels) - 4], atol=1e-9)
 
 
 @pytest.fixture(scope="module")
@@ -314,30 +231,18 @@ def test_the_smallest_run_shows_that_only_zeros_give_the_angle_away(run_director
         ("rotation", "zeros"),
     ]
     page = (run_directory / "report.html").read_text("utf-8")
-    for heading in ("The cue", "What the network sees", "What augmentation buys"):
+    for heading in ("The cue", "What augmentation buys"):
         assert f"<h2>{heading}</h2>" in page
     assert len(list((run_directory / "figures").glob("*.png"))) == 2
 
 
-def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, tmp_path, capsys):
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
     """The last cell of each grid is gone."""
-    names = ("observations.csv", "results.json", "metrics.jsonl")
-    before = {name: (run_directory / name).read_bytes() for name in names}
-    torn = tmp_path / "torn"
-    shutil.copytree(run_directory, torn)
-    for name in ("done", "results.json", "report.html"):
-        (torn / name).unlink()
-    lines = (torn / "observations.csv").read_text("utf-8").splitlines(keepends=True)
-    assert len(lines) == 1 + 5 + 3
-    (torn / "observations.csv").write_text("".join(lines[:5] + lines[6:-1]), "utf-8")
-    capsys.readouterr()
-    assert launch.main(["augmentation", "smoke", "--workdir", str(torn), "--resume"]) == 0
-    said = capsys.readouterr().out
+    said = complete_again(run_directory, ["augmentation", "smoke"], [4, -1])
     assert "padding=circular" in said
     assert "padding=reflect" not in said
     assert "fill=zeros" in said
     assert "augmentation=none" not in said
-    assert {name: (torn / name).read_bytes() for name in names} == before
 
 
 @pytest.mark.fast

@@ -156,18 +156,10 @@ def test_a_circular_border_hides_it_to_the_last_digit(run_directory):
     assert row["equal"] is True
 
 
-def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, capsys):
-    before = (run_directory / "results.json").read_bytes()
-    for name in ("done", "results.json", "report.html"):
-        (run_directory / name).unlink()
-    table = run_directory / "observations.csv"
-    table.write_text("".join(table.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
-    capsys.readouterr()
-    assert launch.main(["borders", "smoke", "--workdir", str(run_directory), "--resume"]) == 0
-    said = capsys.readouterr().out
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
+    said = complete_again(run_directory, ["borders", "smoke"])
     assert "border=circular, seed=0" in said
     assert "border=valid" not in said
-    assert (run_directory / "results.json").read_bytes() == before
 
 
 @pytest.mark.fast

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +10,13 @@ import pytest
 
 import launch
 from cnnjax import symmetry
-from cnnjax.models import DetectorNet
 from cnnjax.report import format_summary
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.symmetry import rotate90
 from cnnjax.train.config import TrainConfig
 from experiments import learned_invariance
-from experiments.learned_invariance import Config, class_filters, measures
+from experiments.learned_invariance import Config, measures
 from tests.experiments import pages
 from tests.experiments.fakes import SCALE, SHIFT
 
@@ -75,7 +73,7 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
         assert row["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(params))
         if number < 12:
             kept = one.array("filters")[0]
-            np.testing.assert_allclose(kept, class_filters(params, model, 5), rtol=1e-6)
+            np.testing.assert_allclose(kept, model.class_filters(params, 5), rtol=1e-6)
     assert watch.evaluated == []
 
 
@@ -145,22 +143,6 @@ def test_firing_is_of_the_rate_of_the_configuration():
         assert found["firing_detectors"] == symmetry.firing_invariance(units, rate)
 
 
-@pytest.mark.parametrize("pooling", ["detectors", "turns"])
-def test_the_filters_of_a_class_are_those_of_its_detectors(pooling):
-    """Piece by piece, so that filters have the colours of their shares."""
-    model = DetectorNet(4, pooling, 2)
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 8, 8, 2)), jnp.float32)
-    params = model.init(jax.random.key(0), x)["params"]
-    _, detectors = learned_invariance.responses(model, {"params": params}, x)
-    # The mean over channels is a filter if the channels of the images are alike.
-    alike = jnp.concatenate([x[..., :1]] * 2, -1)
-    _, detectors = learned_invariance.responses(model, {"params": params}, alike)
-    filters = class_filters(params, model, 2)
-    assert filters.shape == ({"detectors": 2, "turns": 8}[pooling], 8, 8)
-    expected = 2 * np.einsum("bhw,dhw->bd", x[..., 0], filters)
-    np.testing.assert_allclose(detectors[:, 2], expected, atol=1e-4)
-
-
 @pytest.fixture
 def made(tmp_path):
     """A run of three networks and three seeds, each number of its own, and its observations."""
@@ -197,18 +179,9 @@ NUMBERS = {
 
 def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
     record, found = made
-    polar = pages.calls(monkeypatch, "polar")
-    drawn = {}
-
-    def drawing(draw):
-        def instead(*args):
-            drawn[draw.__name__] = args
-            return draw(*args)
-
-        monkeypatch.setattr(learned_invariance, draw.__name__, instead)
-
-    drawing(learned_invariance.filter_images)
-    drawing(learned_invariance.accuracy_against_angle)
+    polar, rows, lines = (
+        pages.calls(monkeypatch, name) for name in ("polar", "image_rows", "line_panels")
+    )
     learned_invariance.page(found, record)
     (table,) = pages.tables(record.directory)
     names = {"detectors": "learned filters", "turns": "rotated copies", "space": "all positions"}
@@ -239,37 +212,25 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
     ((panels, angles), _) = polar[0]
     np.testing.assert_allclose(angles, [0, 90, 180, 270])
     assert list(panels) == list(shares)
-    assert list(drawn["filter_images"][0]) == list(filters)
-    for given, right in ((panels, shares), (drawn["filter_images"][0], filters)):
+    (((drawn,), options),) = rows
+    assert options == {"signed": True, "framed": True}
+    assert list(drawn) == list(filters)
+    for given, right in ((panels, shares), (drawn, filters)):
         for name, values in right.items():
             np.testing.assert_array_equal(given[name], values)
-    given, chance = drawn["accuracy_against_angle"]
-    assert chance == 10
-    assert {training: list(each) for training, each in given.items()} == {
-        training: list(each) for training, each in curves.items()
-    }
-    for training, each in curves.items():
+    (((given, places, _), options),) = lines
+    assert options["reference"] == 10
+    np.testing.assert_allclose(places, [0, 90, 180, 270, 360])
+    assert list(given) == ["trained on upright images", "trained on rotated images"]
+    for drawn, each in zip(given.values(), curves.values(), strict=True):
+        assert list(drawn) == list(each)
         for name, curve in each.items():
-            np.testing.assert_allclose(given[training][name], curve)
+            np.testing.assert_allclose(drawn[name], 100 * curve[[0, 1, 2, 3, 0]])
     text = (record.directory / "report.md").read_text("utf-8")
     assert "Accuracy on 21 test images, upright and at 4 angles. 5 % of responses" in text
     results = json.loads((record.directory / "results.json").read_text("utf-8"))
     assert results["rotated_images"] == 21
     np.testing.assert_allclose(results["accuracy_by_angle"]["rotated"]["all positions"], curve)
-
-
-def test_a_curve_of_accuracy_is_closed_and_in_percent():
-    curves = {"upright": {"a": np.array([0.1, 0.2, 0.3, 0.4])}, "rotated": {"a": np.full(4, 0.5)}}
-    first, second = learned_invariance.accuracy_against_angle(curves, 12.5).axes
-    assert (first.get_title(), second.get_title()) == (
-        "trained on upright images",
-        "trained on rotated images",
-    )
-    curve, chance = first.lines
-    np.testing.assert_allclose(curve.get_xdata(), [0, 90, 180, 270, 360])
-    np.testing.assert_allclose(curve.get_ydata(), [10, 20, 30, 40, 10])
-    assert chance.get_ydata()[0] == 12.5
-    assert second.lines[0].get_ydata()[0] == 50
 
 
 def test_one_filter_never_specialises_and_rotated_copies_share_alike(run_directory):
@@ -298,21 +259,10 @@ def test_one_filter_never_specialises_and_rotated_copies_share_alike(run_directo
         np.testing.assert_allclose(np.array(shares).sum(1), 1, atol=1e-6)
 
 
-def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, tmp_path, capsys):
-    torn = tmp_path / "torn"
-    shutil.copytree(run_directory, torn)
-    for name in ("done", "results.json", "report.html"):
-        (torn / name).unlink()
-    lines = (torn / "observations.csv").read_text("utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if not line.startswith("detectors,2,rotated")]
-    assert len(kept) == len(lines) - 1
-    (torn / "observations.csv").write_text("".join(kept))
-    arguments = ["learned_invariance", "smoke", "--workdir", str(torn), "--resume"]
-    assert launch.main(arguments) == 0
-    said = capsys.readouterr().out
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
+    said = complete_again(run_directory, ["learned_invariance", "smoke"], [3])
     assert said.count("pooling=") == 1
-    for name in ("observations.csv", "results.json", "metrics.jsonl"):
-        assert (torn / name).read_bytes() == (run_directory / name).read_bytes()
+    assert "pooling=detectors, detectors=2, training=rotated" in said
 
 
 @pytest.mark.parametrize(

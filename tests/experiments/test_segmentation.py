@@ -1,8 +1,6 @@
 """The study of segmentation: what each network labels, what the page shows, its smallest run."""
 
-import csv
 import json
-import shutil
 
 import jax
 import matplotlib.figure
@@ -184,20 +182,8 @@ def test_the_smallest_run_observes_the_overlap_after_each_iteration(run_director
     assert (run_directory / "figures" / "estimates.png").is_file()
 
 
-def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, tmp_path, capsys):
-    names = ("observations.csv", "results.json", "metrics.jsonl")
-    before = {name: (run_directory / name).read_bytes() for name in names}
-    torn = tmp_path / "torn"
-    shutil.copytree(run_directory, torn)
-    for name in ("done", "results.json", "report.html"):
-        (torn / name).unlink()
-    head, *lines = list(csv.reader((torn / "observations.csv").read_text("utf-8").splitlines()))
-    with open(torn / "observations.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([head, *lines[:-1]])
-    capsys.readouterr()
-    assert launch.main(["segmentation", "smoke", "--workdir", str(torn), "--resume"]) == 0
-    assert "iterations=1" not in capsys.readouterr().out
-    assert {name: (torn / name).read_bytes() for name in names} == before
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
+    assert "iterations=1" not in complete_again(run_directory, ["segmentation", "smoke"])
 
 
 @pytest.mark.fast

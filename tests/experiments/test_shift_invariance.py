@@ -171,19 +171,10 @@ def test_adaptive_sampling_is_exactly_consistent_and_max_pooling_is_not(run_dire
     assert "<h2>Provenance</h2>" in (run_directory / "report.html").read_text("utf-8")
 
 
-def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, capsys):
-    before = (run_directory / "results.json").read_bytes()
-    for name in ("done", "results.json", "report.html"):
-        (run_directory / name).unlink()
-    table = run_directory / "observations.csv"
-    table.write_text("".join(table.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
-    capsys.readouterr()
-    arguments = ["shift_invariance", "smoke", "--workdir", str(run_directory), "--resume"]
-    assert launch.main(arguments) == 0
-    said = capsys.readouterr().out
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
+    said = complete_again(run_directory, ["shift_invariance", "smoke"])
     assert "downsampling=adaptive, seed=0" in said
     assert "downsampling=max" not in said
-    assert (run_directory / "results.json").read_bytes() == before
 
 
 @pytest.mark.fast

@@ -12,6 +12,7 @@ from cnnjax import models
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.layers import TiledConv
 from cnnjax.models.choice import Convolution
+from cnnjax.tasks import Network
 from cnnjax.train.config import TrainConfig
 from experiments import cifar10, train
 from tests.experiments import fakes, pages
@@ -80,6 +81,30 @@ def test_observations_are_those_of_each_seed_on_test_images(study, watch, tmp_pa
     assert results["confusion"] == matrices.sum(0).tolist()
     assert results["errors"][0]["confidence"] == confidence[0]
     assert list(results["curves"]) == ["seed 0", "seed 1"]
+
+
+@pytest.mark.parametrize(("held", "split"), [(0, "test"), (40, "validation")])
+def test_evaluations_during_training_are_on_what_is_held_out(
+    held, split, watch, tmp_path, monkeypatch
+):
+    """The fake training evaluates once, as the loop does every `eval_every` steps."""
+    train_network = Network.train
+
+    def evaluating(network, record, cell, *, evaluate=None, **values):
+        state = train_network(network, record, cell, evaluate=evaluate, **values)
+        evaluate(state)
+        return state
+
+    monkeypatch.setattr(Network, "train", evaluating)
+    found = watch.run(train, train.Config(validation_images=held, train=SHORT), tmp_path / "run")
+    assert [call.split for call in watch.evaluated] == [split]
+    task = watch.trained[0].network.task
+    assert len(task.train) + held == 1437
+    assert len(task.split(split)) == (held or 360)
+    # The last evaluation is on test images all the same.
+    assert found.array("confusion").sum() == 360
+    page = (tmp_path / "run" / "report.md").read_text("utf-8")
+    assert f"evaluations on {split} images during training" in page
 
 
 def test_cifar10_is_the_network_of_the_tutorial_on_distorted_crops(watch, tmp_path):

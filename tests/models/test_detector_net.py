@@ -41,6 +41,30 @@ def test_a_class_is_its_strongest_detector(pooling, pieces):
     )
 
 
+@pytest.mark.parametrize("pooling", ["detectors", "turns"])
+def test_the_filters_of_a_class_are_those_of_its_detectors(pooling):
+    """Piece by piece, in the order of the detectors."""
+    model = DetectorNet(4, pooling, 2)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(3, 8, 8, 2)), jnp.float32)
+    params = model.init(jax.random.key(0), x)["params"]
+    # The mean over channels is a filter if the channels of the images are alike.
+    alike = jnp.concatenate([x[..., :1]] * 2, -1)
+    _, detectors = model.responses({"params": params}, alike)
+    filters = model.class_filters(params, 2)
+    assert filters.shape == ({"detectors": 2, "turns": 8}[pooling], 8, 8)
+    expected = 2 * np.einsum("bhw,dhw->bd", x[..., 0], filters)
+    np.testing.assert_allclose(detectors[:, 2], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("pooling", "has"), [("turns", True), ("space", False)])
+def test_responses_are_logits_and_what_is_pooled_over(pooling, has):
+    model = DetectorNet(4, pooling, 2)
+    variables = {"params": model.init(jax.random.key(0), images())["params"]}
+    logits, *detectors = model.responses(variables, images())
+    np.testing.assert_array_equal(logits, model.apply(variables, images()))
+    assert [each.shape for each in detectors] == [(3, 4, 8)] * has
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

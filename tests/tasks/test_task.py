@@ -132,6 +132,20 @@ def test_the_same_pipeline_on_other_examples_is_compiled_once():
     assert changed.network(Reads(), CONFIG).training is not network.training
 
 
+def test_held_out_are_the_last_training_examples():
+    task = made()
+    less = task.hold_out(5)
+    assert (len(less.train), len(less.validation), len(less.test)) == (19, 5, 9)
+    np.testing.assert_array_equal(less.train.images, task.train.images[:19])
+    np.testing.assert_array_equal(less.train.labels, task.train.labels[:19])
+    np.testing.assert_array_equal(less.validation.images, task.train.images[19:])
+    np.testing.assert_array_equal(less.validation.labels, task.train.labels[19:])
+    assert less.facts()["validation_examples"] == 5
+    for count in (0, 24):
+        with pytest.raises(InputError, match=f"must be 1 to 23 of the .* of made, got {count}"):
+            task.hold_out(count)
+
+
 def test_seeds_begin_differently():
     network = made().network(Learns(), CONFIG)
     kernels = [network.initial(seed).params["Dense_0"]["kernel"] for seed in (0, 1, 0)]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cnnjax import tasks
+from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.run.config import InputError, StudyConfig
 from cnnjax.run.record import Record
 from cnnjax.tasks import trained
@@ -17,6 +18,9 @@ from cnnjax.train.config import TrainConfig
 
 PIPELINES = {
     "on_canvas": functools.partial(tasks.on_canvas, "digits", canvas=20, fill="zero"),
+    "digits_on_grey": functools.partial(
+        tasks.digits_on_grey, Augmentation(noise=0.1), Augmentation(rotation=9.0), train_digits=20
+    ),
     "distorted_crops": functools.partial(tasks.distorted_crops, "digits"),
     "resized": functools.partial(tasks.resized, "digits", size=6, channels=3),
     "rotated": functools.partial(tasks.rotated, "digits", canvas=16),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from cnnjax.report.figures.style import DOUBLE_COLUMN, panel_grid, styled
+from cnnjax.report.figures.style import DOUBLE_COLUMN, color_of, panel_grid, styled
 
 _NUMBERED = 20
 """Most classes of a confusion matrix with numbers."""
@@ -79,4 +79,50 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     figure.colorbar(picture, ax=axes, label="images of the true class (%)", shrink=0.8)
+    return figure
+
+
+@styled
+def image_rows(
+    rows: Mapping[str, Sequence[Any]],
+    *,
+    signed: bool = False,
+    limits: tuple[float, float] | None = None,
+    framed: bool = False,
+) -> Figure:
+    """Images in rows, the name of each row at its left.
+
+    Args:
+      rows: for each name images `[height, width]`; None leaves a place empty. Rows may differ in
+        length.
+      signed: draw zero white, negative values blue and positive ones red, each row over its own
+        range.
+      limits: values that are drawn black and white; by default each image has its own range.
+      framed: frame each image in the colour of its place in the row, `color_of` it.
+
+    Raises:
+      ValueError: no images.
+    """
+    if not any(image is not None for images in rows.values() for image in images):
+        raise ValueError(f"rows must have at least one image, got {dict(rows)}.")
+    columns = max(len(images) for images in rows.values())
+    figure = Figure(figsize=(DOUBLE_COLUMN, 0.72 * len(rows) + 0.1))
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    colors = "RdBu_r" if signed else "gray"
+    for line, (name, images) in zip(grid, rows.items(), strict=True):
+        line[0].text(-0.15, 0.5, name, ha="right", va="center", transform=line[0].transAxes)
+        if signed:
+            largest = max((np.abs(image).max() for image in images if image is not None), default=1)
+            limits = (-max(largest, 1e-12), max(largest, 1e-12))
+        for place, (axes, image) in enumerate(zip(line, images, strict=False)):
+            if image is None:
+                continue
+            low, high = limits or (None, None)
+            axes.imshow(np.asarray(image), cmap=colors, vmin=low, vmax=high)
+            if framed:
+                axes.set_axis_on()
+                axes.set(xticks=[], yticks=[])
+                axes.spines[:].set(visible=True, color=color_of(place), linewidth=1.6)
     return figure

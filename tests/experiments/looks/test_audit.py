@@ -12,6 +12,7 @@ from flax import linen
 import launch
 from cnnjax.models import ConvNet
 from cnnjax.models.description import describe_model
+from cnnjax.report.figures import audits
 from cnnjax.run.config import to_json
 from cnnjax.run.record import Record
 from cnnjax.train.checkpoint import Checkpoints
@@ -291,7 +292,7 @@ def test_every_number_of_the_page_stands_under_its_heading(tmp_path):
 
 @pytest.mark.fast
 def test_cells_of_the_figures_have_the_colour_of_what_is_exact():
-    left, right = audit.layers_figure(RESULTS).axes
+    left, right = audits.audit_layers(RESULTS).axes
     exact, permuted, partly, lost, undefined = range(5)
     np.testing.assert_array_equal(
         left.images[0].get_array(),
@@ -306,7 +307,7 @@ def test_cells_of_the_figures_have_the_colour_of_what_is_exact():
     assert words == ["2", "0.50", "0.75", ""]
     frames = [patch.get_xy() for patch in left.patches]
     assert frames == [(-0.5, -0.5), (0.5, -0.5), (1.5, -0.5)]
-    (axes,) = audit.sizes_figure(RESULTS).axes
+    (axes,) = audits.audit_sizes(RESULTS).axes
     np.testing.assert_array_equal(
         axes.images[0].get_array(),
         [
@@ -322,7 +323,7 @@ def test_cells_of_the_figures_have_the_colour_of_what_is_exact():
 def test_of_many_stages_those_are_drawn_whose_arguments_count():
     plain = {**RESULTS["stages"][0], "attributes": {}}
     many = [plain] * 40 + [RESULTS["stages"][1]] * 70 + [RESULTS["stages"][2]]
-    shown = audit.shown_stages(many)
-    assert len(shown) == audit.MOST_ROWS
+    shown = audits.shown_stages(many)
+    assert len(shown) == audits.MOST_ROWS
     assert {each["path"] for each in shown[:-1]} == {"b"}
     assert shown[-1]["path"] == ""

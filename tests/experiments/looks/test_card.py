@@ -92,6 +92,17 @@ def test_kernels_of_the_same_weights_in_another_order_are_two():
     assert found["rule"] == [0, 1, 0, 1, 0, 1]
 
 
+@pytest.mark.parametrize(
+    ("conv", "rule"),
+    [("standard", [0, 0, 0]), ("tiled", [0, 1, 0]), ("local", [0, 1, 2])],
+)
+def test_the_rule_of_a_layer_with_a_stride_is_that_of_its_formula(conv, rule):
+    """Rows of its matrix are 2 apart: moved back by 1, those of one kernel would be several."""
+    choice = Convolution(conv, {"tile": 2} if conv == "tiled" else {})
+    found = card.connections(card.Config(conv=choice, units=6, strides=2), choice.layer())
+    assert found["rule"] == rule
+
+
 def test_times_and_limits_are_there_for_both_directions(tiled):
     times = tiled[1]
     names = {

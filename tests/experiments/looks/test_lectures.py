@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import launch
-from cnnjax.report import write_document
+from cnnjax.report import format_number, write_document
 from cnnjax.run.config import to_json
 from experiments import lectures
 from experiments.lectures import (
@@ -131,7 +131,8 @@ def test_the_page_has_a_section_for_each_chapter(tmp_path):
 @pytest.mark.parametrize("chapter", lectures.CHAPTERS, ids=lambda chapter: chapter.TITLE)
 def test_a_chapter_is_written_from_plain_numbers(chapter, tmp_path):
     """As they come back from results.json."""
-    numbers = json.loads(json.dumps(to_json(chapter.numbers(), chapter.TITLE)))
+    times = chapter.times() if chapter in (filters, algorithms) else {}
+    numbers = json.loads(json.dumps(to_json({**chapter.numbers(), **times}, chapter.TITLE)))
     page = write_document(chapter.TITLE, chapter.blocks(numbers), tmp_path).read_text("utf-8")
     assert len(page) > 3000
     for nothing in (">nan<", ">None<", "Traceback"):
@@ -164,6 +165,34 @@ def test_filters_and_algorithms_agree_with_arithmetic():
     # 79 x 70 outputs: two products and a sum each, or 80 x 70 of both.
     assert edges["convolution_operations"] == 79 * 70 * 3
     assert edges["dense_operations"] == 2 * 80 * 70 * 79 * 70
+
+
+def test_two_runs_leave_the_same_results_and_what_the_clock_says_is_beside_them(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(algorithms, "WINDOWS", (3, 5))
+    arguments = ["lectures", "--chapters", *lectures.TIMED, "--workdir"]
+    directories = [tmp_path / name for name in ("one", "two")]
+    for directory in directories:
+        assert launch.main([*arguments, str(directory)]) == 0
+    one, two = ((directory / "results.json").read_bytes() for directory in directories)
+    assert one == two
+    assert b"measured" not in one
+    assert b"seconds" not in one
+    timings = json.loads((directories[0] / "timings.json").read_text("utf-8"))
+    assert set(timings) == {"filters", "algorithms"}
+    assert [set(each) for each in timings["algorithms"]["measured"]] == 2 * [
+        {"direct", "fft", "separable"}
+    ]
+    ratio = timings["filters"]["dense_seconds"] / timings["filters"]["convolution_seconds"]
+    page = (directories[0] / "report.md").read_text("utf-8")
+    assert f"{format_number(ratio, 3)} times as long" in page
+
+
+def test_every_chapter_that_measures_durations_is_named():
+    assert {
+        each.__name__.rpartition(".")[2] for each in lectures.CHAPTERS if hasattr(each, "times")
+    } == set(lectures.TIMED)
 
 
 def test_another_chapter_is_refused_by_name(capsys):

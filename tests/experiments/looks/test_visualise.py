@@ -114,22 +114,11 @@ def test_the_page_shows_the_numbers_under_their_names(tmp_path):
 
 
 @pytest.mark.fast
-def test_figures_show_each_image_in_its_place():
-    unit, patches, *_ = visualise.units_figure(RESULTS["units"][0]["units"]).axes
-    assert unit.get_title() == "channel 11"
-    np.testing.assert_array_equal(unit.images[0].get_array(), image(-2))
-    assert unit.images[0].get_clim() == (-2, 2)
-    mosaic = np.ma.filled(patches.images[0].get_array(), np.nan)
-    assert mosaic.shape == (8, 8)
-    np.testing.assert_array_equal(mosaic[3:5, 6:8], image(5))
-    assert np.isnan(mosaic[2]).all()
-    axes = visualise.decisions_figure(RESULTS["decisions"], RESULTS["class_names"]).axes
-    assert [axes[n].get_title() for n in range(3)] == ["cat", "dog → owl", "owl"]
-    shown = [axes[row * 5].images[0].get_array()[0, 0] for row in range(3)]
-    assert shown == [1, 2, -5]
-    rows = visualise.maps_figure(RESULTS["maps"]).axes
-    names = [axes.texts[0].get_text() for axes in rows if axes.texts]
-    assert names == ["image", *(f"layer{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8, 9, 11, 12, 13))]
+def test_feature_maps_are_of_layers_spread_over_the_network():
+    rows = visualise.map_rows(RESULTS["maps"])
+    assert list(rows) == ["image", *(f"layer{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8, 9, 11, 12, 13))]
+    assert rows["image"] == [RESULTS["maps"]["image"]]
+    assert rows["layer4"] == RESULTS["maps"]["layers"][4]["maps"]
 
 
 @pytest.mark.parametrize(

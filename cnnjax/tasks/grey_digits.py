@@ -1,0 +1,47 @@
+"""Few digits, white on grey, augmented in training and moved in evaluation."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from cnnjax.data.augmentation import augment as augmented
+from cnnjax.data.augmentation_config import Augmentation
+from cnnjax.data.datasets import Split, load
+from cnnjax.tasks.task import Task, pipeline
+
+
+@pipeline
+def digits_on_grey(
+    augmentation: Augmentation, moves: Augmentation, *, train_digits: int, grey: float = 0.5
+) -> Task:
+    """scikit-learn's digits, white on grey, 16 x 16 on a canvas of 24 x 24.
+
+    In evaluation, `moved=1` of the source moves every test image, each in a way of its own, always
+    the same; `moved=0`, the default, leaves it as it is.
+
+    Args:
+      augmentation: of training images.
+      moves: how test images are moved.
+      train_digits: number of training images, the first of the data set's.
+      grey: level of the background; ink is 1.
+    """
+    stored = load("digits")
+    few = Split(stored.train.images[:train_digits], stored.train.labels[:train_digits])
+
+    def plain(images):
+        ink = jnp.asarray(images).astype(jnp.float32) / 255
+        ink = jax.image.resize(ink, (len(ink), 16, 16, 1), "linear")
+        ink = jnp.pad(ink, ((0, 0), (4, 4), (4, 4), (0, 0)))
+        return grey + (1 - grey) * ink
+
+    def augment(images, keys, source):
+        del source
+        return augmented(plain(images), keys, augmentation)
+
+    def augment_test(images, keys, source):
+        still = plain(images)
+        return jnp.where(source["moved"] > 0, augmented(still, keys, moves), still)
+
+    dataset = dataclasses.replace(stored, train=few)
+    return Task(dataset, augment, augment_test, jax.jit(plain), {"moved": 0})
