@@ -10,26 +10,16 @@ _SUBMODULES = {
     "classification": ("classification_metrics",),
     "cost": ("arithmetic_intensity", "bytes_moved", "multiply_adds", "parameter_count"),
     "features": (
-        "feature_maps",
-        "occlusion_map",
-        "preferred_inputs",
-        "saliency",
-        "smooth_saliency",
+        "feature_maps", "occlusion_map", "preferred_inputs", "saliency", "smooth_saliency",
         "top_patches",
     ),
     "gabor_fit": ("GaborFit", "fit_gabor", "gabor_features"),
     "gradient_check": ("GradientCheck", "check_gradients"),
-    "linear_maps": (
-        "UNCONNECTED",
-        "affine_error",
-        "linear_map",
-        "sharing_pattern",
-        "sharing_rule",
-    ),
+    "linear_maps": ("UNCONNECTED", "affine_error", "linear_map", "sharing_pattern", "sharing_rule"),
     "machine": ("MachineLimits", "machine_limits"),
     "receptive_fields": ("ReceptiveField", "receptive_field"),
     "segmentation": ("intersection_over_union", "segmentation_metrics"),
     "timing": ("interleaved_seconds",),
-}
+}  # fmt: skip
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

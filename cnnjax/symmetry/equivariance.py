@@ -32,22 +32,6 @@ def equivariance_pair(
     return f(g_in(x)), g_out(f(x))
 
 
-def paired(
-    actions: Sequence[Function], actions_out: Sequence[Function]
-) -> list[tuple[Function, Function]]:
-    """Pairs of the action on x and the action on f(x), for several transformations.
-
-    Raises:
-      ValueError: no actions, or different numbers of them.
-    """
-    if not actions or len(actions) != len(actions_out):
-        raise ValueError(
-            f"`actions` and `actions_out` must be equally many, at least one, got "
-            f"{len(actions)} and {len(actions_out)}."
-        )
-    return list(zip(actions, actions_out, strict=True))
-
-
 def relative_error(actual: jax.Array, expected: jax.Array, reference: jax.Array) -> jax.Array:
     """Relative error `||actual - expected|| / ||reference||`, Euclidean over all entries; 0 if
     equal."""

@@ -95,37 +95,16 @@ def translations(space: Sequence[int], steps: Sequence[int]) -> Group:
     return Group(np.ravel_multi_index(tuple(np.moveaxis(sums, -1, 0)), orders), act)
 
 
-def cyclic(order: int, *, interpolation: Interpolation = "fourier") -> Group:
-    """Cyclic group C_n of rotations; element k rotates by 2 pi k / n, counter-clockwise.
-
-    Multiples of 90 degrees are exact; other angles are interpolated, so that the group law holds up
-    to the error of interpolation.
-
-    Args:
-      order: n, at least 1.
-      interpolation: of `rotate`, for angles that are not multiples of 90 degrees.
-
-    Raises:
-      ValueError: an order below 1.
-    """
-    if order < 1:
-        raise ValueError(f"`order` must be at least 1, got {order!r}.")
-    elements = np.arange(order)
-    return Group(
-        (elements[:, None] + elements) % order,
-        lambda element, x: _rotated(x, element, order, interpolation),
-    )
-
-
 def dihedral(rotations: int, *, interpolation: Interpolation = "fourier") -> Group:
     """Dihedral group D_n of n rotations, with and without a reflection first; 2 n elements.
 
-    Element k + n m reflects left-right if m is 1, then rotates by 2 pi k / n: r^k s^m, as in
-    `cnnjax.ops.group_conv` for n = 4.
+    Element k + n m reflects left-right if m is 1, then rotates by 2 pi k / n, counter-clockwise:
+    r^k s^m, as in `cnnjax.ops.group_conv` for n = 4. Multiples of 90 degrees are exact; other
+    angles are interpolated, so that the group law holds up to the error of interpolation.
 
     Args:
       rotations: n, at least 1.
-      interpolation: as for `cyclic`.
+      interpolation: of `rotate`, for angles that are not multiples of 90 degrees.
 
     Raises:
       ValueError: rotations below 1.
@@ -143,6 +122,12 @@ def dihedral(rotations: int, *, interpolation: Interpolation = "fourier") -> Gro
         return _rotated(x, element % rotations, rotations, interpolation)
 
     return Group(table, act)
+
+
+def cyclic(rotations: int, *, interpolation: Interpolation = "fourier") -> Group:
+    """Cyclic group C_n of n rotations: the elements of `dihedral` that do not reflect."""
+    group = dihedral(rotations, interpolation=interpolation)
+    return Group(group.table[:rotations, :rotations], group.act)
 
 
 def _rotated(x: jax.Array, number: int, order: int, interpolation: Interpolation) -> jax.Array:

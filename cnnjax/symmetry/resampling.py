@@ -22,6 +22,8 @@ from cnnjax.ops.interpolation import affine_sources, interpolate
 from cnnjax.symmetry.transformations import rotate90
 
 Interpolation = Literal["bilinear", "bicubic", "fourier"]
+Amount = float | jax.Array
+Vector = Sequence[float] | jax.Array
 
 
 def affine(
@@ -29,7 +31,7 @@ def affine(
     matrix: jax.Array,
     fill: float = 0.0,
     *,
-    offset: Sequence[float] | jax.Array = (0.0, 0.0),
+    offset: Vector = (0.0, 0.0),
     interpolation: Interpolation = "bilinear",
 ) -> jax.Array:
     """Apply a linear map of the plane about the centre of an image, then a translation.
@@ -56,11 +58,7 @@ def affine(
 
 
 def translate(
-    x: jax.Array,
-    distances: Sequence[float] | jax.Array,
-    fill: float = 0.0,
-    *,
-    interpolation: Interpolation = "bilinear",
+    x: jax.Array, distances: Vector, fill: float = 0.0, *, interpolation: Interpolation = "bilinear"
 ) -> jax.Array:
     """Translate by any distances down and right, in pixels; whole ones as `shift` with a fill.
 
@@ -70,11 +68,7 @@ def translate(
 
 
 def rotate(
-    x: jax.Array,
-    angle: float | jax.Array,
-    fill: float = 0.0,
-    *,
-    interpolation: Interpolation = "bilinear",
+    x: jax.Array, angle: Amount, fill: float = 0.0, *, interpolation: Interpolation = "bilinear"
 ) -> jax.Array:
     """Rotate about the centre by any angle, in radians, counter-clockwise.
 
@@ -96,11 +90,7 @@ def rotate(
 
 
 def scale(
-    x: jax.Array,
-    factor: float | jax.Array,
-    fill: float = 0.0,
-    *,
-    interpolation: Interpolation = "bilinear",
+    x: jax.Array, factor: Amount, fill: float = 0.0, *, interpolation: Interpolation = "bilinear"
 ) -> jax.Array:
     """Scale about the centre by `factor`: above 1 enlarges."""
     matrix = jnp.asarray(factor, jnp.result_type(float)) * jnp.eye(2)
@@ -109,7 +99,7 @@ def scale(
 
 def shear(
     x: jax.Array,
-    amount: float | jax.Array,
+    amount: Amount,
     fill: float = 0.0,
     *,
     axis: int = -2,

@@ -118,25 +118,20 @@ def responses(
         ]
 
     base = groups(inputs)
-    found_errors: list[dict[str, tuple[float, bool]]] = [{} for _ in base]
+    errors: list[dict[str, float]] = [{} for _ in base]
+    reordered: list[set[str]] = [set() for _ in base]
     for name, act in transformations(space).items():
-        for errors_of, actual, reference in zip(
-            found_errors, groups(move(name)), base, strict=True
-        ):
+        for index, (actual, reference) in enumerate(zip(groups(move(name)), base, strict=True)):
             pairs = zip(actual, reference, strict=True)
             each = [_error(*pair, name, act, tolerance) for pair in pairs]
-            errors_of[name] = (
-                max(error for error, _ in each) if each else 0.0,
-                any(reordered for _, reordered in each),
-            )
-    found = []
-    for errors_of, reference in zip(found_errors, base, strict=True):
-        errors = {name: error for name, (error, _) in errors_of.items()}
-        reordered = (name for name, (_, other) in errors_of.items() if other)
-        kept = frozenset(name for name in reordered if errors[name] <= tolerance)
-        response = Response((space[0], space[1]), errors, kept, tolerance)
-        found.append(response if reference else None)
-    return found
+            errors[index][name] = max((error for error, _ in each), default=0.0)
+            if errors[index][name] <= tolerance and any(other for _, other in each):
+                reordered[index].add(name)
+    size = space[0], space[1]
+    return [
+        Response(size, of_group, frozenset(others), tolerance) if reference else None
+        for of_group, others, reference in zip(errors, reordered, base, strict=True)
+    ]
 
 
 def is_batched(array: Any, batch: int) -> bool:
