@@ -53,14 +53,10 @@ def evaluation_batches(
       Indices int32 `[batch_size]` and weights float32 `[batch_size]`, 1 or 0.
     """
     _check_sizes(num_examples, batch_size)
-    return _evaluation_batches(num_examples, batch_size)
-
-
-def _evaluation_batches(num_examples, batch_size):
-    for start in range(0, num_examples, batch_size):
-        indices = np.arange(start, start + batch_size, dtype=np.int32)
-        real = indices < num_examples
-        yield np.where(real, indices, 0).astype(np.int32), real.astype(np.float32)
+    padded = np.arange(-(-num_examples // batch_size) * batch_size, dtype=np.int32)
+    real = padded < num_examples
+    rows = np.where(real, padded, 0), real.astype(np.float32)
+    return zip(*(row.reshape(-1, batch_size) for row in rows), strict=True)
 
 
 # The end of one epoch and the beginning of the next, for a few seeds.

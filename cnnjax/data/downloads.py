@@ -13,6 +13,11 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    from rich import console, progress
+
 PROBE_SECONDS = 3
 SILENCE_SECONDS = 30
 WAITS = (1, 4, 16)  # seconds between one attempt and the next
@@ -111,9 +116,6 @@ def _download(file: File, folder: Path) -> None:
 
 def _copy(file: File, output) -> int:
     """Copy the content of the URL to an open file; returns the number of bytes."""
-    from rich import progress
-    from rich.console import Console
-
     columns = (
         progress.TextColumn("{task.description}"),
         progress.BarColumn(),
@@ -124,7 +126,7 @@ def _copy(file: File, output) -> int:
     received = 0
     with (
         urllib.request.urlopen(file.url, timeout=SILENCE_SECONDS) as response,
-        progress.Progress(*columns, console=Console(stderr=True)) as bar,
+        progress.Progress(*columns, console=console.Console(stderr=True)) as bar,
     ):
         task = bar.add_task(file.name, total=file.size)
         while block := response.read(BLOCK):

@@ -1,20 +1,27 @@
-"""Reading of prepared data sets into memory, without TensorFlow."""
+"""Reading of prepared data sets, without TensorFlow."""
 
 import contextlib
 import io
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    import tensorflow_datasets as tfds
+    from PIL import Image
+    from tensorflow_datasets import proto
+    from tensorflow_datasets.core.utils import tqdm_utils
 
 PILLOW_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of 1, 3 and 4 channels
 
 
 def info(path: Path):
     """Description (`tfds.core.DatasetInfo`) of the data set prepared in the folder."""
-    import tensorflow_datasets as tfds
-
     with quiet():
         return tfds.builder_from_directory(path).info
 
@@ -32,18 +39,38 @@ def read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     Raises:
       ValueError: the data set has no `image` of fixed shape and type uint8, or no integer `label`.
     """
-    import tensorflow_datasets as tfds
+    features = info(path).features
+    _check(path, features)
+    if not isinstance(features["image"], tfds.features.Image):
+        with quiet():
+            builder: Any = tfds.builder_from_directory(path)
+            examples = builder.as_data_source(split)
+        images = np.stack([example["image"] for example in examples])
+        return images, np.array([example["label"] for example in examples], np.int32)
+    # Parsed directly, in half the time of the general decoder of TFDS.
+    source, shape = raw_examples(path, split), tuple(features["image"].shape)
+    images = np.empty((len(source), *shape), np.uint8)
+    labels = np.empty(len(source), np.int32)
+    for index, record in enumerate(source.__getitems__(range(len(source)))):
+        image, labels[index] = decode(record, shape[-1])
+        images[index] = np.asarray(image).reshape(shape)
+    return images, labels
 
+
+def raw_examples(path: Path, split: str) -> Any:
+    """Random-access source of the records of a split, for `decode`."""
     with quiet():
         builder: Any = tfds.builder_from_directory(path)
-        features = builder.info.features
-        check(path, features)
-        if isinstance(features["image"], tfds.features.Image):
-            return _read_encoded(builder, split)
-        examples = builder.as_data_source(split)
-        images = np.stack([example["image"] for example in examples])
-        labels = np.array([example["label"] for example in examples], np.int32)
-        return images, labels
+        raw = tfds.decode.DeserializeMethod.RAW_BYTES
+        return builder.as_data_source(split, deserialize_method=raw)
+
+
+def decode(record: bytes, channels: int) -> tuple[Any, int]:
+    """Image (of Pillow, in the mode of that many channels) and label of an encoded example."""
+    feature, mode = _features(record), PILLOW_MODES[channels]
+    image = Image.open(io.BytesIO(feature["image"].bytes_list.value[0]))
+    image = image if image.mode == mode else image.convert(mode)
+    return image, feature["label"].int64_list.value[0]
 
 
 def test_split(path: Path) -> str | None:
@@ -51,24 +78,20 @@ def test_split(path: Path) -> str | None:
 
     For example, the test images of ImageNet all have the label -1.
     """
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.proto import tf_example_pb2
-
     splits = info(path).splits
     found = [split for split in ("test", "validation") if split in splits]
     if len(found) < 2:
         return found[0] if found else None
-    with quiet():
-        builder: Any = tfds.builder_from_directory(path)
-        source = builder.as_data_source(
-            "test", deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-        )
-    parse = tf_example_pb2.Example.FromString  # ty: ignore[missing-attribute]
-    (label,) = parse(source[0]).features.feature["label"].int64_list.value
+    (label,) = _features(raw_examples(path, "test")[0])["label"].int64_list.value
     return "validation" if label < 0 else "test"
 
 
-def check(path: Path, features) -> None:
+def _features(record: bytes) -> Any:
+    parse = proto.tf_example_pb2.Example.FromString  # ty: ignore[missing-attribute]
+    return parse(record).features.feature
+
+
+def _check(path: Path, features) -> None:
     """Raise ValueError unless the features are an image of fixed shape and a label."""
     if not {"image", "label"} <= set(features):
         raise ValueError(
@@ -89,35 +112,9 @@ def check(path: Path, features) -> None:
         )
 
 
-def _read_encoded(builder, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Parse the stored examples directly, in half the time of the general decoder of TFDS."""
-    import tensorflow_datasets as tfds
-    from PIL import Image
-    from tensorflow_datasets.proto import tf_example_pb2
-
-    source = builder.as_data_source(
-        split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
-    )
-    shape = tuple(builder.info.features["image"].shape)
-    mode = PILLOW_MODES[shape[-1]]
-    images = np.empty((len(source), *shape), np.uint8)
-    labels = np.empty(len(source), np.int32)
-    parse = tf_example_pb2.Example.FromString  # ty: ignore[missing-attribute]
-    for index, record in enumerate(source.__getitems__(range(len(source)))):
-        feature = parse(record).features.feature
-        image = Image.open(io.BytesIO(feature["image"].bytes_list.value[0]))
-        pixels = np.asarray(image if image.mode == mode else image.convert(mode))
-        images[index] = pixels.reshape(shape)
-        labels[index] = feature["label"].int64_list.value[0]
-    return images, labels
-
-
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Silence TFDS: no progress bars, no output, no log messages below errors."""
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.utils import tqdm_utils
-
     logger = logging.getLogger("absl")
     level, bars = logger.level, tqdm_utils._active
     logger.setLevel(logging.ERROR)
