@@ -9,8 +9,7 @@ from flax import linen as nn
 
 from cnnjax.layers.conv import Sizes
 from cnnjax.ops.alias_free import ideal_resample, polynomial_activation
-from cnnjax.ops.blur_pooling import spatial_axes
-from cnnjax.ops.window import per_axis
+from cnnjax.ops.blur_pooling import per_spatial_axis
 
 GELU_QUADRATIC = (0.125 / math.sqrt(math.pi), 0.5, 0.375 / math.sqrt(math.pi))
 """The quadratic nearest to GELU in mean square over standard normal inputs, constant term first.
@@ -69,9 +68,8 @@ class IdealDownsample(nn.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, *space, channels]` to `[*leading, *space / strides, channels]`."""
-        axes = spatial_axes("IdealDownsample", x, self.strides)
-        steps = per_axis("strides", self.strides, axes)
-        space = x.shape[-axes - 1 : -1]
+        steps = per_spatial_axis("IdealDownsample", x, self.strides)
+        space = x.shape[-len(steps) - 1 : -1]
         if any(size % step for size, step in zip(space, steps, strict=True)):
             raise ValueError(f"strides {steps} must divide the sizes of x, got shape {x.shape}.")
         out_space = tuple(size // step for size, step in zip(space, steps, strict=True))

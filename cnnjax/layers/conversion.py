@@ -156,14 +156,8 @@ def _reads(kernel, space, strides, padding, kernel_dilation, input_dilation) -> 
     """For each axis `[positions, taps, size]`: 1 where a position's tap reads an input, else 0."""
     axes = kernel.ndim // 2 - 1
     _check_length("space", space, axes)
-    window = make_window(
-        space,
-        kernel.shape[axes:-2],
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-    )
+    options = strides, padding, kernel_dilation, input_dilation
+    window = make_window(space, kernel.shape[axes:-2], *options)
     if window.out_space != kernel.shape[:axes]:
         raise ValueError(
             f"these arguments give an output of {window.out_space} over an input of "

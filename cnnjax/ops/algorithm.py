@@ -43,7 +43,7 @@ def algorithm_costs(
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    window = make_window(space, kernel_size, strides=strides, padding=padding)
+    window = make_window(space, kernel_size, strides, padding)
     direct = batch * geometry.multiply_adds(
         window.out_space, window.kernel_size, in_features, features
     )

@@ -8,9 +8,9 @@ itself, whose phase the samples do not tell, is removed.
 import jax
 import jax.numpy as jnp
 
-from cnnjax.ops.blur_pooling import spatial_axes
+from cnnjax.ops.blur_pooling import per_spatial_axis
 from cnnjax.ops.convolution import Sizes
-from cnnjax.ops.window import as_floating, per_axis
+from cnnjax.ops.window import as_floating
 
 
 def ideal_resample(x: jax.Array, out_space: Sizes) -> jax.Array:
@@ -35,13 +35,12 @@ def ideal_resample(x: jax.Array, out_space: Sizes) -> jax.Array:
     Raises:
       ValueError: sizes that do not fit x.
     """
-    axes = spatial_axes("ideal_resample", x, out_space)
-    sizes = per_axis("out_space", out_space, axes)
+    sizes = per_spatial_axis("ideal_resample", x, out_space, "out_space")
     x = as_floating(x)
     dtype = x.dtype
     x = x.astype(jnp.promote_types(dtype, jnp.float32))
     # One axis after the other: a real transform of each suffices, the filters are products.
-    for axis, size in enumerate(sizes, start=x.ndim - axes - 1):
+    for axis, size in enumerate(sizes, start=x.ndim - len(sizes) - 1):
         before = x.shape[axis]
         kept = (min(before, size) + 1) // 2
         spectrum = jax.lax.slice_in_dim(jnp.fft.rfft(x, axis=axis), 0, kept, axis=axis)

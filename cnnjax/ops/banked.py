@@ -64,17 +64,8 @@ def tiled_conv(
     tile = kernel.shape[:axes]
     if 0 in tile:
         raise ValueError(f"tiled_conv: every tile size must be at least 1, got {tile}.")
-    window = open_window(
-        "tiled_conv",
-        x,
-        kernel,
-        axes,
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-        feature_group_count=feature_group_count,
-    )
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    window = open_window("tiled_conv", x, kernel, axes, *options)
     x, kernel = promote(x, kernel)
     x, leading = flatten_leading(x, axes)
     x, window = with_border(x, window)
@@ -182,17 +173,8 @@ def local_conv(
       ValueError: arguments that do not fit each other, with their values.
     """
     axes = _banked_axes(kernel, "local_conv", "[*out_space, *window, in/groups, out]")
-    window = open_window(
-        "local_conv",
-        x,
-        kernel,
-        axes,
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-        feature_group_count=feature_group_count,
-    )
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    window = open_window("local_conv", x, kernel, axes, *options)
     _check_positions("local_conv: kernel", kernel.shape, kernel.shape[:axes], window)
     x, kernel = promote(x, kernel)
     x, leading = flatten_leading(x, axes)
@@ -268,17 +250,8 @@ def low_rank_local_conv(
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    window = open_window(
-        "low_rank_local_conv",
-        x,
-        kernels,
-        1,
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-        feature_group_count=feature_group_count,
-    )
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    window = open_window("low_rank_local_conv", x, kernels, 1, *options)
     rank, groups, features = kernels.shape[0], feature_group_count, kernels.shape[-1]
     _check_positions("low_rank_local_conv: weights", weights.shape, weights.shape[:-1], window)
     if weights.shape[-1] != rank or rank < 1:

@@ -67,16 +67,8 @@ def conv(
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    window = open_window(
-        "conv",
-        x,
-        kernel,
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-        feature_group_count=feature_group_count,
-    )
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    window = open_window("conv", x, kernel, 0, *options)
     axes = len(window.space)
     if flip_kernel:
         kernel = jnp.flip(kernel, range(axes))
@@ -146,13 +138,7 @@ def conv_transpose(
     else:
         pairs = transposed_padding(padding, spans, strides)
         interleave = strides
-    window = make_window(
-        x.shape[1:-1],
-        kernel.shape[:-2],
-        padding=pairs,
-        kernel_dilation=kernel_dilation,
-        input_dilation=interleave,
-    )
+    window = make_window(x.shape[1:-1], kernel.shape[:-2], 1, pairs, kernel_dilation, interleave)
     z = convolve(x, window, kernel, precision)
     return z.reshape(*leading, *z.shape[1:])
 

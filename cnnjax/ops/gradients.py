@@ -55,9 +55,7 @@ def conv_kernel_gradient(
     """
     axes = len(kernel_size) if isinstance(kernel_size, Sequence) else x.ndim - 2
     space = x.shape[-axes - 1 : -1]
-    window = make_window(
-        space, kernel_size, strides=strides, padding=padding, kernel_dilation=kernel_dilation
-    )
+    window = make_window(space, kernel_size, strides, padding, kernel_dilation)
     _check("conv_kernel_gradient", output_gradient, window, x.shape[: -axes - 1])
     x, output_gradient = promote(x, output_gradient)
     x, _ = flatten_leading(x, axes)
@@ -96,9 +94,7 @@ def conv_input_gradient(
       ValueError: arguments that do not fit each other, with their values.
     """
     axes = kernel.ndim - 2
-    window = make_window(
-        space, kernel.shape[:-2], strides=strides, padding=padding, kernel_dilation=kernel_dilation
-    )
+    window = make_window(space, kernel.shape[:-2], strides, padding, kernel_dilation)
     leading = output_gradient.shape[: -axes - 1]
     _check("conv_input_gradient", output_gradient, window, leading)
     output_gradient, kernel = promote(output_gradient, kernel)

@@ -32,7 +32,7 @@ def prepare(
             f"to 3 spatial axes, got {x.shape}."
         )
     x, leading = flatten_leading(x, axes)
-    window = make_window(x.shape[1:-1], window_shape, strides=strides, padding=padding)
+    window = make_window(x.shape[1:-1], window_shape, strides, padding)
     for taps, pair in zip(window.kernel_size, window.padding, strict=True):
         if max(pair) >= taps:
             raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 
 from cnnjax.ops import geometry
 from cnnjax.ops.convolution import Sizes, conv
-from cnnjax.ops.window import as_floating, per_axis
+from cnnjax.ops.window import as_floating, padding_per_axis, per_axis
 
 
 def separable_conv(
@@ -44,20 +44,19 @@ def separable_conv(
             f"separable_conv takes 1 to 3 factors, each a vector, got shapes "
             f"{[factor.shape for factor in factors]}."
         )
-    steps = per_axis("strides", strides, axes)
-    sides = (
-        padding
-        if isinstance(padding, Sequence) and not isinstance(padding, str)
-        else (padding,) * axes
+    each = zip(
+        factors, per_axis("strides", strides, axes), padding_per_axis(padding, axes), strict=True
     )
-    if len(sides) != axes:
-        raise ValueError(f"padding must have one entry for each of {axes} axes, got {padding!r}.")
-    for axis, (factor, step, side) in enumerate(zip(factors, steps, sides, strict=True)):
-        last = jnp.moveaxis(x, axis - axes - 1, -2)
-        kernel = jnp.tile(jnp.asarray(factor, x.dtype)[:, None, None], channels)
-        one = side if isinstance(side, str) else (side,)
-        z = conv(last, kernel, strides=step, padding=one, feature_group_count=channels)
-        x = jnp.moveaxis(z, -2, axis - axes - 1)
+    for axis, (factor, step, side) in enumerate(each):
+        before, after = (1,) * axis, (1,) * (axes - axis - 1)
+        taps = jnp.asarray(factor, x.dtype).reshape(*before, -1, *after, 1, 1)
+        x = conv(
+            x,
+            jnp.tile(taps, channels),
+            strides=(*before, step, *after),
+            padding=side if isinstance(side, str) else ((0,) * axis + (side,) + (0,) * len(after)),
+            feature_group_count=channels,
+        )
     return x
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import math
-import operator
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -55,19 +54,12 @@ def padding_per_axis(padding: geometry.Padding, axes: int) -> tuple:
                 f"got {padding!r}."
             )
         return tuple(padding)
-    try:
-        return (operator.index(padding),) * axes
-    except TypeError:
-        raise ValueError(
-            f"padding must be one of {', '.join(geometry.PADDING_NAMES)}, an int, or one int or "
-            f"(low, high) pair an axis, got {padding!r}."
-        ) from None
+    return (padding,) * axes
 
 
 def make_window(
     space: Sequence[int],
     kernel_size: int | Sequence[int],
-    *,
     strides: int | Sequence[int] | None = 1,
     padding: geometry.Padding = "SAME",
     kernel_dilation: int | Sequence[int] | None = 1,
@@ -103,7 +95,15 @@ def make_window(
 
 
 def open_window(
-    operator_name: str, x: jax.Array, kernel: jax.Array, bank_axes: int = 0, **options
+    operator_name: str,
+    x: jax.Array,
+    kernel: jax.Array,
+    bank_axes: int = 0,
+    strides: int | Sequence[int] | None = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: int | Sequence[int] | None = 1,
+    input_dilation: int | Sequence[int] | None = 1,
+    feature_group_count: int = 1,
 ) -> Window:
     """The window of a kernel that slides over x, all arguments of the operator checked.
 
@@ -112,7 +112,7 @@ def open_window(
       x: `[*leading, *space, in]`.
       kernel: `[*bank, *window, in/groups, out]`.
       bank_axes: number of the kernel's leading axes that are the bank's.
-      **options: keyword arguments of `make_window`.
+      strides, padding, kernel_dilation, input_dilation, feature_group_count: the operator's.
 
     Raises:
       ValueError: for each argument that does not fit, with its value.
@@ -120,8 +120,9 @@ def open_window(
     one = kernel.shape[bank_axes:]
     axes = len(one) - 2
     check_rank(x, axes, operator_name, kernel.shape)
-    check_channels(x, one, options.get("feature_group_count", 1), operator_name)
-    return make_window(x.shape[-axes - 1 : -1], one[:-2], **options)
+    check_channels(x, one, feature_group_count, operator_name)
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    return make_window(x.shape[-axes - 1 : -1], one[:-2], *options)
 
 
 def check_channels(
