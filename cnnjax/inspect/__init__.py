@@ -7,7 +7,6 @@ from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
     "architecture": ("Layer", "cost_of", "layers_of"),
-    "classification": ("classification_metrics",),
     "cost": ("arithmetic_intensity", "bytes_moved", "multiply_adds", "parameter_count"),
     "features": (
         "feature_maps", "occlusion_map", "preferred_inputs", "saliency", "smooth_saliency",
@@ -16,10 +15,9 @@ _SUBMODULES = {
     "gabor_fit": ("GaborFit", "fit_gabor", "gabor_features"),
     "gradient_check": ("GradientCheck", "check_gradients"),
     "linear_maps": ("UNCONNECTED", "affine_error", "linear_map", "sharing_pattern", "sharing_rule"),
-    "machine": ("MachineLimits", "machine_limits"),
     "receptive_fields": ("ReceptiveField", "receptive_field"),
-    "segmentation": ("intersection_over_union", "segmentation_metrics"),
-    "timing": ("interleaved_seconds",),
+    "predictions": ("classification_metrics", "intersection_over_union", "segmentation_metrics"),
+    "timing": ("MachineLimits", "interleaved_seconds", "machine_limits"),
 }  # fmt: skip
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import linen
 
 Score = Callable[[jax.Array], jax.Array]
@@ -153,8 +154,6 @@ def preferred_inputs(
     Returns:
       The images, one for each unit, of the given shape.
     """
-    import optax
-
     units, height, width, channels = shape
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     weight = 1 / np.maximum(frequency, 1 / max(height, width))[None, ..., None]

@@ -137,6 +137,14 @@ class ConvolutionLayer(nn.Module):
         return tuple(geometry.predicted_step(*axis) for axis in each)
 
 
+class EveryShift(nn.Module):
+    """A layer that commutes with every circular shift."""
+
+    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
+        """Every shift."""
+        return (1,) * len(space)
+
+
 def add_bias(z: jax.Array, bias: jax.Array | None) -> jax.Array:
     """Add a bias `[..., features]` to the last axes of z."""
     if bias is None:

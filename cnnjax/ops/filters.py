@@ -4,6 +4,7 @@ Kernels are `[height, width]`, float32, of cross-correlation, as everywhere here
 mathematics would flip the Sobel and Gabor filters.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -119,19 +120,12 @@ def gabor_bank(
     """
     orientations = geometry.positive("orientations", orientations)
     kernels = []
-    for frequency in frequencies:
-        beta = (_above_zero("frequency", frequency) / (2 * np.pi)) ** 2
-        for orientation in range(orientations):
-            for phase in phases:
-                kernel = gabor_kernel(
-                    size,
-                    beta_x=2 * beta,
-                    beta_y=2 * beta,
-                    frequency=frequency,
-                    phase=phase,
-                    tau=np.pi * orientation / orientations,
-                )
-                kernels.append(kernel - kernel.mean() if zero_mean else kernel)
+    directions = np.pi * np.arange(orientations) / orientations
+    for frequency, tau, phase in itertools.product(frequencies, directions, phases):
+        beta = 2 * (_above_zero("frequency", frequency) / (2 * np.pi)) ** 2
+        wave = {"frequency": frequency, "phase": phase, "tau": tau}
+        kernel = gabor_kernel(size, beta_x=beta, beta_y=beta, **wave)
+        kernels.append(kernel - kernel.mean() if zero_mean else kernel)
     return np.stack(kernels, axis=-1)
 
 

@@ -54,15 +54,8 @@ def lifting_conv(
     """
     _check(group, kernel, 4, strides, kernel_dilation)
     copies = [_turned(kernel, element) for element in range(group)]
-    z = conv(
-        x,
-        jnp.concatenate(copies, axis=-1),
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        precision=precision,
-    )
-    return z.reshape(*z.shape[:-1], group, kernel.shape[-1])
+    options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
+    return _convolved(x, copies, precision=precision, **options)
 
 
 def group_conv(
@@ -103,17 +96,11 @@ def group_conv(
     copies = []
     for element in range(group):
         sources = [product(inverse(element), other) for other in range(group)]
-        copies.append(_turned(kernel, element)[:, :, np.array(sources)])
-    wide = jnp.concatenate(copies, axis=-1)
-    z = conv(
-        x.reshape(*x.shape[:-2], wide.shape[2] * wide.shape[3]),
-        wide.reshape(*wide.shape[:2], -1, wide.shape[-1]),
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        precision=precision,
-    )
-    return z.reshape(*z.shape[:-1], group, kernel.shape[-1])
+        turned = _turned(kernel, element)[:, :, np.array(sources)]
+        copies.append(turned.reshape(*turned.shape[:2], -1, turned.shape[-1]))
+    flat = x.reshape(*x.shape[:-2], -1)
+    options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
+    return _convolved(flat, copies, precision=precision, **options)
 
 
 def group_pool(x: jax.Array, reduction: str = "max") -> jax.Array:
@@ -161,6 +148,12 @@ def product(first: int, second: int) -> int:
 def inverse(element: int) -> int:
     """The element that undoes this one; a mirroring undoes itself."""
     return element if element >= 4 else -element % 4
+
+
+def _convolved(x: jax.Array, copies: list[jax.Array], **options) -> jax.Array:
+    """One convolution with all copies of a kernel, `[..., group, out]`."""
+    z = conv(x, jnp.concatenate(copies, axis=-1), **options)
+    return z.reshape(*z.shape[:-1], len(copies), copies[0].shape[-1])
 
 
 def _turned(kernel: jax.Array, element: int) -> jax.Array:

@@ -24,8 +24,10 @@ _SUBMODULES = {
         "layer_terms", "lie_derivative", "local_equivariance_error", "rotation", "scaling",
         "shearing", "translation", "unchanged",
     ),
-    "resampling": ("affine", "rotate", "scale", "shear", "translate"),
-    "transformations": ("flip", "fourier_shift", "rotate90", "shift"),
+    "transformations": (
+        "affine", "flip", "fourier_shift", "rotate", "rotate90", "scale", "shear", "shift",
+        "translate",
+    ),
     "units": (
         "argmax_shares", "effective_number", "firing_invariance", "firing_scores", "variance_ratio",
         "vector_strength",

@@ -16,8 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.symmetry.resampling import Interpolation, rotate
-from cnnjax.symmetry.transformations import flip, rotate90, shift
+from cnnjax.symmetry.transformations import Interpolation, flip, rotate, rotate90, shift
 
 Action = Callable[[jax.Array], jax.Array]
 

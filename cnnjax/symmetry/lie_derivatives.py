@@ -11,8 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.resampling import rotate, scale, shear
-from cnnjax.symmetry.transformations import fourier_shift
+from cnnjax.symmetry.transformations import fourier_shift, rotate, scale, shear
 
 Function = Callable[[jax.Array], jax.Array]
 Action = Callable[[jax.Array, jax.Array], jax.Array]

@@ -1,14 +1,29 @@
-"""Transformations of images and feature maps: exact, or band-limited on a periodic image.
+"""Transformations of images and feature maps: exact, band-limited, or interpolated.
 
 Channels last, `[*leading, *space, channels]`; all may be jitted, are batched over leading axes and
-differentiable in the image; where a parameter is continuous, in the parameter as well.
+differentiable in the image; where a parameter is continuous, in the parameter as well. Angles are
+in radians, counter-clockwise as seen on a screen, where the first spatial axis points down and the
+second to the right. Interpolation is
+
+    bilinear  of 2 x 2 pixels, see `ops.interpolate`
+    bicubic   of 4 x 4 pixels, smooth in the parameter
+    fourier   band-limited and periodic; rotations and shears only. Frequencies below the Nyquist
+              frequency are sheared without loss; rotations are smooth in the angle except at 45
+              degrees, where the nearest multiple of 90 degrees changes
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from cnnjax.ops.interpolation import affine_sources, interpolate
+
+Interpolation = Literal["bilinear", "bicubic", "fourier"]
+Amount = float | jax.Array
+Vector = Sequence[float] | jax.Array
 
 
 def shift(x: jax.Array, shifts: Sequence[int] | jax.Array, fill: float | str = "circular"):
@@ -89,6 +104,107 @@ def flip(x: jax.Array, axis: int) -> jax.Array:
     return jnp.flip(x, axis)
 
 
+def affine(
+    x: jax.Array,
+    matrix: jax.Array,
+    fill: float = 0.0,
+    *,
+    offset: Vector = (0.0, 0.0),
+    interpolation: Interpolation = "bilinear",
+) -> jax.Array:
+    """Apply a linear map of the plane about the centre of an image, then a translation.
+
+        (g x)[c + p] = x[c + matrix^-1 (p - offset)],    c = (size - 1) / 2
+
+    Args:
+      x: `[*leading, height, width, channels]`.
+      matrix: `[2, 2]`, acts on (down, right) coordinates; may be traced.
+      fill: value outside the image.
+      offset: in pixels down and right.
+      interpolation: 'bilinear' or 'bicubic'.
+
+    Raises:
+      ValueError: another interpolation, or x without two spatial axes.
+    """
+    if x.ndim < 3:
+        raise ValueError(f"`x` must be [*leading, height, width, channels], got shape {x.shape}.")
+    if interpolation == "fourier":
+        raise ValueError("`interpolation` must be 'bilinear' or 'bicubic' here, got 'fourier'.")
+    matrix = jnp.asarray(matrix, jnp.result_type(float))
+    sources = affine_sources(x.shape[-3:-1], matrix, offset)
+    return interpolate(x, sources, interpolation=interpolation, fill=fill)
+
+
+def translate(
+    x: jax.Array, distances: Vector, fill: float = 0.0, *, interpolation: Interpolation = "bilinear"
+) -> jax.Array:
+    """Translate by any distances down and right, in pixels; whole ones as `shift` with a fill.
+
+    `fourier_shift` translates a periodic image without loss.
+    """
+    return affine(x, jnp.eye(2), fill, offset=distances, interpolation=interpolation)
+
+
+def rotate(
+    x: jax.Array, angle: Amount, fill: float = 0.0, *, interpolation: Interpolation = "bilinear"
+) -> jax.Array:
+    """Rotate about the centre by any angle, in radians, counter-clockwise.
+
+    Rotations of square images by multiples of 90 degrees are those of `rotate90`, up to rounding.
+    'fourier' is the nearest of these followed by three shears, for square images, periodic: pixels
+    that leave the image enter on the other side, and `fill` is not used.
+    Source: Unser, Thevenaz, Yaroslavsky, Convolution-based interpolation for fast, high-quality
+    rotation of images, 1995; Larkin, Oldfield, Klemm, Fast Fourier method for the accurate rotation
+    of sampled images, 1997.
+
+    Raises:
+      ValueError: 'fourier' for an image that is not square.
+    """
+    if interpolation == "fourier":
+        return _rotate_by_shears(x, jnp.asarray(angle, jnp.result_type(float)))
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    matrix = jnp.stack([jnp.stack([cos, -sin]), jnp.stack([sin, cos])])
+    return affine(x, matrix, fill, interpolation=interpolation)
+
+
+def scale(
+    x: jax.Array, factor: Amount, fill: float = 0.0, *, interpolation: Interpolation = "bilinear"
+) -> jax.Array:
+    """Scale about the centre by `factor`: above 1 enlarges."""
+    matrix = jnp.asarray(factor, jnp.result_type(float)) * jnp.eye(2)
+    return affine(x, matrix, fill, interpolation=interpolation)
+
+
+def shear(
+    x: jax.Array,
+    amount: Amount,
+    fill: float = 0.0,
+    *,
+    axis: int = -2,
+    interpolation: Interpolation = "bilinear",
+) -> jax.Array:
+    """Shear: move each line along an axis by `amount` times its distance from the centre.
+
+    Args:
+      x: `[*leading, height, width, channels]`.
+      amount: tangent of the angle.
+      fill: value outside; not used by 'fourier', which is periodic.
+      axis: -2, rows move right the further down they are; -3, columns move down the further right.
+      interpolation: 'bilinear', 'bicubic' or 'fourier'.
+
+    Raises:
+      ValueError: another axis.
+    """
+    if axis not in (-2, -3):
+        raise ValueError(f"`axis` must be -2 (rows move) or -3 (columns move), got {axis!r}.")
+    amount = jnp.asarray(amount, jnp.result_type(float))
+    if interpolation == "fourier":
+        return _fourier_shear(x, amount, axis)
+    entry = (1, 0) if axis == -2 else (0, 1)
+    matrix = jnp.eye(2).at[entry].set(amount)
+    return affine(x, matrix, fill, interpolation=interpolation)
+
+
 def _per_axis(x: jax.Array, shifts) -> tuple[list, tuple[int, ...]]:
     shifts = list(shifts)
     if not 1 <= len(shifts) <= x.ndim - 1:
@@ -97,3 +213,29 @@ def _per_axis(x: jax.Array, shifts) -> tuple[list, tuple[int, ...]]:
             f"{len(shifts)} for shape {x.shape}."
         )
     return shifts, tuple(range(x.ndim - 1 - len(shifts), x.ndim - 1))
+
+
+def _fourier_shear(x: jax.Array, amount: jax.Array, axis: int) -> jax.Array:
+    along, across = (-2, -3) if axis == -2 else (-3, -2)
+    size, lines = x.shape[along], x.shape[across]
+    distance = amount * (jnp.arange(lines) - (lines - 1) / 2)
+    phase = jnp.exp(-2j * np.pi * distance[:, None] * np.fft.fftfreq(size)[None])
+    if size % 2 == 0:
+        # The real part at the Nyquist frequency keeps images real.
+        phase = phase.at[:, size // 2].set(phase[:, size // 2].real)
+    phase = phase if axis == -2 else phase.T
+    spectrum = jnp.fft.fft(x, axis=along) * jnp.expand_dims(phase[..., None], range(x.ndim - 3))
+    return jnp.fft.ifft(spectrum, axis=along).real.astype(x.dtype)
+
+
+def _rotate_by_shears(x: jax.Array, angle: jax.Array) -> jax.Array:
+    if x.shape[-3] != x.shape[-2]:
+        raise ValueError(f"`x` must be square for fourier rotation, got shape {x.shape}.")
+    # Half-way always up: round() goes to the even one.
+    quarters = jnp.floor(jax.lax.stop_gradient(angle) / (np.pi / 2) + 0.5)
+    rotated = jnp.stack([rotate90(x, times) for times in range(4)])
+    x = rotated[quarters.astype(int) % 4]
+    rest = angle - quarters * (np.pi / 2)
+    # (down, right) rotates counter-clockwise by [[cos, -sin], [sin, cos]].
+    half, whole = jnp.tan(rest / 2), -jnp.sin(rest)
+    return _fourier_shear(_fourier_shear(_fourier_shear(x, half, -2), whole, -3), half, -2)

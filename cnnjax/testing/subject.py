@@ -67,6 +67,11 @@ class Subject:
         ]
         return tree.unflatten(moved)
 
+    def case(self, batch: int = 2) -> tuple[Any, Any, jax.Array]:
+        """Layer, its variables and its input, for checks that need only one number of axes."""
+        layer, x = self.layer(self.usual), self.input(self.usual, batch)
+        return layer, self.parameters(layer, x), x
+
     @functools.cached_property
     def padding(self) -> str:
         """Padding of most checks: 'CIRCULAR' if the layer accepts it, else 'SAME'."""
