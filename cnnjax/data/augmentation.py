@@ -16,13 +16,12 @@ from cnnjax.ops.photometric import brightness, contrast
 def augment(images: jax.Array, keys: jax.Array, augmentation: Augmentation) -> jax.Array:
     """Augment every image by its own key: flips, warp, contrast, brightness, spot, noise, cutout.
 
+    The shape and type of images stay; values may leave 0 to 1 by brightness, contrast and noise.
+
     Args:
       images: floating, with values from 0 to 1, `[batch, height, width, channels]`.
       keys: typed PRNG keys `[batch]`.
       augmentation: amounts of the transformations.
-
-    Returns:
-      The shape and type of images; values may leave 0 to 1 by brightness, contrast and noise.
 
     Raises:
       ValueError: images of another rank or of integer type.

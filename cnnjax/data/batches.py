@@ -12,16 +12,14 @@ def batch_indices(seed: int, step: int, batch_size: int, num_examples: int) -> n
     Every epoch is its own permutation, keyed by (seed, epoch); batches continue across its end, so
     that each epoch uses every example exactly once, and none is dropped or padded. The permutation
     sorts raw 64-bit numbers of Philox (Salmon et al., 2011), a counter-based generator whose
-    stream NumPy guarantees to keep, so that a resumed run is the same with another version.
+    stream NumPy guarantees to keep, so that a resumed run is the same with another version. Returns
+    int32 `[batch_size]`.
 
     Args:
       seed: 0 .. 2**64 - 1.
       step: counted from 0.
       batch_size: number of examples of a step, over all devices.
       num_examples: size of the data set.
-
-    Returns:
-      int32 `[batch_size]`.
     """
     if not 0 <= seed < 2**64:
         raise ValueError(f"`seed` must be 0 to 2**64 - 1, got {seed}.")

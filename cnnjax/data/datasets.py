@@ -136,14 +136,12 @@ def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
     """Prepare a data set on disk unless it is prepared already.
 
     Files are downloaded to `<data_dir>/downloads/<name>/`; files of the same names put there by
-    hand are used instead. Several processes may prepare the same data set at once.
+    hand are used instead. Several processes may prepare the same data set at once. Returns the
+    folder of the prepared version.
 
     Args:
       name: as in `load`.
       data_dir: as in `load`; where it is read-only, `~/tensorflow_datasets` is written to instead.
-
-    Returns:
-      The folder of the prepared version.
 
     Raises:
       DatasetNotFoundError: the data set is missing and cannot be prepared.

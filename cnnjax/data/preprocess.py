@@ -53,16 +53,13 @@ def preprocess(
     middle: from `centre - (translation - 1) // 2` on, with `centre = (canvas - image) // 2`. With
     'zero' there are at most `canvas - image + 1` of them, with 'circular' at most `canvas`; a
     traced number above that is clipped. Last comes `(x / 255 - mean) / std`, on the black around
-    the image, too.
+    the image, too. Returns float32 `[batch, canvas height, canvas width, channels]`.
 
     Args:
       images: uint8 `[batch, height, width, channels]`.
       keys: typed PRNG keys `[batch]`; None: no crop, no flip, the image centred.
       config: what to do.
       translation: number of positions, an int or a pair for the two axes; may be traced.
-
-    Returns:
-      float32 `[batch, canvas height, canvas width, channels]`.
     """
     x = jnp.asarray(images).astype(jnp.float32)
     if x.ndim != 4:
@@ -84,9 +81,6 @@ def shift(images: jax.Array, shifts: jax.Array, fill: Fill) -> jax.Array:
       images: `[batch, height, width, channels]`, of any type.
       shifts: ints `[batch, 2]`, (dy, dx) down and to the right.
       fill: 'circular' takes indices modulo the axis, 'zero' fills with zeros.
-
-    Returns:
-      An array like `images`.
     """
     if fill not in ("zero", "circular"):
         raise ValueError(f"`fill` must be 'zero' or 'circular', got {fill!r}.")

@@ -15,15 +15,14 @@ def resize_all(
 ) -> jax.Array:
     """Resize images of any sizes to one size.
 
+    Returns float32 `[len(images), *size, channels]`, antialiased.
+
     Args:
       images: each `[height, width, channels]`, with one number of channels.
       size: height and width of the result.
       how: stretch: each axis by its own factor; crop: both by the same, so that the image covers
         the result, then cropped to the centre; pad: both by the same, so that it fits, then padded
         with zeros.
-
-    Returns:
-      float32 `[len(images), *size, channels]`, antialiased.
 
     Raises:
       ValueError: no images, another `how`, or different numbers of channels.

@@ -84,6 +84,7 @@ def occlusion_map(
 ) -> jax.Array:
     """Decrease of a score when a square of the image is covered, for every place of the square.
 
+    Returns `score(x) - score(covered)`, `[batch, rows, columns]`.
     Source: Zeiler & Fergus, Visualizing and understanding convolutional networks, 2014, section
     4.2.
 
@@ -93,9 +94,6 @@ def occlusion_map(
       size: side of the square in pixels.
       stride: pixels from one place to the next.
       value: value of the covered pixels.
-
-    Returns:
-      `score(x) - score(covered)`, `[batch, rows, columns]`.
 
     Raises:
       ValueError: a square that does not fit, or a stride below 1.
@@ -150,9 +148,6 @@ def preferred_inputs(
       blur: share of blurred copies.
       decorrelate: ascend in the spectrum.
       norm: Euclidean norm of each image, None for unconstrained.
-
-    Returns:
-      The images, one for each unit, of the given shape.
     """
     units, height, width, channels = shape
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])

@@ -22,15 +22,13 @@ def linear_map(
 
         offset = f(0),    matrix[i, j] = f(e_j)[i] - f(0)[i],    f(x) = matrix x + offset
 
-    This describes affine functions only: see `affine_error`.
+    This describes affine functions only: see `affine_error`. Returns the matrix `[outputs, inputs]`
+    and the offset `[outputs]`, both axes flattened as by `ravel`.
 
     Args:
       function: from `[batch, *shape]` to `[batch, *out_shape]`, each example on its own.
       shape: shape of one input, `[*space, channels]`.
       dtype: type of the input.
-
-    Returns:
-      The matrix `[outputs, inputs]` and the offset `[outputs]`, both axes flattened as by `ravel`.
     """
     size = math.prod(shape)
     basis = jnp.concatenate([jnp.zeros((1, size), dtype), jnp.eye(size, dtype=dtype)])
@@ -45,13 +43,12 @@ def affine_error(
 
         ||f(x) - f(0) - M x|| / ||f(x) - f(0)||,    M the matrix of `linear_map`
 
+    Rounding error for an affine function, of the order of 1 for others.
+
     Args:
       function: from `[batch, *shape]` to `[batch, *out_shape]`.
       shape: shape of one input, `[*space, channels]`.
       seed: seed of the noise.
-
-    Returns:
-      Rounding error for an affine function, of the order of 1 for others.
     """
     matrix, offset = linear_map(function, shape)
     x = np.random.default_rng(seed).normal(size=(4, *shape)).astype(np.float32)
@@ -119,15 +116,12 @@ def sharing_rule(labels: np.ndarray, strides: int = 1) -> list[int]:
     """The kernel that each output position of a layer uses, as a number; `rule(p)` of its formula.
 
     Two positions p use one kernel if their rows of the matrix, each moved back by p strides, are
-    the same weights in the same order.
+    the same weights in the same order. Numbers are 0, 1, ... in the order of first appearance.
 
     Args:
       labels: `[outputs, inputs]`, from `sharing_pattern`, of a layer with one spatial axis, one
         channel and circular padding.
       strides: stride of the layer.
-
-    Returns:
-      One number an output position: 0, 1, ... in the order of first appearance.
     """
     kernels = [tuple(np.roll(row, -place * strides)) for place, row in enumerate(labels)]
     numbers = {kernel: number for number, kernel in enumerate(dict.fromkeys(kernels))}

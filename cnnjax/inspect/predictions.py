@@ -57,14 +57,12 @@ def intersection_over_union(predicted: np.ndarray, labels: np.ndarray, classes: 
 
         |P and T| / |P or T|,    over all images together
 
+    Returns `[classes]`; NaN for a class that is neither predicted nor true anywhere.
     Source: Everingham et al., The Pascal visual object classes challenge, 2010, section 4.3.
 
     Args:
       predicted, labels: integers of one shape.
       classes: number of classes.
-
-    Returns:
-      `[classes]`; NaN for a class that is neither predicted nor true anywhere.
 
     Raises:
       ValueError: shapes that differ.

@@ -16,14 +16,12 @@ def interleaved_seconds(
     """Seconds that each function takes, interleaved: one call of each, then the next round.
 
     Disturbances of the machine affect all functions alike; the median is robust to outliers.
+    Returns for each name the `median` and the minimum of its times, `least`.
 
     Args:
       functions: functions without arguments, by name; each is called once before, to compile.
         Calls are timed until their results are ready.
       rounds: number of timed calls of each.
-
-    Returns:
-      For each name the `median` and the minimum of its times, `least`.
 
     Raises:
       ValueError: rounds below 1.

@@ -24,12 +24,11 @@ Parameters = Mapping[str, jax.Array]
 def standard_to_tiled(parameters: Parameters, tile: int | Sequence[int]) -> Parameters:
     """Embed a standard layer in the tiled ones: every kernel of the tile is the same.
 
+    Returns kernel `[*tile, *window, in/groups, out]`, bias `[*tile, out]`.
+
     Args:
       parameters: kernel `[*window, in/groups, out]`, bias `[out]`.
       tile: one size, or one an axis.
-
-    Returns:
-      kernel `[*tile, *window, in/groups, out]`, bias `[*tile, out]`.
     """
     tile = per_axis("tile", tile, parameters["kernel"].ndim - 2)
     return {name: jnp.broadcast_to(leaf, (*tile, *leaf.shape)) for name, leaf in parameters.items()}
@@ -44,12 +43,11 @@ def tiled_to_standard(parameters: Parameters) -> Parameters:
 def tiled_to_local(parameters: Parameters, out_space: Sequence[int]) -> Parameters:
     """Embed a tiled layer in the local ones: position p gets a copy of kernel `p mod tile`.
 
+    Returns kernel `[*out_space, *window, in/groups, out]`, bias `[*out_space, out]`.
+
     Args:
       parameters: kernel `[*tile, *window, in/groups, out]`, bias `[*tile, out]`.
       out_space: the layer's output sizes.
-
-    Returns:
-      kernel `[*out_space, *window, in/groups, out]`, bias `[*out_space, out]`.
     """
     tile = parameters["kernel"].shape[: _bank_axes(parameters)]
     _check_length("out_space", out_space, len(tile))
@@ -89,15 +87,13 @@ def local_to_dense(
 ) -> Parameters:
     """Embed a local layer in the dense ones: its linear map, written out.
 
-    Taps that read zero padding are lost; taps that read the same input are added.
+    Taps that read zero padding are lost; taps that read the same input are added. Returns kernel
+    `[*space, in, *out_space, out]`, bias `[*out_space, out]`.
 
     Args:
       parameters: kernel `[*out_space, *window, in/groups, out]`, bias `[*out_space, out]`.
       space: sizes of the input's spatial axes.
       strides, padding, kernel_dilation, input_dilation, feature_group_count: the layer's.
-
-    Returns:
-      kernel `[*space, in, *out_space, out]`, bias `[*out_space, out]`.
     """
     kernel = parameters["kernel"]
     axes = _bank_axes(parameters)
@@ -128,14 +124,12 @@ def dense_to_local(
 
     A weight that several taps share, because a circular window meets itself, is divided among
     them; taps that read zero padding get zero. The inverse of `local_to_dense` but for such taps.
+    Returns kernel `[*out_space, *window, in, out]`, bias `[*out_space, out]`.
 
     Args:
       parameters: kernel `[*space, in, *out_space, out]`, bias `[*out_space, out]`.
       kernel_size: taps of the window, one int or one an axis.
       strides, padding, kernel_dilation, input_dilation: of the local layer.
-
-    Returns:
-      kernel `[*out_space, *window, in, out]`, bias `[*out_space, out]`.
     """
     kernel = parameters["kernel"]
     axes = kernel.ndim // 2 - 1

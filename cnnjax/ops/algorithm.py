@@ -28,7 +28,8 @@ def algorithm_costs(
     with N the padded positions at a length that the transform likes and c `transform_cost`. The
     product of half-complex spectra takes 4 real products for each of N/2 frequencies. 'separable'
     is a filter of each channel by itself, as `separable_conv` does it; it is an alternative only
-    for a kernel of one input and one output channel that factors.
+    for a kernel of one input and one output channel that factors. Returns 'direct', 'fft' and, for
+    one input and one output channel, 'separable'.
 
     Args:
       space: sizes of the input's spatial axes.
@@ -36,9 +37,6 @@ def algorithm_costs(
       batch: images that share one transform of the kernel.
       transform_cost: c, multiply-adds of a real transform for each N log2 N. 2.5 is the count of
         radix 2; take a larger one where transforms run at a lower rate than products.
-
-    Returns:
-      'direct', 'fft' and, for one input and one output channel, 'separable'.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.
@@ -65,12 +63,11 @@ def algorithm_costs(
 def best_algorithm(costs: Mapping[str, float], *, separable: bool = False) -> str:
     """Name of the cheapest algorithm: 'direct', 'fft' or 'separable'.
 
+    Of equal costs the one named first.
+
     Args:
       costs: by algorithm, modelled by `algorithm_costs` or measured in seconds.
       separable: whether the kernel factors, see `is_separable`; else 'separable' is not chosen.
-
-    Returns:
-      The name; of equal costs the one named first.
 
     Raises:
       ValueError: no cost to choose from.

@@ -18,7 +18,7 @@ def ideal_resample(x: jax.Array, out_space: Sizes) -> jax.Array:
 
     Keeps the frequencies |k| < min(size, out_size) / 2 of each axis, with their amplitudes:
     interpolation where the grid becomes finer, anti-aliased downsampling where it becomes coarser,
-    a low-pass filter where it stays.
+    a low-pass filter where it stays. Returns `[*leading, *out_space, channels]`, of x's type.
     Symmetry: every translation of the periodic function, whole or fractional, exactly; shifts by a
     fraction of x's pixels move the output by that fraction of the image.
     Source: Michaeli, Michaeli, Soudry, Alias-free convnets: fractional shift invariance via
@@ -28,9 +28,6 @@ def ideal_resample(x: jax.Array, out_space: Sizes) -> jax.Array:
       x: `[*leading, *space, channels]`, real; computed in float32 or wider.
       out_space: sizes of the result's spatial axes: one int for all axes but the first and last, or
         one a spatial axis.
-
-    Returns:
-      `[*leading, *out_space, channels]`, of x's type.
 
     Raises:
       ValueError: sizes that do not fit x.
@@ -63,9 +60,6 @@ def polynomial_activation(x: jax.Array, coefficients: jax.Array, *, axes: int = 
       x: `[*leading, *space, channels]`.
       coefficients: `[degree + 1]`, or `[degree + 1, channels]` for each channel its own.
       axes: number of spatial axes.
-
-    Returns:
-      As x.
 
     Raises:
       ValueError: coefficients or axes that do not fit x.

@@ -44,7 +44,7 @@ def tiled_conv(
     """Convolve with kernels that take turns: output position p uses kernel `p mod tile`.
 
     A tile of 1 is `conv`, a tile as large as the output is `local_conv`. It costs the multiply-adds
-    of `conv`. Kernels beyond the output's size are not used.
+    of `conv`. Kernels beyond the output's size are not used. Returns `[*leading, *out_space, out]`.
     Symmetry under circular padding: commutes with shifts by `strides * tile` input positions, where
     that divides the axis; else with the zero shift only.
 
@@ -53,9 +53,6 @@ def tiled_conv(
       kernel: `[*tile, *window, in/groups, out]`, one tile size and one window size a spatial axis.
       strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
         `conv`.
-
-    Returns:
-      `[*leading, *out_space, out]`.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.
@@ -157,7 +154,7 @@ def local_conv(
     """Connect locally: output position p has a kernel of its own (unshared convolution).
 
     One matrix product a position; what the windows read is made again in the backward pass, not
-    kept. It costs the multiply-adds of `conv`.
+    kept. It costs the multiply-adds of `conv`. Returns `[*leading, *out_space, out]`.
     Symmetry: none; it commutes with the zero shift only.
 
     Args:
@@ -165,9 +162,6 @@ def local_conv(
       kernel: `[*out_space, *window, in/groups, out]`.
       strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
         `conv`.
-
-    Returns:
-      `[*leading, *out_space, out]`.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.
@@ -233,6 +227,7 @@ def low_rank_local_conv(
         z[p] = sum over r of weights[p, r] (x * kernels[r])[p]
 
     Computed as one wide convolution and one weighted sum: `rank` times the multiply-adds of `conv`.
+    Returns `[*leading, *out_space, out]`.
     Source: Elsayed, Ramachandran, Shlens, Kornblith, Revisiting spatial invariance with low-rank
     local connectivity, 2020, section 3.
     Symmetry: none in general; that of `conv` where all positions have equal weights.
@@ -243,9 +238,6 @@ def low_rank_local_conv(
       weights: `[*out_space, rank]`.
       strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
         `conv`.
-
-    Returns:
-      `[*leading, *out_space, out]`.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.

@@ -37,6 +37,7 @@ def blur_pool(
 
         z[p, c] = sum over a of x[p strides + a - low, c] product over axes i of filter[a_i]
 
+    Returns `[*leading, *out_space, channels]`, of x's type.
     Symmetry under circular padding: every shift by `strides` exactly; other shifts better, the
     wider the filter, but never exactly.
     Source: Zhang, Making convolutional networks shift-invariant again, 2019, section 3.2.
@@ -48,9 +49,6 @@ def blur_pool(
       strides: input positions from one output position to the next.
       padding: what lies beyond the border: 'REFLECT' as in the source, 'CIRCULAR', 'SAME' (zeros),
         or another one of `conv`.
-
-    Returns:
-      `[*leading, *out_space, channels]`, of x's type.
 
     Raises:
       ValueError: a filter or stride that does not fit.
@@ -70,6 +68,7 @@ def max_blur_pool(
 ) -> jax.Array:
     """The largest of every window at stride 1, then `blur_pool`: max pooling without its aliasing.
 
+    Returns `[*leading, *out_space, channels]`.
     Symmetry under circular padding: as `blur_pool`.
     Source: Zhang, Making convolutional networks shift-invariant again, 2019, eq. 4.
 
@@ -77,9 +76,6 @@ def max_blur_pool(
       x: as for `blur_pool`.
       window_shape: size of the window of the maximum.
       filter_size, strides, padding: as for `blur_pool`; the padding is that of the maximum too.
-
-    Returns:
-      `[*leading, *out_space, channels]`.
 
     Raises:
       ValueError: as `blur_pool`.

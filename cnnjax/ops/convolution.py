@@ -46,6 +46,7 @@ def conv(
 
         z[p, o] = sum over a, c of x[p strides + a kernel_dilation - low, c] kernel[a, c, o]
 
+    Returns `[*leading, *out_space, out]`, of the type that x and kernel promote to.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, eq. 9.7 and 9.8 (0-based).
     Symmetry under circular padding: commutes with every shift by `strides` input positions.
 
@@ -60,9 +61,6 @@ def conv(
       feature_group_count: groups of channels convolved apart; as many as channels: depthwise.
       precision: precision of the products, as in `jax.lax`.
       flip_kernel: reverse the kernel's spatial axes first.
-
-    Returns:
-      `[*leading, *out_space, out]`, of the type that x and kernel promote to.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.

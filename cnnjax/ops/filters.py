@@ -25,13 +25,12 @@ def box_kernel(size: int) -> np.ndarray:
 def gaussian_kernel(size: int, sigma: float = 1.0, *, normalize: bool = False) -> np.ndarray:
     """Gaussian bell: exp(-(i^2 + j^2) / (2 sigma^2)) / (2 pi sigma^2), (i, j) from the centre.
 
+    Returns `[size, size]`.
+
     Args:
       size: of both axes; an even one has its centre between four entries.
       sigma: standard deviation, in pixels.
       normalize: divide by the sum, which is 1 for the endless bell only.
-
-    Returns:
-      `[size, size]`.
     """
     sigma = _above_zero("sigma", sigma)
     i, j = _coordinates((size, size))
@@ -77,6 +76,7 @@ def gabor_kernel(
         x' =  (x - x0) cos tau + (y - y0) sin tau
         y' = -(x - x0) sin tau + (y - y0) cos tau
 
+    Returns `[height, width]`.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, eq. 9.16 to 9.18.
 
     Args:
@@ -87,9 +87,6 @@ def gabor_kernel(
       phase: of the wave at the centre, in radians.
       x0, y0: the centre.
       tau: direction of the wave, in radians.
-
-    Returns:
-      `[height, width]`.
     """
     y, x = _coordinates((size, size) if isinstance(size, int) else size)
     along = (x - x0) * np.cos(tau) + (y - y0) * np.sin(tau)

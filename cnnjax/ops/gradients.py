@@ -38,7 +38,7 @@ def conv_kernel_gradient(
 ) -> jax.Array:
     """Gradient by the kernel of `conv`: dK[a, c, o] = sum over p of G[p, o] x[p s + a d - low, c].
 
-    Each entry of the kernel is one product of what it read with G.
+    Each entry of the kernel is one product of what it read with G. Returns `[*window, in, out]`.
 
     Args:
       x: `[*leading, *space, in]`, the input of the convolution.
@@ -46,9 +46,6 @@ def conv_kernel_gradient(
       kernel_size: size of the kernel's window: one int an axis, or one for all axes but the first
         and the last.
       strides, padding, kernel_dilation: those of the convolution; zero padding only.
-
-    Returns:
-      `[*window, in, out]`.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.
@@ -79,16 +76,14 @@ def conv_input_gradient(
 
         dV[q, c] = sum over o and p, a with p s + a d - low = q of K[a, c, o] G[p, o]
 
-    Each entry of the kernel sends G back to where it read: a transposed convolution.
+    Each entry of the kernel sends G back to where it read: a transposed convolution. Returns
+    `[*leading, *space, in]`.
 
     Args:
       output_gradient: `[*leading, *out_space, out]`, G = dJ/dz.
       kernel: `[*window, in, out]`.
       space: sizes of the input's spatial axes; a stride hides them.
       strides, padding, kernel_dilation: those of the convolution; zero padding only.
-
-    Returns:
-      `[*leading, *space, in]`.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.

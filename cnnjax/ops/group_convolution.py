@@ -32,7 +32,7 @@ def lifting_conv(
         z[p, g, o] = sum over a, c of x[p strides + a, c] kernel[g^-1 a, c, o]
 
     where g turns the window about its centre. Computed as one convolution with |G| times the
-    features.
+    features. Returns `[*leading, out_height, out_width, group, out]`.
     Symmetry: `z(h x)[p, g] = z(x)[h^-1 p, h^-1 g]` for all h of the group where `turns_exactly`
     holds on both axes; shifts as for `conv`.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 10.
@@ -45,9 +45,6 @@ def lifting_conv(
       padding: as for `conv`.
       kernel_dilation: one int, or the same for both axes.
       precision: as for `conv`.
-
-    Returns:
-      `[*leading, out_height, out_width, group, out]`.
 
     Raises:
       ValueError: another group, a kernel, strides or dilation that is not square, and as `conv`.
@@ -72,6 +69,7 @@ def group_conv(
         z[p, g, o] = sum over a, h, c of x[p strides + a, h, c] kernel[g^-1 a, g^-1 h, c, o]
 
     Computed as one convolution from |G| in to |G| out channels.
+    Returns `[*leading, out_height, out_width, group, out]`.
     Symmetry: `z(h x) = h z(x)` where `turns_exactly` holds on both axes; shifts as for `conv`.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 11.
 
@@ -79,9 +77,6 @@ def group_conv(
       x: `[*leading, height, width, group, in]`, 4 or 8 elements.
       kernel: `[side, side, group, in, out]`.
       strides, padding, kernel_dilation, precision: as for `lifting_conv`.
-
-    Returns:
-      `[*leading, out_height, out_width, group, out]`.
 
     Raises:
       ValueError: as `lifting_conv`, and x of another group than the kernel.

@@ -14,7 +14,8 @@ def local_response_normalization(
         z[c] = x[c] / (bias + alpha * sum over |c' - c| <= radius of x[c']^2)^beta
 
     Channels beyond the first and the last count as zero. Exponents of 0.5 and 0.75 are computed by
-    square roots. Some libraries divide alpha by the window, 2 radius + 1: do so beforehand.
+    square roots. Some libraries divide alpha by the window, 2 radius + 1: do so beforehand. The
+    shape and type of x stay.
     Symmetry: commutes with every rearrangement of positions.
     Source: Krizhevsky, Sutskever, Hinton, ImageNet classification with deep convolutional neural
     networks, 2012, section 3.3 (radius 2, bias 2, alpha 1e-4, beta 0.75).
@@ -25,9 +26,6 @@ def local_response_normalization(
       bias: above 0, so that nothing is divided by zero.
       alpha: strength, at least 0.
       beta: exponent.
-
-    Returns:
-      The shape and type of x.
 
     Raises:
       ValueError: a radius, bias or alpha that cannot be, with its value.

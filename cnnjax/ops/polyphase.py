@@ -19,15 +19,13 @@ from cnnjax.ops.window import as_floating
 def polyphase_components(x: jax.Array, strides: Sizes = 2) -> jax.Array:
     """All components: `components[..., k, p, c] = x[..., p strides + offset_k, c]`.
 
+    Returns `[*leading, prod(strides), *space / strides, channels]`, offsets in reading order.
     Source: Vaidyanathan, Multirate systems and filter banks, 1993, section 4.3.
 
     Args:
       x: `[*leading, *space, channels]`; all axes but the first and last are spatial, unless
         `strides` has one int a spatial axis.
       strides: of the grid; they must divide the sizes.
-
-    Returns:
-      `[*leading, prod(strides), *space / strides, channels]`, offsets in reading order.
 
     Raises:
       ValueError: strides that do not divide the axes.
@@ -56,6 +54,7 @@ def adaptive_polyphase(
 
         k* = argmax over k of ||components_k||_order,    z = components_{k*}
 
+    Returns z `[*leading, *space / strides, channels]`, and k* `[*leading]`, int32.
     Symmetry: every circular shift of x by any number of positions shifts z circularly, exactly,
     unless two components have equal norms.
     Source: Chaman & Dokmanic, Truly shift-invariant convolutional neural networks, 2021, eq. 4.
@@ -64,9 +63,6 @@ def adaptive_polyphase(
       x: `[*leading, *space, channels]`, as for `polyphase_components`.
       strides: of the grid; they must divide the sizes.
       order: of the norm: 1, 2, ... or infinity.
-
-    Returns:
-      z `[*leading, *space / strides, channels]`, and k* `[*leading]`, int32.
 
     Raises:
       ValueError: strides that do not divide the axes, or an order below 1.

@@ -71,12 +71,10 @@ def max_pool_with_argmax(
 
     The index is ((b * height + y) * width + x) * channels + c, as in TensorFlow with the batch
     included: `x.reshape(-1)[index]` is the maximum. Of equal maxima the first in reading order.
+    Returns the maxima and their indices, int32, both `[*leading, *out_space, channels]`.
 
     Args:
       x, window_shape, strides, padding, ceil_mode: as for `max_pool`.
-
-    Returns:
-      The maxima and their indices, int32, both `[*leading, *out_space, channels]`.
 
     Raises:
       ValueError: as `max_pool`; or x has more entries than int32 can count.
@@ -103,15 +101,13 @@ def average_pool(
 ) -> jax.Array:
     """Average every window: z[p, c] = mean over a of x[p strides + a - low, c].
 
+    Returns `[*leading, *out_space, channels]`.
     Symmetry under circular padding: commutes with every shift by `strides`.
 
     Args:
       x, window_shape, strides, padding, ceil_mode: as for `max_pool`.
       count_include_pad: average over the whole window, zeros of the padding and of the last window
         included, instead of over the entries of x alone.
-
-    Returns:
-      `[*leading, *out_space, channels]`.
 
     Raises:
       ValueError: a window that does not fit x, with its values.
@@ -142,7 +138,8 @@ def stochastic_pool(
         with a key:  z = x_a, where a is drawn from a window with probability p_a
         without:     z = sum over a of p_a x_a
 
-    A window of zeros gives 0. The gradient of a drawn entry goes to that entry alone.
+    A window of zeros gives 0. The gradient of a drawn entry goes to that entry alone. Returns
+    `[*leading, *out_space, channels]`.
     Source: Zeiler & Fergus, Stochastic pooling for regularization of deep convolutional neural
     networks, 2013, equations 4 to 6.
 
@@ -150,9 +147,6 @@ def stochastic_pool(
       x: activations of at least 0, as a ReLU leaves them; negative ones are never drawn.
       window_shape, strides, padding, ceil_mode: as for `max_pool`.
       key: random key of a training step, None in evaluation.
-
-    Returns:
-      `[*leading, *out_space, channels]`.
 
     Raises:
       ValueError: a window that does not fit x, with its values.
@@ -197,15 +191,13 @@ def cross_channel_max_pool(x: jax.Array, pieces: int) -> jax.Array:
 
         z[..., j] = max over k < pieces of x[..., j pieces + k]
 
-    Pooling over separately learned features can learn which transformations to ignore.
+    Pooling over separately learned features can learn which transformations to ignore. Returns
+    `[..., channels / pieces]`.
     Source: Goodfellow et al., Maxout networks, 2013, section 3; Deep Learning, figure 9.9.
 
     Args:
       x: `[..., channels]`.
       pieces: a divisor of the number of channels.
-
-    Returns:
-      `[..., channels / pieces]`.
 
     Raises:
       ValueError: `pieces` does not divide the channels.
@@ -232,7 +224,7 @@ def pool_or_stride(
 
     The two give outputs of one shape; under circular padding a strided convolution is a convolution
     whose outputs are pooled by a window of 1. Striding costs fewer multiply-adds, by the product of
-    the strides.
+    the strides. Returns `[*leading, *out_space, out]`.
     Source: Springenberg et al., Striving for simplicity: the all convolutional net, 2015, sec. 2.
 
     Args:
@@ -242,9 +234,6 @@ def pool_or_stride(
       pool: `max_pool`, `average_pool` or the like; None strides the convolution instead.
       window_shape: of the pooling; as large as the strides unless given.
       padding: of the convolution, and of the pooling: 'SAME' or 'CIRCULAR'.
-
-    Returns:
-      `[*leading, *out_space, out]`.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.

@@ -23,6 +23,7 @@ def separable_conv(
         z[p, c] = sum over a of x[p strides + a - low, c] factors[0][a_0] factors[1][a_1] ...
 
     It costs the sum of the factors' lengths an output, where the whole window costs their product.
+    Returns `[*leading, *out_space, channels]`.
     Symmetry: that of `conv`.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.8.
 
@@ -30,9 +31,6 @@ def separable_conv(
       x: `[*leading, *space, channels]`, as many spatial axes as there are factors, 1 to 3.
       factors: one vector a spatial axis.
       strides, padding: as for `conv`.
-
-    Returns:
-      `[*leading, *out_space, channels]`.
 
     Raises:
       ValueError: factors that are not vectors, or arguments that `conv` refuses.
@@ -64,10 +62,8 @@ def separable_factors(kernel: np.ndarray | jax.Array) -> tuple[jax.Array, jax.Ar
     """The two vectors whose outer product is nearest to a kernel `[height, width]`.
 
     Nearest in the sum of squares, by the largest singular value (Eckart & Young, 1936); both
-    vectors have the same length, and the first one's largest entry is positive.
-
-    Returns:
-      The factors of the rows `[height]` and of the columns `[width]`.
+    vectors have the same length, and the first one's largest entry is positive. Returns the factors
+    of the rows `[height]` and of the columns `[width]`.
 
     Raises:
       ValueError: a kernel that is not a matrix.

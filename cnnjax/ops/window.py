@@ -167,12 +167,11 @@ def flatten_leading(x: jax.Array, axes: int) -> tuple[jax.Array, tuple[int, ...]
 def with_border(x: jax.Array, window: Window) -> tuple[jax.Array, Window]:
     """Write a circular or reflected border out, so that what is left to pad is zero.
 
+    Returns the input, and the window that reads it with zero padding only.
+
     Args:
       x: `[batch, *space, channels]`.
       window: as `make_window` gives it.
-
-    Returns:
-      The input, and the window that reads it with zero padding only.
     """
     if window.border == "zero":
         return x, window

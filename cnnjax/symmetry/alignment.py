@@ -14,6 +14,7 @@ def fit_linear_map(a: jax.Array, b: jax.Array, ridge: float = 0.0) -> Ridge:
     A full map between vectors `[examples, features]`; between feature maps `[examples, *space,
     channels]` one 1 x 1 convolution for all positions, so that a geometric transformation has to be
     applied first: compare f(g x) with the map of g f(x), or of f(x) where there is no space.
+    Returns an estimator of scikit-learn: M is `coef_.T`, o `intercept_`.
     Source: Lenc & Vedaldi, Understanding image representations by measuring their equivariance and
     equivalence, 2015, section 3.
 
@@ -21,9 +22,6 @@ def fit_linear_map(a: jax.Array, b: jax.Array, ridge: float = 0.0) -> Ridge:
       a: `[examples, ..., in]`.
       b: `[examples, ..., out]`, with the same axes but the last.
       ridge: strength of regularisation, at least 0.
-
-    Returns:
-      An estimator of scikit-learn: M is `coef_.T`, o `intercept_`.
 
     Raises:
       ValueError: shapes that do not match, or a negative ridge.

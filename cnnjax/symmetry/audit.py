@@ -177,6 +177,9 @@ def over_sizes(
 ) -> dict[int, Response | str]:
     """Response of the output of a network, for square images of each size.
 
+    Returns for each size the response, or the error message of a network that does not accept the
+    image.
+
     Args:
       model: as for `audit`.
       variables: used at each size that they fit.
@@ -187,9 +190,6 @@ def over_sizes(
       images: number of images of noise.
       seed: seed of the noise, and of new variables.
       tolerance: largest relative error that counts as zero.
-
-    Returns:
-      For each size the response, or the error message of a network that does not accept the image.
     """
     found: dict[int, Response | str] = {}
     for size in sizes:

@@ -108,7 +108,7 @@ def errors_over_shifts(
 
     Outputs of another size shift by the same fraction of it, between positions by Fourier
     interpolation; outputs without space (logits) should not change: their error is a lack of
-    invariance.
+    invariance. Returns f's output with each array replaced by its errors, NumPy float32 `[*space]`.
 
     Args:
       f: from `[batch, *space, channels]` to an array or a tree of arrays, each
@@ -117,9 +117,6 @@ def errors_over_shifts(
       *arguments: passed to f after the images, as arguments of the compiled function: other
         parameters of equal shapes compile nothing anew if f is the same object.
       chunk: number of shifts in a call.
-
-    Returns:
-      Like f's output, each array replaced by its errors, NumPy float32 `[*space]`.
     """
     x = jnp.asarray(x)
     space = x.shape[1:-1]
@@ -154,12 +151,11 @@ def _errors_of_shifts(f, x, shifts, *arguments):
 def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int, ...]:
     """Smallest step on each axis all of whose multiples have no error.
 
+    In input positions; the size of an axis where only the zero shift is exact.
+
     Args:
       errors: `[*space]`, the error at each circular shift, from `errors_over_shifts`.
       tolerance: largest error that counts as zero.
-
-    Returns:
-      A step for each axis, in input positions; the size of the axis: only the zero shift is exact.
 
     Raises:
       ValueError: not even the zero shift is exact.
@@ -192,16 +188,15 @@ def on_lattice(space: Sequence[int], lattice: Sequence[int]) -> np.ndarray:
 def translation_lattice(
     f: Function, shape: Sequence[int], *, seed: int = 0, tolerance: float = EXACT
 ) -> tuple[int, ...]:
-    """Translations that a function commutes with, measured over all circular shifts of noise.
+    """Smallest steps of the translations that a function commutes with, measured over noise.
+
+    In input positions; the size of an axis where only the zero shift is exact.
 
     Args:
       f: from `[batch, *space, channels]` to `[batch, *out_space, channels]` or `[batch, channels]`.
       shape: shape of the input, with batch and channels.
       seed: seed of the Gaussian noise that f is measured on.
       tolerance: largest relative error that counts as zero.
-
-    Returns:
-      The smallest step on each axis, in input positions; the size of the axis: only the zero shift.
     """
     x = jax.random.normal(jax.random.key(seed), tuple(shape))
     return lattice_of_errors(errors_over_shifts(f, x), tolerance)

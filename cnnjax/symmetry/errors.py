@@ -29,7 +29,7 @@ def equivariance_errors(
 
     The mean over a group is its empirical equivariance deviation; for invariance let `actions_out`
     be identities. Unrelated outputs have relative error `INDEPENDENT`, that is sqrt(2), and cosine
-    distance 1, as has a zero from anything else.
+    distance 1, as has a zero from anything else. Returns `[transformations]`.
     Source: Kvinge, Emerson, Jorgenson, Vasquez, Doster, Lew, In what ways are deep neural networks
     invariant and how should we measure this?, 2022 (l2 and cosine).
 
@@ -39,9 +39,6 @@ def equivariance_errors(
       actions_out: how each acts on f(x).
       x: `[batch, ...]`.
       distance: 'relative', 'l2' or 'cosine'.
-
-    Returns:
-      `[transformations]`.
 
     Raises:
       ValueError: another distance, no actions, or different numbers of them.
@@ -66,7 +63,7 @@ def border_errors(
 
     The error of a convolution with zero padding is due to the border alone: it vanishes where only
     outputs are compared whose receptive fields do not reach it. For circular shifts see
-    `errors_over_shifts`.
+    `errors_over_shifts`. Returns `[shifts]`.
 
     Args:
       f: from `[batch, *space, channels]` to an output of the same space.
@@ -74,9 +71,6 @@ def border_errors(
       shifts: for each error an integer for each spatial axis.
       margin: half of the receptive field of f: outputs at least that and the shift away from the
         border are compared; None: all of them.
-
-    Returns:
-      `[shifts]`.
 
     Raises:
       ValueError: an output of another size, or a margin that is negative or leaves no position.

@@ -28,6 +28,7 @@ def classes_over_shifts(
 
     For a network that is exactly invariant to shifts by s (its strides multiplied, with circular
     padding), `shifts = s` covers all there are.
+    Returns integers `[*shifts, images]`; `[rows, columns, images]` for images.
 
     Args:
       classify: `classify(images, *arguments)` gives logits `[images, classes]`; traceable by jax,
@@ -35,9 +36,6 @@ def classes_over_shifts(
       images: `[images, *space, channels]`.
       shifts: number of shifts on each spatial axis, in pixels from 0; an int for all axes.
       *arguments: passed to classify after the images, such as its parameters.
-
-    Returns:
-      Integers `[*shifts, images]`; `[rows, columns, images]` for images.
 
     Raises:
       ValueError: shifts below 1, or not one for each spatial axis.
@@ -130,13 +128,12 @@ def accuracy_curve(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
         curve[t] = mean over images i of [classes[t, i] = labels[i]]
 
+    Returns `[*amounts]`.
+
     Args:
       classes: `[*amounts, images]`, the predicted classes at each amount (angle, distance, factor);
         of `classes_over_shifts`, the accuracy at each shift.
       labels: `[images]`.
-
-    Returns:
-      `[*amounts]`.
 
     Raises:
       ValueError: fewer than two axes, an empty one, or another number of labels.

@@ -64,7 +64,8 @@ def lie_derivative(
 
         L f(x) = d/dt action_out(f(action(x, t)), -t)  at t = 0
 
-    Zero everywhere: equivariant under the one-parameter group that the action generates.
+    Zero everywhere: equivariant under the one-parameter group that the action generates. Returns an
+    array of the shape of f(x).
     Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
     2022, eq. 2; here by forward-mode differentiation, exact to rounding.
 
@@ -73,9 +74,6 @@ def lie_derivative(
       x: `[batch, *space, channels]`.
       action: action on x.
       action_out: action on f(x); the default is for a function that should be invariant.
-
-    Returns:
-      An array of the shape of f(x).
     """
     zero = jnp.zeros((), x.dtype)
 
@@ -107,6 +105,7 @@ def layer_terms(
 
         L(f_n ... f_1) = sum over i of d(f_n ... f_{i+1}) L f_i,    each at its own input
 
+    Returns a term for each layer, of the shape of the last layer's output.
     Source: Gruver et al., 2022, section 4 and appendix; the terms sum to `lie_derivative` of the
     whole, up to rounding.
 
@@ -114,9 +113,6 @@ def layer_terms(
       layers: f_1 to f_n, applied in this order.
       x: input of the first.
       actions: actions on x and on the output of each layer, one more than layers.
-
-    Returns:
-      A term for each layer, of the shape of the last layer's output.
 
     Raises:
       ValueError: another number of actions.
@@ -144,7 +140,7 @@ def estimated_layer_errors(
         E over v of (v . term_i)^2 = ||term_i||^2,    v standard normal
 
     One backward pass for each sample gives the projections of all layers, where `layer_terms` needs
-    a forward pass for each layer.
+    a forward pass for each layer. Returns a number for each layer.
     Source: Hutchinson, A stochastic estimator of the trace of the influence matrix, 1989; Gruver et
     al., 2022, section 4.
 
@@ -152,9 +148,6 @@ def estimated_layer_errors(
       layers, x, actions: as for `layer_terms`.
       key: random key of the projections.
       samples: projections to average over; the relative error falls as sqrt(2 / samples).
-
-    Returns:
-      A number for each layer.
     """
     _check(layers, actions)
     if samples < 1:

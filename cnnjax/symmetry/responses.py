@@ -95,7 +95,8 @@ def responses(
     On arrays `[batch, height, width, ...]` g moves positions, in shifts by the same fraction of the
     size: between positions by Fourier interpolation, or rounded to either side, whichever fits each
     image (adaptive downsampling). A rotation or flip may also permute the channels, and anything
-    may in arrays without space, `[batch, ...]`: flattened pixels.
+    may in arrays without space, `[batch, ...]`: flattened pixels. Returns a response for each
+    group, None where it has no array to compare.
 
     Args:
       run: from inputs to groups of arrays; those whose first axis is the batch are compared.
@@ -104,9 +105,6 @@ def responses(
       space: height and width of the images.
       batch: number of images.
       tolerance: largest error that counts as zero.
-
-    Returns:
-      A response for each group, None where it has no array to compare.
 
     Raises:
       ValueError: numbers that are not finite.

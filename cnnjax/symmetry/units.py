@@ -19,15 +19,12 @@ def firing_scores(responses: jax.Array, rate: float = 0.01) -> jax.Array:
     since low values may carry information too. The untransformed images, selected because the unit
     fires on them, are not among their copies. A unit whose highest value is more frequent than
     `rate` fires at that value; a constant unit has score 1, one that fires on no untransformed
-    image 0.
+    image 0. Returns `[units]`.
     Source: Goodfellow, Le, Saxe, Lee, Ng, Measuring invariances in deep networks, 2009, section 3.
 
     Args:
       responses: `[transforms, images, units]`, untransformed first.
       rate: share of all responses that count as firing; 1 % in the paper.
-
-    Returns:
-      `[units]`.
 
     Raises:
       ValueError: responses of another rank or without transforms, or a rate not between 0 and 1.
@@ -80,7 +77,7 @@ def variance_ratio(responses: jax.Array, labels: jax.Array | None = None) -> jax
     0: invariant; 1: transforming an image changes the response as much as replacing it. 0 for a
     constant unit, infinite for one that varies over transformations alone. Within each class it
     distinguishes invariance from selectivity for the class, which makes the variance over images
-    large.
+    large. Returns `[units]`.
     Source: Quiroga, Torrents-Barrena, Lanzarini, Puig, Measuring (in)variances in convolutional
     networks, 2019 (normalised variance).
 
@@ -88,9 +85,6 @@ def variance_ratio(responses: jax.Array, labels: jax.Array | None = None) -> jax
       responses: `[transforms, images, units]`.
       labels: `[images]`, for the mean over classes of the ratio within each, not under jit; classes
         with one image have no variance and are left out. None: over all images.
-
-    Returns:
-      `[units]`.
 
     Raises:
       ValueError: responses of another rank, another number of labels, or no class with two images.
@@ -117,11 +111,10 @@ def argmax_shares(responses: jax.Array) -> jax.Array:
 
         shares[t, j] = mean over images i of [argmax over k of responses[t, i, k] = j]
 
+    Returns `[amounts, detectors]`, which sum to 1 at every amount.
+
     Args:
       responses: `[amounts, images, detectors]`, at each amount of a transformation.
-
-    Returns:
-      `[amounts, detectors]`, which sum to 1 at every amount.
 
     Raises:
       ValueError: responses of another rank.
@@ -151,15 +144,12 @@ def vector_strength(shares: jax.Array, angles: jax.Array) -> jax.Array:
         R_j = |sum over angles t of shares[t, j] exp(i t)| / sum over t of shares[t, j]
 
     1: all at one angle; 0: the same at all angles, evenly spaced, and for a detector whose shares
-    are all zero.
+    are all zero. Returns `[detectors]`, between 0 and 1.
     Source: Mardia & Jupp, Directional statistics, 2000, section 2.3.
 
     Args:
       shares: `[angles, detectors]`, not negative.
       angles: in radians.
-
-    Returns:
-      `[detectors]`, between 0 and 1.
     """
     total = shares.sum(0)
     length = jnp.abs(jnp.tensordot(jnp.exp(1j * angles), shares, 1))

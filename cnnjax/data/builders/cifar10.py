@@ -15,12 +15,11 @@ PIXELS = 3 * 32 * 32  # bytes of one image: red plane, green plane, blue plane
 def read_records(content: bytes, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Split one of CIFAR's binary files (Krizhevsky, 2009) into labels and images.
 
+    Returns uint8 labels [n, num_labels] and images [n, 32, 32, 3].
+
     Args:
       content: the file; every record is `num_labels` bytes of labels, then 3,072 of pixels.
       num_labels: 1 for CIFAR-10, 2 (coarse, fine) for CIFAR-100.
-
-    Returns:
-      uint8 labels [n, num_labels] and images [n, 32, 32, 3].
     """
     records = np.frombuffer(content, np.uint8).reshape(-1, num_labels + PIXELS)
     images = records[:, num_labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
