@@ -41,14 +41,8 @@ def evaluation_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of one size that cover every example once.
 
-    The last one is padded with example 0 at weight 0.
-
-    Args:
-      num_examples: size of the data set.
-      batch_size: number of examples of a batch.
-
-    Yields:
-      Indices int32 `[batch_size]` and weights float32 `[batch_size]`, 1 or 0.
+    Yields indices int32 `[batch_size]`, and weights float32 `[batch_size]`: 1, or 0 where the last
+    batch is padded with example 0.
     """
     _check_sizes(num_examples, batch_size)
     padded = np.arange(-(-num_examples // batch_size) * batch_size, dtype=np.int32)

@@ -133,15 +133,11 @@ def checked_labels(labels: Sequence[int] | np.ndarray, where: object) -> np.ndar
 
 
 def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
-    """Prepare a data set on disk unless it is prepared already.
+    """Prepare a data set on disk unless it is prepared already; returns the folder of its version.
 
     Files are downloaded to `<data_dir>/downloads/<name>/`; files of the same names put there by
-    hand are used instead. Several processes may prepare the same data set at once. Returns the
-    folder of the prepared version.
-
-    Args:
-      name: as in `load`.
-      data_dir: as in `load`; where it is read-only, `~/tensorflow_datasets` is written to instead.
+    hand are used instead. Several processes may prepare the same data set at once. Arguments as of
+    `load`; where data_dir is read-only, `~/tensorflow_datasets` is written to instead.
 
     Raises:
       DatasetNotFoundError: the data set is missing and cannot be prepared.

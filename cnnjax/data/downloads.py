@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import http.client
 import os
+import shutil
 import socket
 import tempfile
 import time
@@ -12,6 +13,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from cnnjax.run.lazy import lazy_imports
 
@@ -114,23 +116,12 @@ def _download(file: File, folder: Path) -> None:
         time.sleep(wait)
 
 
-def _copy(file: File, output) -> int:
+def _copy(file: File, output: BinaryIO) -> int:
     """Copy the content of the URL to an open file; returns the number of bytes."""
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
-    )
-    received = 0
+    bar = {"total": file.size, "description": file.name, "console": console.Console(stderr=True)}
     with (
         urllib.request.urlopen(file.url, timeout=SILENCE_SECONDS) as response,
-        progress.Progress(*columns, console=console.Console(stderr=True)) as bar,
+        progress.wrap_file(response, **bar) as content,
     ):
-        task = bar.add_task(file.name, total=file.size)
-        while block := response.read(BLOCK):
-            output.write(block)
-            received += len(block)
-            bar.update(task, completed=received)
-    return received
+        shutil.copyfileobj(content, output, BLOCK)
+    return output.tell()

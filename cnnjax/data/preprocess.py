@@ -49,9 +49,8 @@ def preprocess(
 
     Every example has its own key, so that the result does not depend on how a batch is split.
     The position of the image is drawn uniformly, on each axis, from the `translation` positions in
-    the
-    middle: from `centre - (translation - 1) // 2` on, with `centre = (canvas - image) // 2`. With
-    'zero' there are at most `canvas - image + 1` of them, with 'circular' at most `canvas`; a
+    the middle: from `centre - (translation - 1) // 2` on, with `centre = (canvas - image) // 2`.
+    With 'zero' there are at most `canvas - image + 1` of them, with 'circular' at most `canvas`; a
     traced number above that is clipped. Last comes `(x / 255 - mean) / std`, on the black around
     the image, too. Returns float32 `[batch, canvas height, canvas width, channels]`.
 
@@ -65,10 +64,13 @@ def preprocess(
     if x.ndim != 4:
         raise ValueError(f"`images` must be [batch, height, width, channels], got shape {x.shape}.")
     if keys is not None:
-        flip_keys, crop_keys, place_keys = _split(keys, 3)
+        split = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)
+        flip_keys, crop_keys, place_keys = split(keys)
         # In this order, XLA's CPU backend makes one pass of it: cropping first is 9 times slower.
         x = _crop(_flip(x, flip_keys, config), crop_keys, config)
-    x = _upsample(x, config.upsample)
+    if config.upsample > 1:
+        height, width = (config.upsample * size for size in x.shape[1:3])
+        x = jax.image.resize(x, (len(x), height, width, x.shape[-1]), "linear")
     x = _place(x, None if keys is None else place_keys, config, translation)
     mean, std = (_per_channel(values, x.shape[-1]) for values in (config.mean, config.std))
     return (x / 255 - mean) / std
@@ -100,11 +102,6 @@ def shift(images: jax.Array, shifts: jax.Array, fill: Fill) -> jax.Array:
     return images
 
 
-def _split(keys: jax.Array, number: int) -> jax.Array:
-    """Split every key: keys `[number, batch]`."""
-    return jax.vmap(lambda key: jax.random.split(key, number), out_axes=1)(keys)
-
-
 def _crop(x, keys, config):
     """Random crops of padded images, which are the images shifted by up to the padding."""
     if config.crop_padding == 0:
@@ -119,13 +116,6 @@ def _flip(x, keys, config):
         return x
     mirrored = jax.vmap(jax.random.bernoulli)(keys)
     return jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
-
-
-def _upsample(x, factor):
-    if factor == 1:
-        return x
-    batch, height, width, channels = x.shape
-    return jax.image.resize(x, (batch, height * factor, width * factor, channels), "linear")
 
 
 def _place(x, keys, config, translation):

@@ -27,13 +27,9 @@ def info(path: Path):
 
 
 def read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """All images and labels of a split, in the order of the records.
+    """All images and labels of a split of one prepared version, in the order of the records.
 
     Returns images uint8 `[n, height, width, channels]` and labels int32 `[n]`.
-
-    Args:
-      path: folder of one prepared version.
-      split: for example 'train'.
 
     Raises:
       ValueError: the data set has no `image` of fixed shape and type uint8, or no integer `label`.

@@ -13,11 +13,8 @@ def multiply_adds(function: Callable, *arguments) -> int:
 
     A convolution counts output size * window * in/groups, with those in the zero padding; a product
     `[m, k] [k, n]` counts m k n. Sums, biases and activations are not counted. The most expensive
-    of several branches counts; every iteration of a loop does, one of a `while`.
-
-    Args:
-      function: anything jax can trace.
-      *arguments: arrays, or `jax.ShapeDtypeStruct`.
+    of several branches counts; every iteration of a loop does, one of a `while`. Arguments are
+    arrays or `jax.ShapeDtypeStruct`.
     """
     return _of_jaxpr(jax.make_jaxpr(function)(*arguments).jaxpr)
 
@@ -30,11 +27,7 @@ def parameter_count(parameters) -> int:
 def bytes_moved(function: Callable, *arguments) -> int:
     """Least number of bytes that a function reads and writes: its arguments and outputs, once each.
 
-    Intermediate results are assumed to stay in the caches.
-
-    Args:
-      function: anything jax can trace.
-      *arguments: arrays, or `jax.ShapeDtypeStruct`.
+    Intermediate results are assumed to stay in the caches. Arguments as of `multiply_adds`.
     """
     outputs = jax.eval_shape(function, *arguments)
     leaves = jax.tree.leaves((arguments, outputs))

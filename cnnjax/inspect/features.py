@@ -59,11 +59,10 @@ def smooth_saliency(
     Source: Smilkov, Thorat, Kim, Viegas, Wattenberg, SmoothGrad, 2017.
 
     Args:
-      score: score of images.
-      x: images.
+      score, x: as for `saliency`.
       key: random key of the noise.
       noise: standard deviation, relative to the range of the values of x.
-      samples: number of copies.
+      samples: number of copies, at least 1.
 
     Raises:
       ValueError: samples below 1.
@@ -84,13 +83,11 @@ def occlusion_map(
 ) -> jax.Array:
     """Decrease of a score when a square of the image is covered, for every place of the square.
 
-    Returns `score(x) - score(covered)`, `[batch, rows, columns]`.
+    `score(x) - score(covered)`, `[batch, rows, columns]`, of x `[batch, height, width, channels]`.
     Source: Zeiler & Fergus, Visualizing and understanding convolutional networks, 2014, section
     4.2.
 
     Args:
-      score: score of images.
-      x: `[batch, height, width, channels]`.
       size: side of the square in pixels.
       stride: pixels from one place to the next.
       value: value of the covered pixels.

@@ -185,10 +185,9 @@ def _convolution(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     params, kernel = equation.params, _shape(equation.invars[1])
     lhs, rhs, out = params["dimension_numbers"]
     channels_last = (0, axes + 1, *range(1, axes + 1))
-    dilated = math.prod(params["lhs_dilation"]) > 1
     if tuple(lhs) != channels_last or tuple(out) != channels_last:
         return UNKNOWN
-    if dilated:
+    if math.prod(params["lhs_dilation"]) > 1:
         return ALL
     spans = [
         (kernel[at] - 1) * dilation + 1
@@ -227,11 +226,6 @@ def _padded(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     if any(inner for _, _, inner in sides):
         return UNKNOWN
     return _through(fields, [AxisWindow(low, 1, 1) for low, _, _ in sides])
-
-
-def _reshaped(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
-    before, after = _shape(equation.invars[0]), _shape(equation.outvars[0])
-    return fields if before[: axes + 1] == after[: axes + 1] else UNKNOWN
 
 
 def _moved(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
@@ -273,7 +267,6 @@ _RULES: dict[str, Callable[[core.JaxprEqn, Fields, int], Fields]] = {
     "reduce_window_sum": _reduced_window,
     "slice": _sliced,
     "pad": _padded,
-    "reshape": _reshaped,
     "transpose": _moved,
     "broadcast_in_dim": _moved,
     "squeeze": _squeezed,

@@ -57,12 +57,9 @@ def intersection_over_union(predicted: np.ndarray, labels: np.ndarray, classes: 
 
         |P and T| / |P or T|,    over all images together
 
-    Returns `[classes]`; NaN for a class that is neither predicted nor true anywhere.
+    Returns `[classes]`, NaN for a class that is neither predicted nor true anywhere. Both arrays
+    hold integers.
     Source: Everingham et al., The Pascal visual object classes challenge, 2010, section 4.3.
-
-    Args:
-      predicted, labels: integers of one shape.
-      classes: number of classes.
 
     Raises:
       ValueError: shapes that differ.
@@ -83,9 +80,7 @@ def segmentation_metrics(
 ) -> dict[str, float | None]:
     """Share of pixels with the correct label, and mean intersection over union of classes.
 
-    Args:
-      predicted, labels: integers of one shape, 0 for the background.
-      classes: number of classes, that of the background included.
+    Arguments as of `intersection_over_union`, class 0 being the background.
 
     Returns:
       'accuracy', of all pixels; 'mean_iou', of all classes; 'background_iou'; 'foreground_iou', of

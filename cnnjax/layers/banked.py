@@ -133,11 +133,8 @@ class FullyConnected(ConvolutionLayer):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, *space, in]` to `[*leading, *out_space, features]`."""
+        self.refuse("feature_group_count")
         window = self.window(x)
-        if window.feature_group_count != 1:
-            raise ValueError(
-                f"FullyConnected has no groups, got feature_group_count {self.feature_group_count}."
-            )
         read = (*window.space, x.shape[-1])
         shape = (*read, *window.out_space, self.features)
         initializer = as_matrix(self.kernel_init, len(read))

@@ -86,6 +86,14 @@ class ConvolutionLayer(nn.Module):
         del x
         return self.feature_group_count
 
+    def refuse(self, *names: str) -> None:
+        """Raise ValueError if any of these arguments, which this layer does not take, is not 1."""
+        for name in names:
+            if getattr(self, name) != 1:
+                raise ValueError(
+                    f"{type(self).__name__} takes no {name}, got {getattr(self, name)!r}."
+                )
+
     def kernel_shape(self, x: jax.Array) -> tuple[int, ...]:
         """Shape of one kernel, `[*window, in/groups, out]`."""
         window = self.window(x)
@@ -217,9 +225,7 @@ class ConvTranspose(ConvolutionLayer):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, *space, in]` to `[*leading, *out_space, features]`."""
         geometry.positive("features", self.features)
-        for name in ("input_dilation", "feature_group_count"):
-            if getattr(self, name) != 1:
-                raise ValueError(f"ConvTranspose takes no {name}, got {getattr(self, name)!r}.")
+        self.refuse("input_dilation", "feature_group_count")
         window = per_axis("kernel_size", self.kernel_size, self.axes(x))
         channels = (x.shape[-1], self.features)
         shape = (*window, *(reversed(channels) if self.transpose_kernel else channels))

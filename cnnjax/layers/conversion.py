@@ -24,11 +24,8 @@ Parameters = Mapping[str, jax.Array]
 def standard_to_tiled(parameters: Parameters, tile: int | Sequence[int]) -> Parameters:
     """Embed a standard layer in the tiled ones: every kernel of the tile is the same.
 
-    Returns kernel `[*tile, *window, in/groups, out]`, bias `[*tile, out]`.
-
-    Args:
-      parameters: kernel `[*window, in/groups, out]`, bias `[out]`.
-      tile: one size, or one an axis.
+    From kernel `[*window, in/groups, out]` and bias `[out]` to kernel `[*tile, *window, in/groups,
+    out]` and bias `[*tile, out]`.
     """
     tile = per_axis("tile", tile, parameters["kernel"].ndim - 2)
     return {name: jnp.broadcast_to(leaf, (*tile, *leaf.shape)) for name, leaf in parameters.items()}
@@ -43,11 +40,8 @@ def tiled_to_standard(parameters: Parameters) -> Parameters:
 def tiled_to_local(parameters: Parameters, out_space: Sequence[int]) -> Parameters:
     """Embed a tiled layer in the local ones: position p gets a copy of kernel `p mod tile`.
 
-    Returns kernel `[*out_space, *window, in/groups, out]`, bias `[*out_space, out]`.
-
-    Args:
-      parameters: kernel `[*tile, *window, in/groups, out]`, bias `[*tile, out]`.
-      out_space: the layer's output sizes.
+    From kernel `[*tile, *window, in/groups, out]` and bias `[*tile, out]` to kernel `[*out_space,
+    *window, in/groups, out]` and bias `[*out_space, out]`.
     """
     tile = parameters["kernel"].shape[: _bank_axes(parameters)]
     _check_length("out_space", out_space, len(tile))
@@ -128,8 +122,7 @@ def dense_to_local(
 
     Args:
       parameters: kernel `[*space, in, *out_space, out]`, bias `[*out_space, out]`.
-      kernel_size: taps of the window, one int or one an axis.
-      strides, padding, kernel_dilation, input_dilation: of the local layer.
+      kernel_size, strides, padding, kernel_dilation, input_dilation: of the local layer.
     """
     kernel = parameters["kernel"]
     axes = kernel.ndim // 2 - 1

@@ -21,11 +21,7 @@ class GroupLayer(ConvolutionLayer):
 
     def conv_options(self, x: jax.Array) -> dict:
         """The keyword arguments of the operators, checked for images `[..., height, width, in]`."""
-        for name in ("input_dilation", "feature_group_count"):
-            if getattr(self, name) != 1:
-                raise ValueError(
-                    f"{type(self).__name__} takes no {name}, got {getattr(self, name)!r}."
-                )
+        self.refuse("input_dilation", "feature_group_count")
         height, width = per_axis("kernel_size", self.kernel_size, 2)
         if height != width:
             raise ValueError(

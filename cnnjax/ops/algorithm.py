@@ -61,9 +61,7 @@ def algorithm_costs(
 
 
 def best_algorithm(costs: Mapping[str, float], *, separable: bool = False) -> str:
-    """Name of the cheapest algorithm: 'direct', 'fft' or 'separable'.
-
-    Of equal costs the one named first.
+    """Name of the cheapest algorithm: 'direct', 'fft' or 'separable'; of equal costs the first.
 
     Args:
       costs: by algorithm, modelled by `algorithm_costs` or measured in seconds.
@@ -81,8 +79,7 @@ def best_algorithm(costs: Mapping[str, float], *, separable: bool = False) -> st
 def crossover(costs_by_size: Mapping[int, Mapping[str, float]]) -> int | None:
     """The smallest kernel size from which on 'fft' is cheaper than 'direct', None if there is none.
 
-    Args:
-      costs_by_size: for each kernel size the costs by algorithm, modelled or measured.
+    Takes for each kernel size the costs by algorithm, modelled or measured.
     """
     found = None
     for size in sorted(costs_by_size, reverse=True):

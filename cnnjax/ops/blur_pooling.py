@@ -68,14 +68,12 @@ def max_blur_pool(
 ) -> jax.Array:
     """The largest of every window at stride 1, then `blur_pool`: max pooling without its aliasing.
 
-    Returns `[*leading, *out_space, channels]`.
     Symmetry under circular padding: as `blur_pool`.
     Source: Zhang, Making convolutional networks shift-invariant again, 2019, eq. 4.
 
     Args:
-      x: as for `blur_pool`.
       window_shape: size of the window of the maximum.
-      filter_size, strides, padding: as for `blur_pool`; the padding is that of the maximum too.
+      x, filter_size, strides, padding: as for `blur_pool`; the padding is that of the maximum too.
 
     Raises:
       ValueError: as `blur_pool`.

@@ -25,12 +25,8 @@ def box_kernel(size: int) -> np.ndarray:
 def gaussian_kernel(size: int, sigma: float = 1.0, *, normalize: bool = False) -> np.ndarray:
     """Gaussian bell: exp(-(i^2 + j^2) / (2 sigma^2)) / (2 pi sigma^2), (i, j) from the centre.
 
-    Returns `[size, size]`.
-
-    Args:
-      size: of both axes; an even one has its centre between four entries.
-      sigma: standard deviation, in pixels.
-      normalize: divide by the sum, which is 1 for the endless bell only.
+    `[size, size]`; an even size has its centre between four entries. `normalize` divides by the
+    sum, which is 1 for the endless bell only.
     """
     sigma = _above_zero("sigma", sigma)
     i, j = _coordinates((size, size))
@@ -46,8 +42,7 @@ def laplacian_kernel() -> np.ndarray:
 def sobel_kernel(axis: int = 0) -> np.ndarray:
     """Smoothed difference along an axis: [[1, 2, 1], [0, 0, 0], [-1, -2, -1]], or its transpose.
 
-    Args:
-      axis: 0 answers to horizontal edges, where the rows above are brighter; 1 to vertical ones.
+    Axis 0 answers to horizontal edges, where the rows above are brighter; 1 to vertical ones.
 
     Raises:
       ValueError: another axis.

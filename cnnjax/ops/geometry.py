@@ -204,11 +204,7 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
 
         field <- field + (window - 1) dilation effective,    effective <- effective stride
 
-    Args:
-      layers: (window, stride, dilation) from the input upwards.
-
-    Returns:
-      The positions that one output position sees, and the distance of neighbouring outputs.
+    Layers are (window, stride, dilation), from the input upwards.
     """
     field = effective_stride = 1
     for window, stride, dilation in layers:

@@ -34,14 +34,10 @@ def polyphase_components(x: jax.Array, strides: Sizes = 2) -> jax.Array:
 
 
 def polyphase_component(x: jax.Array, index: jax.Array, strides: Sizes = 2) -> jax.Array:
-    """The component of each image that `index` names, as `adaptive_polyphase` returned it.
+    """The component of each image that `index` `[*leading]` of `adaptive_polyphase` names.
 
     Branches that meet again, such as the two of a residual block, must keep the same component.
-
-    Args:
-      x: `[*leading, *space, channels]`.
-      index: integers `[*leading]`, 0 to prod(strides) - 1.
-      strides: as for `polyphase_components`.
+    x and strides as for `polyphase_components`.
     """
     components, axes = _split("polyphase_component", x, strides)
     return _chosen(components, index, axes)
@@ -86,14 +82,10 @@ def adaptive_polyphase(
 def mixed_polyphase(x: jax.Array, weights: jax.Array, *, strides: Sizes = 2) -> jax.Array:
     """A weighted sum of the components: `z[p] = sum over k of weights[k] components_k[p]`.
 
-    Learnable polyphase sampling with weights that are nearly one-hot while it is trained.
+    Learnable polyphase sampling with weights `[*leading, prod(strides)]` that are nearly one-hot
+    while it is trained; x and strides as for `polyphase_components`.
     Source: Rojas-Gomez, Lim, Schwing, Do, Yeh, Learnable polyphase sampling for shift invariant and
     equivariant convolutional networks, 2022, section 4.
-
-    Args:
-      x: `[*leading, *space, channels]`.
-      weights: `[*leading, prod(strides)]`.
-      strides: as for `polyphase_components`.
     """
     components, axes = _split("mixed_polyphase", as_floating(x), strides)
     if weights.shape != components.shape[: -axes - 1]:

@@ -15,13 +15,7 @@ from jax import lax
 
 from cnnjax.ops import geometry
 from cnnjax.ops.convolution import Sizes, conv
-from cnnjax.ops.pool_window import (
-    WindowShape,
-    along_axis,
-    entries_in_each_window,
-    prepare,
-    write_border,
-)
+from cnnjax.ops.pool_window import WindowShape, along_axis, prepare, sums, write_border
 from cnnjax.ops.window import Window, as_floating, window_slices
 
 
@@ -67,14 +61,10 @@ def max_pool_with_argmax(
     padding: geometry.Padding = "VALID",
     ceil_mode: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """`max_pool`, and where each maximum stood: its flat index in x.
+    """`max_pool`, and where each maximum stood: its flat index in x, int32.
 
     The index is ((b * height + y) * width + x) * channels + c, as in TensorFlow with the batch
     included: `x.reshape(-1)[index]` is the maximum. Of equal maxima the first in reading order.
-    Returns the maxima and their indices, int32, both `[*leading, *out_space, channels]`.
-
-    Args:
-      x, window_shape, strides, padding, ceil_mode: as for `max_pool`.
 
     Raises:
       ValueError: as `max_pool`; or x has more entries than int32 can count.
@@ -114,13 +104,10 @@ def average_pool(
     """
     x = as_floating(x)
     x, leading, window = prepare("average_pool", x, window_shape, strides, padding, ceil_mode)
-    total = write_border(x, window, 0)
-    for axis in range(len(window.space)):
-        total = functools.reduce(jnp.add, along_axis(total, window, axis))
-    count = np.ones(window.out_space) * math.prod(window.kernel_size)
+    count: int | jax.Array = math.prod(window.kernel_size)
     if window.border == "zero" and not count_include_pad:
-        count = entries_in_each_window(window)
-    z = total / jnp.asarray(count[None, ..., None], total.dtype)
+        count = sums(jnp.ones((1, *window.space, 1)), window).astype(x.dtype)
+    z = sums(x, window) / count
     return z.reshape(*leading, *z.shape[1:])
 
 
@@ -191,13 +178,8 @@ def cross_channel_max_pool(x: jax.Array, pieces: int) -> jax.Array:
 
         z[..., j] = max over k < pieces of x[..., j pieces + k]
 
-    Pooling over separately learned features can learn which transformations to ignore. Returns
-    `[..., channels / pieces]`.
+    Pooling over separately learned features can learn which transformations to ignore.
     Source: Goodfellow et al., Maxout networks, 2013, section 3; Deep Learning, figure 9.9.
-
-    Args:
-      x: `[..., channels]`.
-      pieces: a divisor of the number of channels.
 
     Raises:
       ValueError: `pieces` does not divide the channels.

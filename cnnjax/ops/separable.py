@@ -42,10 +42,8 @@ def separable_conv(
             f"separable_conv takes 1 to 3 factors, each a vector, got shapes "
             f"{[factor.shape for factor in factors]}."
         )
-    each = zip(
-        factors, per_axis("strides", strides, axes), padding_per_axis(padding, axes), strict=True
-    )
-    for axis, (factor, step, side) in enumerate(each):
+    steps, sides = per_axis("strides", strides, axes), padding_per_axis(padding, axes)
+    for axis, (factor, step, side) in enumerate(zip(factors, steps, sides, strict=True)):
         before, after = (1,) * axis, (1,) * (axes - axis - 1)
         taps = jnp.asarray(factor, x.dtype).reshape(*before, -1, *after, 1, 1)
         x = conv(

@@ -110,8 +110,7 @@ def open_window(
     Args:
       operator_name: begins the sentence about shapes that do not fit.
       x: `[*leading, *space, in]`.
-      kernel: `[*bank, *window, in/groups, out]`.
-      bank_axes: number of the kernel's leading axes that are the bank's.
+      kernel: `[*bank, *window, in/groups, out]`, with `bank_axes` axes of the bank.
       strides, padding, kernel_dilation, input_dilation, feature_group_count: the operator's.
 
     Raises:
@@ -165,13 +164,9 @@ def flatten_leading(x: jax.Array, axes: int) -> tuple[jax.Array, tuple[int, ...]
 
 
 def with_border(x: jax.Array, window: Window) -> tuple[jax.Array, Window]:
-    """Write a circular or reflected border out, so that what is left to pad is zero.
+    """Write a circular or reflected border of x `[batch, *space, channels]` out.
 
     Returns the input, and the window that reads it with zero padding only.
-
-    Args:
-      x: `[batch, *space, channels]`.
-      window: as `make_window` gives it.
     """
     if window.border == "zero":
         return x, window
@@ -216,12 +211,9 @@ def zero_pad(
 def window_slices(x: jax.Array, window: Window, first: int = 1) -> Iterator[jax.Array]:
     """For each kernel offset in turn, what it reads at every output position.
 
-    Args:
-      x: padded and dilated already; its spatial axes begin at axis `first`.
-      window: whose kernel size, strides, kernel dilation and output sizes count.
-
-    Yields:
-      x with its spatial axes replaced by `out_space`.
+    x is padded and dilated already, its spatial axes begin at axis `first`; the window's kernel
+    size, strides, kernel dilation and output sizes count. Yields x with its spatial axes replaced
+    by `out_space`.
     """
     for offsets in itertools.product(*(range(size) for size in window.kernel_size)):
         start = [offset * step for offset, step in zip(offsets, window.kernel_dilation)]

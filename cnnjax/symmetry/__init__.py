@@ -14,7 +14,7 @@ _SUBMODULES = {
         "translate_output", "translation_lattice",
     ),
     "errors": ("border_errors", "equivariance_errors"),
-    "groups": ("Group", "cyclic", "dihedral", "translations"),
+    "groups": ("Group", "cyclic", "dihedral"),
     "invariance": (
         "accuracy_curve", "classes_over_shifts", "one_pixel_flip_rate", "shift_consistency",
         "worst_case_accuracy",

@@ -39,17 +39,14 @@ def fit_linear_map(a: jax.Array, b: jax.Array, ridge: float = 0.0) -> Ridge:
 def linear_equivalence(
     a: jax.Array, b: jax.Array, *, train_share: float = 0.5, ridge: float = 1e-6
 ) -> float:
-    """R^2, on held-out examples, of the best linear map from a to b.
+    """R^2, on held-out examples, of the best linear map from a to b; see `fit_linear_map`.
 
         1 - sum ||b - predicted b||^2 / sum ||b - mean b||^2
 
     1: b is a linear function of a; 0 or below: no better than the mean of b. Not symmetric: what a
-    holds and b does not costs nothing. Fitted on the first examples, tested on the others.
+    holds and b does not costs nothing. Fitted on the first `train_share` of the examples, tested on
+    the others.
     Source: Lenc & Vedaldi, 2015, section 3 (there with the loss of a network on top).
-
-    Args:
-      a, b, ridge: as for `fit_linear_map`.
-      train_share: share of the examples that the map is fitted on.
 
     Raises:
       ValueError: as `fit_linear_map`, and a share that leaves no example on either side.

@@ -43,11 +43,7 @@ def relative_error(actual: jax.Array, expected: jax.Array, reference: jax.Array)
 def equivariance_error(f: Function, g_in: Function, g_out: Function, x: jax.Array) -> jax.Array:
     """Equivariance error `||f(g x) - g f(x)|| / ||f(x)||`: 0 equivariant, sqrt(2) unrelated.
 
-    Args:
-      f: from x to an array.
-      g_in: the transformation of x.
-      g_out: the transformation of f(x).
-      x: input.
+    The transformation acts as `g_in` on x and as `g_out` on f(x), which is an array.
     """
     actual, expected = equivariance_pair(f, g_in, g_out, x)
     return relative_error(actual, expected, f(x))
@@ -73,14 +69,13 @@ def assert_equivariant(
 def translate_output(z: jax.Array, shifts: jax.Array, space: Sequence[int]) -> jax.Array:
     """Action of a shift of the input on an output of another size, or without space.
 
+    Shifts z by `shifts * out_space / space`: exactly if that is whole, else by Fourier
+    interpolation.
+
     Args:
       z: `[batch, *out_space, channels]`, or `[batch, channels]`, which stays as it is.
       shifts: `[axes]` integers, in input positions.
       space: sizes of the input's spatial axes.
-
-    Returns:
-      z shifted by `shifts * out_space / space`: exactly if that is whole, else by Fourier
-      interpolation.
     """
     out_space = z.shape[1:-1]
     if not out_space:
@@ -149,13 +144,10 @@ def _errors_of_shifts(f, x, shifts, *arguments):
 
 
 def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int, ...]:
-    """Smallest step on each axis all of whose multiples have no error.
+    """Smallest step on each axis all of whose multiples have at most the error `tolerance`.
 
-    In input positions; the size of an axis where only the zero shift is exact.
-
-    Args:
-      errors: `[*space]`, the error at each circular shift, from `errors_over_shifts`.
-      tolerance: largest error that counts as zero.
+    Takes the errors `[*space]` at all circular shifts, from `errors_over_shifts`; returns steps in
+    input positions, the size of an axis where only the zero shift is exact.
 
     Raises:
       ValueError: not even the zero shift is exact.
@@ -186,7 +178,7 @@ def on_lattice(space: Sequence[int], lattice: Sequence[int]) -> np.ndarray:
 
 
 def translation_lattice(
-    f: Function, shape: Sequence[int], *, seed: int = 0, tolerance: float = EXACT
+    f: Function, shape: Sequence[int], *, tolerance: float = EXACT
 ) -> tuple[int, ...]:
     """Smallest steps of the translations that a function commutes with, measured over noise.
 
@@ -195,8 +187,7 @@ def translation_lattice(
     Args:
       f: from `[batch, *space, channels]` to `[batch, *out_space, channels]` or `[batch, channels]`.
       shape: shape of the input, with batch and channels.
-      seed: seed of the Gaussian noise that f is measured on.
       tolerance: largest relative error that counts as zero.
     """
-    x = jax.random.normal(jax.random.key(seed), tuple(shape))
+    x = jax.random.normal(jax.random.key(0), tuple(shape))
     return lattice_of_errors(errors_over_shifts(f, x), tolerance)

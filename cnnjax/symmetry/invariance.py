@@ -66,13 +66,10 @@ def shift_consistency(classes: np.ndarray) -> float:
 
     The two shifts are independent and uniform over the grid: this is the mean over all ordered
     pairs, a shift with itself included, computed without sampling. 1: one class at every shift;
-    1 / classes at least.
+    1 / classes at least. Takes classes `[*shifts, images]`, from `classes_over_shifts`.
     Source: Zhang, Making convolutional networks shift-invariant again, 2019, section 4.1; Chaman &
     Dokmanic, Truly shift-invariant convolutional neural networks, 2021 (both sample pairs of
     shifts).
-
-    Args:
-      classes: `[*shifts, images]`, from `classes_over_shifts`.
 
     Raises:
       ValueError: fewer than two axes, or an empty one.
@@ -89,12 +86,10 @@ def one_pixel_flip_rate(classes: np.ndarray) -> float:
         mean over axes a, shifts m and images i of [classes[m + e_a, i] != classes[m, i]]
 
     with m + e_a modulo the size of the grid, over all base shifts m and every axis. The grid has to
-    be one period of the classifier: the shift that follows the last one counts as the first.
+    be one period of the classifier: the shift that follows the last one counts as the first. Takes
+    classes `[*shifts, images]`, from `classes_over_shifts`.
     Source: Azulay & Weiss, Why do deep convolutional networks generalize so poorly to small image
     transformations?, 2019, section 2 (there from one base shift, along one axis).
-
-    Args:
-      classes: `[*shifts, images]`, from `classes_over_shifts`.
 
     Raises:
       ValueError: fewer than two axes, or an empty one.

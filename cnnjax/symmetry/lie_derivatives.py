@@ -64,8 +64,8 @@ def lie_derivative(
 
         L f(x) = d/dt action_out(f(action(x, t)), -t)  at t = 0
 
-    Zero everywhere: equivariant under the one-parameter group that the action generates. Returns an
-    array of the shape of f(x).
+    An array of the shape of f(x). Zero everywhere: equivariant under the one-parameter group that
+    the action generates.
     Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
     2022, eq. 2; here by forward-mode differentiation, exact to rounding.
 
@@ -90,10 +90,7 @@ def local_equivariance_error(
 
         mean over the batch of ||L f(x)||^2 / dim f(x)
 
-    Source: Gruver et al., 2022, eq. 4.
-
-    Args:
-      f, x, action, action_out: as for `lie_derivative`.
+    Arguments as of `lie_derivative`. Source: Gruver et al., 2022, eq. 4.
     """
     return jnp.mean(lie_derivative(f, x, action, action_out) ** 2)
 
@@ -140,14 +137,14 @@ def estimated_layer_errors(
         E over v of (v . term_i)^2 = ||term_i||^2,    v standard normal
 
     One backward pass for each sample gives the projections of all layers, where `layer_terms` needs
-    a forward pass for each layer. Returns a number for each layer.
+    a forward pass for each layer. The relative error falls as sqrt(2 / samples).
     Source: Hutchinson, A stochastic estimator of the trace of the influence matrix, 1989; Gruver et
     al., 2022, section 4.
 
     Args:
       layers, x, actions: as for `layer_terms`.
       key: random key of the projections.
-      samples: projections to average over; the relative error falls as sqrt(2 / samples).
+      samples: projections to average over, at least 1.
     """
     _check(layers, actions)
     if samples < 1:

@@ -41,7 +41,7 @@ class Call:
     """Whether a module that contains it received `[batch, tokens, channels]`: it has no space
     then."""
     takes_tokens: bool = False
-    """Whether it received `[batch, tokens, channels]` itself."""
+    """Whether `[batch, tokens, channels]` is its own input of highest rank."""
     inputs: list[Any] = dataclasses.field(default_factory=list)
     received: Response | None = None
     returned: Response | None = None
@@ -185,7 +185,7 @@ def _interceptor(events: list[Event], arrays: list[list[Any]]) -> Callable:
             structure=structure,
             constants=[_ARRAY if isinstance(leaf, jax.Array) else leaf for leaf in leaves],
             among_tokens=parent is not None and (parent.among_tokens or parent.takes_tokens),
-            takes_tokens=_takes_tokens(leaves),
+            takes_tokens=max((array.ndim for array in _arrays(leaves)), default=0) == 3,
         )
         events.append(Event(True, call))
         arrays.append(_arrays(leaves))
@@ -197,12 +197,6 @@ def _interceptor(events: list[Event], arrays: list[list[Any]]) -> Callable:
         return outputs
 
     return intercept
-
-
-def _takes_tokens(leaves: Sequence[Any]) -> bool:
-    """Whether the inputs of highest rank are `[batch, tokens, channels]`."""
-    ranks = [array.ndim for array in _arrays(leaves)]
-    return bool(ranks) and max(ranks) == 3
 
 
 def _flat(array: jax.Array) -> jax.Array:

@@ -46,8 +46,7 @@ def shift(x: jax.Array, shifts: Sequence[int] | jax.Array, fill: float | str = "
     for step, axis in zip(shifts, axes, strict=True):
         source = jnp.arange(x.shape[axis]) - step
         inside = (source >= 0) & (source < x.shape[axis])
-        inside = inside.reshape(-1, *(1,) * (x.ndim - axis - 1))
-        inside = jnp.expand_dims(inside, range(axis))
+        inside = _on_axis(inside, axis, x.ndim)
         moved = jnp.where(inside, jnp.take(moved, source, axis=axis, mode="clip"), fill)
     return moved
 
@@ -58,41 +57,25 @@ def fourier_shift(x: jax.Array, shifts: Sequence[float | jax.Array] | jax.Array)
         F(g x)[k] = F(x)[k] exp(-2 pi i k shift / size)
 
     A whole shift is `shift(x, shifts, 'circular')` up to rounding. At the Nyquist frequency of an
-    even axis the real part is taken, cos(pi shift).
-
-    Args:
-      x: `[*leading, *space, channels]`, as many spatial axes as there are shifts.
-      shifts: a distance in positions for each axis; may be traced.
+    even axis the real part is taken, cos(pi shift). Arguments as of `shift`.
     """
     shifts, axes = _per_axis(x, shifts)
     spectrum = jnp.fft.fftn(x, axes=axes)
     for distance, axis in zip(shifts, axes, strict=True):
-        size = x.shape[axis]
-        frequency = np.fft.fftfreq(size)
-        phase = jnp.exp(-2j * np.pi * frequency * distance)
-        if size % 2 == 0:
-            phase = phase.at[size // 2].set(phase[size // 2].real)
-        phase = phase.reshape(-1, *(1,) * (x.ndim - axis - 1))
-        spectrum *= jnp.expand_dims(phase, range(axis))
+        spectrum *= _on_axis(_phases(x.shape[axis], distance), axis, x.ndim)
     return jnp.fft.ifftn(spectrum, axes=axes).real.astype(x.dtype)
 
 
 def rotate90(x: jax.Array, times: int = 1) -> jax.Array:
-    """Rotate by 90 degrees `times` times, exactly: positions are permuted, nothing is interpolated.
+    """Rotate x `[*leading, height, width, channels]` by 90 degrees `times` times, exactly.
 
-    Args:
-      x: `[*leading, height, width, channels]`.
-      times: any integer, positive counter-clockwise.
+    Counter-clockwise; positions are permuted, nothing is interpolated.
     """
     return jnp.rot90(x, times, axes=(x.ndim - 3, x.ndim - 2))
 
 
 def flip(x: jax.Array, axis: int) -> jax.Array:
-    """Reflect a spatial axis: -2 is left-right, -3 is up-down.
-
-    Args:
-      x: `[*leading, height, width, channels]`.
-      axis: -2 or -3, counted from the channels.
+    """Reflect a spatial axis of x `[*leading, height, width, channels]`: -2 left-right, -3 up-down.
 
     Raises:
       ValueError: an axis that is not spatial.
@@ -215,14 +198,25 @@ def _per_axis(x: jax.Array, shifts) -> tuple[list, tuple[int, ...]]:
     return shifts, tuple(range(x.ndim - 1 - len(shifts), x.ndim - 1))
 
 
+def _phases(size: int, distance: Amount) -> jax.Array:
+    """Factors of a spectrum `[size]` that shift by a distance; one a line `[lines, 1]`, of each."""
+    turns = np.expand_dims(-2j * np.pi * np.fft.fftfreq(size), tuple(range(np.ndim(distance) - 1)))
+    phases = jnp.exp(turns * distance)
+    if size % 2 == 0:
+        # The real part at the Nyquist frequency keeps images real.
+        phases = phases.at[..., size // 2].set(phases[..., size // 2].real)
+    return phases
+
+
+def _on_axis(values: jax.Array, axis: int, ndim: int) -> jax.Array:
+    return values.reshape(*(1,) * axis, -1, *(1,) * (ndim - axis - 1))
+
+
 def _fourier_shear(x: jax.Array, amount: jax.Array, axis: int) -> jax.Array:
     along, across = (-2, -3) if axis == -2 else (-3, -2)
     size, lines = x.shape[along], x.shape[across]
     distance = amount * (jnp.arange(lines) - (lines - 1) / 2)
-    phase = jnp.exp(-2j * np.pi * distance[:, None] * np.fft.fftfreq(size)[None])
-    if size % 2 == 0:
-        # The real part at the Nyquist frequency keeps images real.
-        phase = phase.at[:, size // 2].set(phase[:, size // 2].real)
+    phase = _phases(size, distance[:, None])
     phase = phase if axis == -2 else phase.T
     spectrum = jnp.fft.fft(x, axis=along) * jnp.expand_dims(phase[..., None], range(x.ndim - 3))
     return jnp.fft.ifft(spectrum, axis=along).real.astype(x.dtype)

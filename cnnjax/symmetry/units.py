@@ -50,14 +50,10 @@ def _scores(responses: jax.Array, rate: float) -> jax.Array:
 
 
 def firing_invariance(responses: jax.Array, rate: float = 0.01, top: float = 0.2) -> jax.Array:
-    """Mean of the highest `firing_scores` of a layer, over the share `top` of its units.
+    """Mean of the highest `firing_scores` of a layer: the share `top` of its units, at least one.
 
     The best units only, since a layer need not make all its units invariant.
     Source: Goodfellow et al., 2009, section 3.
-
-    Args:
-      responses, rate: as for `firing_scores`.
-      top: share of the units that count; at least one unit does.
 
     Raises:
       ValueError: as `firing_scores`, or a top that is not above 0 and at most 1.
@@ -107,14 +103,11 @@ def variance_ratio(responses: jax.Array, labels: jax.Array | None = None) -> jax
 
 
 def argmax_shares(responses: jax.Array) -> jax.Array:
-    """Share of the images for which each detector has the largest response.
+    """Share of the images for which each detector has the largest response, `[amounts, detectors]`.
 
         shares[t, j] = mean over images i of [argmax over k of responses[t, i, k] = j]
 
-    Returns `[amounts, detectors]`, which sum to 1 at every amount.
-
-    Args:
-      responses: `[amounts, images, detectors]`, at each amount of a transformation.
+    Takes `[amounts, images, detectors]`, responses at each amount of a transformation.
 
     Raises:
       ValueError: responses of another rank.
@@ -128,12 +121,10 @@ def effective_number(shares: jax.Array) -> jax.Array:
 
         exp(-sum over j of p_j log p_j),    p_j = mean over amounts of shares[:, j]
 
-    1 if one detector always has the largest response, k if k detectors have it equally often.
-    Unchanged by any reordering. Source: Hill, Diversity and evenness: a unifying notation and its
-    consequences, 1973 (of order 1).
-
-    Args:
-      shares: `[amounts, detectors]`, from `argmax_shares`.
+    with shares `[amounts, detectors]` from `argmax_shares`. 1 if one detector always has the
+    largest response, k if k detectors have it equally often. Unchanged by any reordering.
+    Source: Hill, Diversity and evenness: a unifying notation and its consequences, 1973 (of order
+    1).
     """
     return jnp.exp(jax.scipy.special.entr(shares.mean(0)).sum())
 
@@ -143,13 +134,9 @@ def vector_strength(shares: jax.Array, angles: jax.Array) -> jax.Array:
 
         R_j = |sum over angles t of shares[t, j] exp(i t)| / sum over t of shares[t, j]
 
-    1: all at one angle; 0: the same at all angles, evenly spaced, and for a detector whose shares
-    are all zero. Returns `[detectors]`, between 0 and 1.
+    From shares `[angles, detectors]` at angles in radians, `[detectors]`. 1: all at one angle; 0:
+    the same at all angles, evenly spaced, and for a detector whose shares are all zero.
     Source: Mardia & Jupp, Directional statistics, 2000, section 2.3.
-
-    Args:
-      shares: `[angles, detectors]`, not negative.
-      angles: in radians.
     """
     total = shares.sum(0)
     length = jnp.abs(jnp.tensordot(jnp.exp(1j * angles), shares, 1))

@@ -40,34 +40,26 @@ def shared_part(bank: jax.Array, tile: int | Sequence[int], axes: int = 2) -> ja
 def sharing_defect(bank: jax.Array, tile: int | Sequence[int] = 1, axes: int = 2) -> jax.Array:
     """Relative squared distance of a bank from one that repeats every `tile` positions.
 
-        ||K - P K||^2 / ||K||^2
+        ||K - P K||^2 / ||K||^2,    P K the `shared_part`
 
     Exactly 0 for a bank that repeats; 1 - (product of the tile) / positions on average for
-    independent random kernels.
-
-    Args:
-      bank, tile, axes: as for `shared_part`; tile 1 is one kernel for all positions.
+    independent random kernels. Tile 1 is one kernel for all positions.
     """
     rest = bank - shared_part(bank, tile, axes)
     return jnp.sum(rest**2) / jnp.sum(bank**2)
 
 
 def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
-    """Effective number of different kernels in a bank: the exponential of its spectral entropy.
+    """Effective number of different kernels in a bank with `axes` axes of positions.
 
         exp(-sum p log p),    p = s^2 / sum s^2,    s the singular values of positions x kernel
 
     1 for one kernel, shared or scaled at each position; r for r kernels mixed evenly.
     Source: Roy & Vetterli, The effective rank, 2007, with squared singular values.
-
-    Args:
-      bank: `[*positions, *window, in, out]`.
-      axes: number of axes of positions.
     """
     matrix = bank.reshape(-1, *bank.shape[axes:])
     squares = jnp.linalg.svd(matrix.reshape(len(matrix), -1), compute_uv=False) ** 2
-    share = squares / squares.sum()
-    return jnp.exp(-jnp.sum(jnp.where(share > 0, share * jnp.log(jnp.maximum(share, 1e-30)), 0)))
+    return jnp.exp(jax.scipy.special.entr(squares / squares.sum()).sum())
 
 
 def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
@@ -80,10 +72,6 @@ def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
     are zero at every position are left out.
     Source: Pogodin, Mehta, Lillicrap, Latham, Towards biologically plausible convolutional
     networks, 2021, section 4.
-
-    Args:
-      bank: `[*positions, *window, in, out]`.
-      axes: number of axes of positions.
     """
     matrix = bank.reshape(-1, *bank.shape[axes:])
     # Differences from the first kernel, which are exactly zero if it is shared.

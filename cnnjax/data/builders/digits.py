@@ -10,13 +10,10 @@ TEST_EVERY = 5
 
 
 def test_mask(labels: np.ndarray) -> np.ndarray:
-    """Mask of the test examples: every fifth when examples are ordered by class.
+    """Mask of the test examples, bool [n]: every fifth when examples are ordered by class.
 
     Of the 1,797 examples these are 360, each class in proportion. The order within a class is that
-    of scikit-learn, so the split is the same on every machine. Returns bool [n].
-
-    Args:
-      labels: [n] classes.
+    of scikit-learn, so the split is the same on every machine.
     """
     mask = np.zeros(len(labels), bool)
     mask[np.argsort(labels, kind="stable")[::TEST_EVERY]] = True
