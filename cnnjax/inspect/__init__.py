@@ -7,7 +7,10 @@ from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
     "architecture": ("Layer", "cost_of", "layers_of"),
-    "cost": ("arithmetic_intensity", "bytes_moved", "multiply_adds", "parameter_count"),
+    "cost": (
+        "MachineLimits", "arithmetic_intensity", "bytes_moved", "interleaved_seconds",
+        "machine_limits", "multiply_adds", "parameter_count",
+    ),
     "features": (
         "feature_maps", "occlusion_map", "preferred_inputs", "saliency", "smooth_saliency",
         "top_patches",
@@ -17,7 +20,6 @@ _SUBMODULES = {
     "linear_maps": ("UNCONNECTED", "affine_error", "linear_map", "sharing_pattern", "sharing_rule"),
     "receptive_fields": ("ReceptiveField", "receptive_field"),
     "predictions": ("classification_metrics", "intersection_over_union", "segmentation_metrics"),
-    "timing": ("MachineLimits", "interleaved_seconds", "machine_limits"),
 }  # fmt: skip
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

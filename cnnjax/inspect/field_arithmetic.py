@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from jax.extend import core
 
+from cnnjax.inspect.cost import shape_of
+
 
 class AxisField(NamedTuple):
     """Receptive field of the first position along an axis, and the distance to the next one's."""
@@ -96,10 +98,6 @@ def _body(equation: core.JaxprEqn) -> core.Jaxpr | None:
     return None
 
 
-def _shape(variable: Any) -> tuple[int, ...]:
-    return variable.aval.shape
-
-
 def _made(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
     """Field of the result of an equation, from those of its arguments."""
     name = equation.primitive.name
@@ -109,7 +107,7 @@ def _made(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
     if together is None or isinstance(together, str):
         return together
     of_image = [
-        _shape(variable)
+        shape_of(variable)
         for variable, view in zip(equation.invars, seen, strict=True)
         if view is not None
     ]
@@ -126,7 +124,7 @@ def _made(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
     if name not in _MIXING and over is not None:
         each = over if isinstance(over, Sequence) else (over,)
         return ALL if {*range(1, axes + 1)} & {*each} else together
-    shape = _shape(equation.outvars[0])
+    shape = shape_of(equation.outvars[0])
     kept = all(before[: axes + 1] == shape[: axes + 1] for before in of_image)
     return together if kept and name not in _MIXING else UNKNOWN
 
@@ -173,7 +171,7 @@ def _through(fields: Fields, window: Sequence[AxisWindow] | str) -> Fields:
 def _joined(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
     """Arrays concatenated along a spatial axis: the longest counts, the others are padding."""
     axis = equation.params["dimension"]
-    sizes = [_shape(variable)[axis] for variable in equation.invars]
+    sizes = [shape_of(variable)[axis] for variable in equation.invars]
     longest = max(range(len(sizes)), key=sizes.__getitem__)
     before = sum(sizes[:longest])
     return _through(
@@ -182,7 +180,7 @@ def _joined(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
 
 
 def _convolution(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
-    params, kernel = equation.params, _shape(equation.invars[1])
+    params, kernel = equation.params, shape_of(equation.invars[1])
     lhs, rhs, out = params["dimension_numbers"]
     channels_last = (0, axes + 1, *range(1, axes + 1))
     if tuple(lhs) != channels_last or tuple(out) != channels_last:
@@ -240,7 +238,7 @@ def _squeezed(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
 
 def _gathered(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     """Channels may be selected by index, positions not."""
-    before, after = _shape(equation.invars[0]), _shape(equation.outvars[0])
+    before, after = shape_of(equation.invars[0]), shape_of(equation.outvars[0])
     whole = slice(0, axes + 1)
     kept = before[whole] == after[whole] == tuple(equation.params["slice_sizes"][whole])
     return fields if kept else UNKNOWN

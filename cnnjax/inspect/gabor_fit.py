@@ -9,22 +9,15 @@ from scipy.optimize import least_squares
 
 
 class GaborFit(NamedTuple):
-    """A Gabor function, with the parameters of `cnnjax.ops.gabor_kernel`, and how well it fits."""
+    """The parameters of `cnnjax.ops.gabor_kernel`, and how well it fits."""
 
     alpha: float
-    """Amplitude."""
     beta_x: float
-    """Decay of the envelope along the wave."""
     beta_y: float
-    """Decay of the envelope across the wave."""
     frequency: float
-    """Frequency of the wave, in radians per pixel."""
     phase: float
-    """Phase of the wave at the centre, in radians."""
     x0: float
-    """Column of the centre, relative to the centre of the kernel."""
     y0: float
-    """Row of the centre, relative to the centre of the kernel."""
     tau: float
     """Direction of the wave, in radians, from 0 to pi."""
     r_squared: float

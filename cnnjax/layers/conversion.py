@@ -94,14 +94,8 @@ def local_to_dense(
     reads = _reads(kernel, space, strides, padding, kernel_dilation, input_dilation)
     if feature_group_count > 1:
         kernel = _across_groups(kernel, feature_group_count)
-    in_features, features = kernel.shape[-2:]
-    # One axis after another: [..., p, ..., a, ...] -> [..., p, ..., q, ...].
-    for axis, read in enumerate(reads):
-        kernel = jnp.moveaxis(kernel, (axis, axes + axis), (0, 1))
-        kernel = jnp.einsum("paq,pa...->pq...", read, kernel)
-        kernel = jnp.moveaxis(kernel, (0, 1), (axis, axes + axis))
+    kernel = _axis_by_axis("paq,pa...->pq...", reads, kernel)
     kernel = jnp.moveaxis(kernel, range(axes, 2 * axes + 1), range(axes + 1))
-    assert kernel.shape == (*space, in_features, *kernel.shape[axes + 1 : -1], features)
     return {**parameters, "kernel": kernel}
 
 
@@ -131,12 +125,9 @@ def dense_to_local(
     kernel = jnp.moveaxis(kernel, range(axes + 1), range(axes, 2 * axes + 1))
     bank = jax.ShapeDtypeStruct((*out_space, *window, 1, 1), kernel.dtype)
     reads = _reads(bank, space, strides, padding, kernel_dilation, input_dilation)
-    for axis, read in enumerate(reads):
-        share = read / np.maximum(read.sum(axis=1, keepdims=True), 1)
-        kernel = jnp.moveaxis(kernel, (axis, axes + axis), (0, 1))
-        kernel = jnp.einsum("paq,pq...->pa...", share.astype(kernel.dtype), kernel)
-        kernel = jnp.moveaxis(kernel, (0, 1), (axis, axes + axis))
-    return {**parameters, "kernel": kernel}
+    counts = [np.maximum(read.sum(axis=1, keepdims=True), 1) for read in reads]
+    shares = [(read / count).astype(kernel.dtype) for read, count in zip(reads, counts)]
+    return {**parameters, "kernel": _axis_by_axis("paq,pq...->pa...", shares, kernel)}
 
 
 def _reads(kernel, space, strides, padding, kernel_dilation, input_dilation) -> list[np.ndarray]:
@@ -166,6 +157,15 @@ def _reads(kernel, space, strides, padding, kernel_dilation, input_dilation) -> 
         (index[..., None] == np.arange(size)).astype(kernel.dtype)
         for index, size in zip(indices, space, strict=True)
     ]
+
+
+def _axis_by_axis(products: str, matrices: list[np.ndarray], kernel: jax.Array) -> jax.Array:
+    """Products of `[*positions, *window or space, ...]` with a matrix an axis."""
+    for axis, matrix in enumerate(matrices):
+        pair = axis, len(matrices) + axis
+        product = jnp.einsum(products, matrix, jnp.moveaxis(kernel, pair, (0, 1)))
+        kernel = jnp.moveaxis(product, (0, 1), pair)
+    return kernel
 
 
 def _across_groups(kernel: jax.Array, groups: int) -> jax.Array:

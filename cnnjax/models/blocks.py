@@ -20,10 +20,7 @@ he_conv = functools.partial(Conv, kernel_init=nn.initializers.he_normal())
 def batch_norm(name: str, train: bool, axis_name: str | None) -> nn.BatchNorm:
     """Batch normalisation over the batch of all devices in training, by running means otherwise.
 
-    Args:
-      name: name of the module.
-      train: whether to use, and to collect, the statistics of this batch.
-      axis_name: name of the axis of devices in training; None: each device by itself.
+    `axis_name` is that of the axis of devices in training; None: each device by itself.
     """
     return nn.BatchNorm(
         use_running_average=not train, axis_name=axis_name if train else None, momentum=0.9,

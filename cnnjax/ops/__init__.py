@@ -14,8 +14,8 @@ _SUBMODULES = {
     "convolution": ("conv", "conv_transpose"),
     "filters": (
         "box_blur", "box_kernel", "filter_channels", "gabor_bank", "gabor_kernel", "gaussian_blur",
-        "gaussian_kernel", "laplacian", "laplacian_kernel", "sobel", "sobel_kernel",
-        "sobel_magnitude",
+        "gaussian_kernel", "is_separable", "laplacian", "laplacian_kernel", "separable_conv",
+        "separable_factors", "sobel", "sobel_kernel", "sobel_magnitude",
     ),
     "fourier": ("fft_conv",),
     "geometry": (
@@ -33,7 +33,6 @@ _SUBMODULES = {
         "average_pool", "cross_channel_max_pool", "global_average_pool", "global_max_pool",
         "max_pool", "max_pool_with_argmax", "pool_or_stride", "stochastic_pool",
     ),
-    "separable": ("is_separable", "separable_conv", "separable_factors"),
 }  # fmt: skip
 _DEFINED_IN = {name: module for module, names in _SUBMODULES.items() for name in names}
 

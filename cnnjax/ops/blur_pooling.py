@@ -7,8 +7,8 @@ import numpy as np
 
 from cnnjax.ops import geometry
 from cnnjax.ops.convolution import Sizes
+from cnnjax.ops.filters import separable_conv
 from cnnjax.ops.pool import max_pool
-from cnnjax.ops.separable import separable_conv
 from cnnjax.ops.window import per_axis
 
 
@@ -27,11 +27,7 @@ def binomial_filter(size: int) -> np.ndarray:
 
 
 def blur_pool(
-    x: jax.Array,
-    *,
-    filter_size: int = 3,
-    strides: Sizes = 2,
-    padding: geometry.Padding = "REFLECT",
+    x: jax.Array, *, filter_size: int = 3, strides: Sizes = 2, padding: geometry.Padding = "REFLECT"
 ) -> jax.Array:
     """Blur every channel with a binomial filter, then keep every `strides`-th position.
 
