@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.data import records, storage
+from cnnjax.data import storage
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():  # for what is not prepared
@@ -86,7 +86,7 @@ def load(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
     path = prepare(name, data_dir)
 
     def split(which: str) -> Split:
-        images, labels = records.read(path, which)
+        images, labels = storage.read(path, which)
         return Split(images, checked_labels(labels, path))
 
     return assembled(path, name, split)
@@ -98,7 +98,7 @@ def assembled(path: Path, name: str, split: Callable[[str], Any]) -> Dataset:
     Raises:
       ValueError: it lacks a split to train or to test on.
     """
-    info, tested_on = records.info(path), records.test_split(path)
+    info, tested_on = storage.info(path), storage.test_split(path)
     if "train" not in info.splits or tested_on is None:
         raise ValueError(
             f"Data set {name!r} in {path} must have the splits 'train' and 'test' (or "
@@ -178,7 +178,7 @@ def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
 def _build(builder_class, folder: Path, sources: dict[str, Path]) -> Path:
     """Prepare by TFDS, which renames a temporary folder, so that no partial data set is ever
     seen."""
-    with records.quiet():
+    with storage.quiet():
         builder = builder_class(data_dir=folder, file_format="array_record", **sources)
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False)

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.data import records
+from cnnjax.data import storage
 from cnnjax.data.datasets import Dataset, assembled, checked_labels, prepare
-from cnnjax.data.records import PILLOW_MODES, decode
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
@@ -41,7 +40,7 @@ class Stream:
         return np.stack(images), checked_labels(labels, self.source)
 
     def _decode(self, record: bytes) -> tuple[np.ndarray, int]:
-        image, label = decode(record, self.channels)
+        image, label = storage.decode(record, self.channels)
         fitted = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BILINEAR)
         return np.asarray(fitted).reshape(self.size, self.size, self.channels), label
 
@@ -64,9 +63,9 @@ def stream(name: str, size: int, data_dir: str | os.PathLike | None = None) -> D
     if size < 1:
         raise ValueError(f"`size` must be at least 1, got {size!r}.")
     path = prepare(name, data_dir)
-    features = dict(records.info(path).features.items())
+    features = dict(storage.info(path).features.items())
     image, label = features.get("image"), features.get("label")
-    if not isinstance(image, tfds.features.Image) or image.shape[-1] not in PILLOW_MODES:
+    if not isinstance(image, tfds.features.Image) or image.shape[-1] not in storage.PILLOW_MODES:
         raise ValueError(
             f"'image' of {path} must be encoded images to be streamed, got {image}: leave out "
             "--stream."
@@ -76,6 +75,6 @@ def stream(name: str, size: int, data_dir: str | os.PathLike | None = None) -> D
     pool = concurrent.futures.ThreadPoolExecutor(min(32, os.cpu_count() or 1))
 
     def split(which: str) -> Stream:
-        return Stream(records.raw_examples(path, which), size, image.shape[-1], pool)
+        return Stream(storage.raw_examples(path, which), size, image.shape[-1], pool)
 
     return assembled(path, name, split)

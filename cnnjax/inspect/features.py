@@ -193,16 +193,15 @@ def top_patches(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Patches of images to which a unit responds most, at most one for each image.
 
+    Returns patches `[count, field, field, channels]`, the strongest first, zero beyond the image,
+    and responses `[count]`. A position's field is taken to be centred on it.
+
     Args:
       responses: responses of one channel, `[images, rows, columns]`.
       images: `[images, height, width, channels]`.
       field: size of the unit's receptive field in pixels, on both axes.
       stride: effective stride, pixels from one response to the next.
       count: number of patches.
-
-    Returns:
-      The patches `[count, field, field, channels]`, the strongest first, zero beyond the image; and
-      their responses `[count]`. A position's field is taken to be centred on it.
 
     Raises:
       ValueError: responses of another rank or for other images.

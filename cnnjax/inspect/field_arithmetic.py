@@ -1,7 +1,7 @@
 """Receptive fields by arithmetic, through everything that a traced function does to its image."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jax.extend import core
@@ -187,28 +187,18 @@ def _convolution(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
         return UNKNOWN
     if math.prod(params["lhs_dilation"]) > 1:
         return ALL
-    spans = [
-        (kernel[at] - 1) * dilation + 1
-        for at, dilation in zip(rhs[2:], params["rhs_dilation"], strict=True)
-    ]
-    return _through(fields, _windows(params["padding"], spans, params["window_strides"]))
+    each = zip([kernel[at] for at in rhs[2:]], params["rhs_dilation"], params["window_strides"])
+    return _through(fields, _windows(params["padding"], each))
 
 
 def _reduced_window(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     params = equation.params
-    dilations = params.get("window_dilation") or (1,) * (axes + 2)
-    spans = [
-        (size - 1) * dilation + 1
-        for size, dilation in zip(params["window_dimensions"], dilations, strict=True)
-    ]
+    sizes, dilations = params["window_dimensions"], params.get("window_dilation")
     base = math.prod(params.get("base_dilation") or (1,))
-    if len(spans) != axes + 2 or spans[0] * spans[-1] * base > 1:
+    if len(sizes) != axes + 2 or sizes[0] * sizes[-1] * base > 1:
         return UNKNOWN
-    inside = slice(1, -1)
-    return _through(
-        fields,
-        _windows(params["padding"][inside], spans[inside], params["window_strides"][inside]),
-    )
+    each = list(zip(sizes, dilations or (1,) * len(sizes), params["window_strides"]))
+    return _through(fields, _windows(params["padding"][1:-1], each[1:-1]))
 
 
 def _sliced(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
@@ -252,9 +242,12 @@ def _multiplied(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     return ALL if space & set(contracted) else fields
 
 
-def _windows(padding: Sequence, spans: Sequence[int], strides: Sequence[int]) -> list[AxisWindow]:
-    each = zip(padding, spans, strides, strict=True)
-    return [AxisWindow(low, span, stride) for (low, _), span, stride in each]
+def _windows(padding: Sequence, each: Iterable[tuple[int, int, int]]) -> list[AxisWindow]:
+    """From the padding, and size, dilation and stride of each axis."""
+    return [
+        AxisWindow(low, (size - 1) * dilation + 1, stride)
+        for (low, _), (size, dilation, stride) in zip(padding, each, strict=True)
+    ]
 
 
 _RULES: dict[str, Callable[[core.JaxprEqn, Fields, int], Fields]] = {

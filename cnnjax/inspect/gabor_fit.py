@@ -25,7 +25,7 @@ class GaborFit(NamedTuple):
 
 
 def fit_gabor(kernel: np.ndarray | jax.Array) -> GaborFit:
-    """Least-squares fit of a Gabor function to a kernel, from several starting points.
+    """Least-squares fit of a Gabor function to a kernel `[height, width]`, from several starts.
 
         w(x, y) = alpha exp(-beta_x x'^2 - beta_y y'^2) cos(frequency x' + phase),  see
         cnnjax.ops.gabor_kernel
@@ -33,9 +33,6 @@ def fit_gabor(kernel: np.ndarray | jax.Array) -> GaborFit:
     With eight parameters any small kernel fits well: compare with the fit of noise of the same
     size.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.10.
-
-    Args:
-      kernel: `[height, width]`.
 
     Raises:
       ValueError: a kernel that is not a matrix of at least 3 x 3.

@@ -80,12 +80,9 @@ def segmentation_metrics(
 ) -> dict[str, float | None]:
     """Share of pixels with the correct label, and mean intersection over union of classes.
 
-    Arguments as of `intersection_over_union`, class 0 being the background.
-
-    Returns:
-      'accuracy', of all pixels; 'mean_iou', of all classes; 'background_iou'; 'foreground_iou', of
-      all classes but the background. Classes that are neither predicted nor true anywhere do not
-      count; None where none is left.
+    Returns 'accuracy', of all pixels; 'mean_iou', of all classes; 'background_iou', of class 0;
+    'foreground_iou', of all others. Classes that are neither predicted nor true anywhere do not
+    count; None where none is left. Arguments as of `intersection_over_union`.
 
     Raises:
       ValueError: shapes that differ.

@@ -141,22 +141,13 @@ def _reads(kernel, space, strides, padding, kernel_dilation, input_dilation) -> 
             f"these arguments give an output of {window.out_space} over an input of "
             f"{tuple(space)}, but the layer has kernels for {kernel.shape[:axes]}."
         )
-    indices = [
-        geometry.input_indices(*axis)
-        for axis in zip(
-            window.space,
-            window.kernel_size,
-            window.strides,
-            padding_per_axis(padding, axes),
-            window.kernel_dilation,
-            window.input_dilation,
-            strict=True,
-        )
-    ]
-    return [
-        (index[..., None] == np.arange(size)).astype(kernel.dtype)
-        for index, size in zip(indices, space, strict=True)
-    ]
+    sides = padding_per_axis(padding, axes)
+    dilations = window.kernel_dilation, window.input_dilation
+    reads = []
+    for axis in zip(window.space, window.kernel_size, window.strides, sides, *dilations):
+        index = geometry.input_indices(*axis)
+        reads.append((index[..., None] == np.arange(axis[0])).astype(kernel.dtype))
+    return reads
 
 
 def _axis_by_axis(products: str, matrices: list[np.ndarray], kernel: jax.Array) -> jax.Array:

@@ -99,12 +99,10 @@ def conv_transpose(
       x: `[*leading, *space, in]`.
       kernel: `[*window, in, out]`, or `[*window, out, in]` with `transpose_kernel`.
       strides: output positions from one input position to the next.
-      padding: as for `conv`; 'REFLECT' has no transpose here.
-      kernel_dilation: as for `conv`.
+      padding, kernel_dilation, precision: as for `conv`; 'REFLECT' has no transpose here.
       transpose_kernel: flip the kernel and exchange its channels: then 'SAME' (where the strides
         divide the size), 'VALID' and 'CIRCULAR' are exactly the transpose of the linear map of
         `conv` with the same kernel, strides and padding.
-      precision: precision of the products, as in `jax.lax`.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.

@@ -72,12 +72,11 @@ def conv_input_gradient(
     padding: geometry.Padding = "SAME",
     kernel_dilation: Sizes = 1,
 ) -> jax.Array:
-    """Gradient by the input of `conv`.
+    """Gradient by the input of `conv`, `[*leading, *space, in]`.
 
         dV[q, c] = sum over o and p, a with p s + a d - low = q of K[a, c, o] G[p, o]
 
-    Each entry of the kernel sends G back to where it read: a transposed convolution. Returns
-    `[*leading, *space, in]`.
+    Each entry of the kernel sends G back to where it read: a transposed convolution.
 
     Args:
       output_gradient: `[*leading, *out_space, out]`, G = dJ/dz.

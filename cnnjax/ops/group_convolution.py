@@ -41,10 +41,8 @@ def lifting_conv(
       x: `[*leading, height, width, in]`.
       kernel: `[side, side, in, out]`.
       group: 4, quarter turns; 8, flips too.
-      strides: one int, or the same for both axes.
-      padding: as for `conv`.
-      kernel_dilation: one int, or the same for both axes.
-      precision: as for `conv`.
+      strides, kernel_dilation: one int, or the same for both axes.
+      padding, precision: as for `conv`.
 
     Raises:
       ValueError: another group, a kernel, strides or dilation that is not square, and as `conv`.

@@ -14,8 +14,7 @@ def local_response_normalization(
         z[c] = x[c] / (bias + alpha * sum over |c' - c| <= radius of x[c']^2)^beta
 
     Channels beyond the first and the last count as zero. Exponents of 0.5 and 0.75 are computed by
-    square roots. Some libraries divide alpha by the window, 2 radius + 1: do so beforehand. The
-    shape and type of x stay.
+    square roots. Some libraries divide alpha by the window, 2 radius + 1: do so beforehand.
     Symmetry: commutes with every rearrangement of positions.
     Source: Krizhevsky, Sutskever, Hinton, ImageNet classification with deep convolutional neural
     networks, 2012, section 3.3 (radius 2, bias 2, alpha 1e-4, beta 0.75).
@@ -24,8 +23,7 @@ def local_response_normalization(
       x: `[..., channels]`, with any number of leading and spatial axes.
       radius: neighbours on either side.
       bias: above 0, so that nothing is divided by zero.
-      alpha: strength, at least 0.
-      beta: exponent.
+      alpha, beta: strength, at least 0, and exponent.
 
     Raises:
       ValueError: a radius, bias or alpha that cannot be, with its value.

@@ -30,7 +30,8 @@ def max_pool(
     """Keep the largest entry of every window: z[p, c] = max over a of x[p strides + a - low, c].
 
     Of equal maxima the first in reading order receives the whole gradient. Padding is never the
-    maximum; NaN always is.
+    maximum; NaN always is. Returns `[*leading, *out_space, channels]`; an axis has `(W - F) / S +
+    1` positions, rounded down, or up in ceil mode.
     Symmetry under circular padding: commutes with every shift by `strides`.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.3.
 
@@ -40,10 +41,6 @@ def max_pool(
       strides: input positions from one window to the next.
       padding: as for `conv`.
       ceil_mode: keep a last window that is not full, as long as it begins on the input.
-
-    Returns:
-      `[*leading, *out_space, channels]`; an axis has `(W - F) / S + 1` positions, rounded down, or
-      up in ceil mode.
 
     Raises:
       ValueError: a window that does not fit x, with its values.

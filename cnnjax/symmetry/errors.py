@@ -1,16 +1,15 @@
 """Equivariance errors under several transformations, and under shifts by their distance from the
 border."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.equivariance import equivariance_pair, relative_error
+from cnnjax.symmetry.equivariance import Function, equivariance_pair, relative_error
 from cnnjax.symmetry.transformations import shift
 
-Function = Callable[[jax.Array], jax.Array]
 Distance = Literal["relative", "l2", "cosine"]
 
 

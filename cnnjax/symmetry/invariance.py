@@ -114,7 +114,7 @@ def worst_case_accuracy(classes: np.ndarray, labels: np.ndarray) -> float:
     Raises:
       ValueError: fewer than two axes, an empty one, or another number of labels.
     """
-    correct = _checked(classes) == _one_each(labels, classes)
+    correct = _correct(classes, labels)
     return correct.all(tuple(range(correct.ndim - 1))).mean()
 
 
@@ -133,7 +133,7 @@ def accuracy_curve(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Raises:
       ValueError: fewer than two axes, an empty one, or another number of labels.
     """
-    return (_checked(classes) == _one_each(labels, classes)).mean(-1)
+    return _correct(classes, labels).mean(-1)
 
 
 def _checked(classes: np.ndarray) -> np.ndarray:
@@ -145,10 +145,11 @@ def _checked(classes: np.ndarray) -> np.ndarray:
     return classes
 
 
-def _one_each(labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    labels, images = np.asarray(labels), np.shape(classes)[-1]
-    if labels.shape != (images,):
+def _correct(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    classes, labels = _checked(classes), np.asarray(labels)
+    if labels.shape != classes.shape[-1:]:
         raise ValueError(
-            f"`labels` must be one for each of {images} images, got shape {labels.shape}."
+            f"`labels` must be one for each of {classes.shape[-1]} images, got shape "
+            f"{labels.shape}."
         )
-    return labels
+    return classes == labels

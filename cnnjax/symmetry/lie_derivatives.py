@@ -11,9 +11,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from cnnjax.symmetry.equivariance import Function
 from cnnjax.symmetry.transformations import fourier_shift, rotate, scale, shear
 
-Function = Callable[[jax.Array], jax.Array]
 Action = Callable[[jax.Array, jax.Array], jax.Array]
 
 
