@@ -16,14 +16,15 @@ _SUBMODULES = {
     "errors": ("border_errors", "equivariance_errors"),
     "groups": ("Group", "cyclic", "dihedral"),
     "invariance": (
-        "accuracy_curve", "classes_over_shifts", "one_pixel_flip_rate", "shift_consistency",
-        "worst_case_accuracy",
+        "accuracy_curve", "chance_corrected_consistency", "classes_over_crops",
+        "classes_over_shifts", "one_pixel_flip_rate", "shift_consistency", "worst_case_accuracy",
     ),
     "lie_derivatives": (
         "Generators", "invariant_generators", "invariant_plane_motions", "estimated_layer_errors",
         "layer_terms", "lie_derivative", "local_equivariance_error", "rotation", "scaling",
-        "shearing", "translation", "unchanged",
+        "shearing", "term_products", "translation", "unchanged",
     ),
+    "sensitivity": ("equivariance_psnr", "noise_like", "normalised_invariance_error"),
     "transformations": (
         "affine", "flip", "fourier_shift", "rotate", "rotate90", "scale", "shear", "shift",
         "translate",
@@ -33,7 +34,8 @@ _SUBMODULES = {
         "vector_strength",
     ),
     "weights": (
-        "effective_spatial_rank", "shared_part", "sharing_defect", "weight_signal_to_noise",
+        "effective_spatial_rank", "match_channels", "shared_part", "sharing_defect",
+        "weight_mean_over_deviation", "weight_signal_to_noise",
     ),
 }  # fmt: skip
 

@@ -125,6 +125,26 @@ def layer_terms(
     return terms
 
 
+def term_products(terms: Sequence[jax.Array]) -> jax.Array:
+    """Inner products of the layers' terms, relative to the squared norm of their sum.
+
+        G[i, j] = <T_i, T_j> / ||T_1 + ... + T_n||^2
+
+    The entries sum to 1. A trace above 1 means that terms cancel, below 1 that they agree, which
+    the squared norms of the terms alone would not tell. Returns `[layers, layers]`.
+
+    Args:
+      terms: from `layer_terms`, of one shape.
+
+    Raises:
+      ValueError: no terms.
+    """
+    if not terms:
+        raise ValueError("`terms` must hold at least one array, got none.")
+    flat = jnp.stack([term.ravel() for term in terms])
+    return flat @ flat.T / jnp.sum(flat.sum(0) ** 2)
+
+
 def estimated_layer_errors(
     layers: Sequence[Function],
     x: jax.Array,
