@@ -16,13 +16,12 @@ from cnnjax.ops.photometric import brightness, contrast
 def augment(images: jax.Array, keys: jax.Array, augmentation: Augmentation) -> jax.Array:
     """Augment every image by its own key: flips, warp, contrast, brightness, spot, noise, cutout.
 
+    The shape and type of images stay; values may leave 0 to 1 by brightness, contrast and noise.
+
     Args:
       images: floating, with values from 0 to 1, `[batch, height, width, channels]`.
       keys: typed PRNG keys `[batch]`.
       augmentation: amounts of the transformations.
-
-    Returns:
-      The shape and type of images; values may leave 0 to 1 by brightness, contrast and noise.
 
     Raises:
       ValueError: images of another rank or of integer type.
@@ -42,7 +41,7 @@ def _augment(x: jax.Array, key: jax.Array, a: Augmentation) -> jax.Array:
         x = jnp.where(jax.random.bernoulli(keys["columns"]), x[:, ::-1], x)
     if a.mirror_rows:
         x = jnp.where(jax.random.bernoulli(keys["rows"]), x[::-1], x)
-    if _moves(a):
+    if any((a.rotation, a.translation, a.shear, a.elastic, a.rescale - 1, a.zoom - 1)):
         x = interpolate(x, _sources(x.shape[:2], keys, a), border=a.border, fill=a.fill)
     if a.brightness or a.contrast > 1:
         factor = _factor(keys["contrast"], a.contrast)
@@ -61,11 +60,6 @@ _USES = (
     "columns", "rows", "rotation", "translation", "rescale", "zoom", "shear", "elastic",
     "brightness", "contrast", "spot", "noise", "cutout",
 )  # fmt: skip
-
-
-def _moves(a: Augmentation) -> bool:
-    amounts = (a.rotation, a.translation, a.shear, a.elastic, a.rescale - 1, a.zoom - 1)
-    return any(amounts)
 
 
 def _sources(space: tuple[int, ...], keys: dict[str, jax.Array], a: Augmentation) -> jax.Array:

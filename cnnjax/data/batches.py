@@ -12,16 +12,14 @@ def batch_indices(seed: int, step: int, batch_size: int, num_examples: int) -> n
     Every epoch is its own permutation, keyed by (seed, epoch); batches continue across its end, so
     that each epoch uses every example exactly once, and none is dropped or padded. The permutation
     sorts raw 64-bit numbers of Philox (Salmon et al., 2011), a counter-based generator whose
-    stream NumPy guarantees to keep, so that a resumed run is the same with another version.
+    stream NumPy guarantees to keep, so that a resumed run is the same with another version. Returns
+    int32 `[batch_size]`.
 
     Args:
       seed: 0 .. 2**64 - 1.
       step: counted from 0.
       batch_size: number of examples of a step, over all devices.
       num_examples: size of the data set.
-
-    Returns:
-      int32 `[batch_size]`.
     """
     if not 0 <= seed < 2**64:
         raise ValueError(f"`seed` must be 0 to 2**64 - 1, got {seed}.")
@@ -43,24 +41,14 @@ def evaluation_batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of one size that cover every example once.
 
-    The last one is padded with example 0 at weight 0.
-
-    Args:
-      num_examples: size of the data set.
-      batch_size: number of examples of a batch.
-
-    Yields:
-      Indices int32 `[batch_size]` and weights float32 `[batch_size]`, 1 or 0.
+    Yields indices int32 `[batch_size]`, and weights float32 `[batch_size]`: 1, or 0 where the last
+    batch is padded with example 0.
     """
     _check_sizes(num_examples, batch_size)
-    return _evaluation_batches(num_examples, batch_size)
-
-
-def _evaluation_batches(num_examples, batch_size):
-    for start in range(0, num_examples, batch_size):
-        indices = np.arange(start, start + batch_size, dtype=np.int32)
-        real = indices < num_examples
-        yield np.where(real, indices, 0).astype(np.int32), real.astype(np.float32)
+    padded = np.arange(-(-num_examples // batch_size) * batch_size, dtype=np.int32)
+    real = padded < num_examples
+    rows = np.where(real, padded, 0), real.astype(np.float32)
+    return zip(*(row.reshape(-1, batch_size) for row in rows), strict=True)
 
 
 # The end of one epoch and the beginning of the next, for a few seeds.

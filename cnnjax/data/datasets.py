@@ -5,14 +5,18 @@ import difflib
 import importlib
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from cnnjax.data import records, storage
+from cnnjax.data import storage
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():  # for what is not prepared
+    import tensorflow_datasets as tfds
+
     from cnnjax.data import builders, downloads
 
 
@@ -80,20 +84,27 @@ def load(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
       ValueError: it is prepared, but cannot be used.
     """
     path = prepare(name, data_dir)
-    info = records.info(path)
-    tested_on = records.test_split(path)
+
+    def split(which: str) -> Split:
+        images, labels = storage.read(path, which)
+        return Split(images, checked_labels(labels, path))
+
+    return assembled(path, name, split)
+
+
+def assembled(path: Path, name: str, split: Callable[[str], Any]) -> Dataset:
+    """The data set prepared in a folder, its splits opened by name.
+
+    Raises:
+      ValueError: it lacks a split to train or to test on.
+    """
+    info, tested_on = storage.info(path), storage.test_split(path)
     if "train" not in info.splits or tested_on is None:
         raise ValueError(
             f"Data set {name!r} in {path} must have the splits 'train' and 'test' (or "
             f"'validation'), got {sorted(info.splits)}."
         )
-    train = Split(*records.read(path, "train"))
-    test = Split(*records.read(path, tested_on))
-    if (lowest := min(train.labels.min(), test.labels.min())) < 0:
-        raise ValueError(
-            f"The labels of {path} must be at least 0, got {lowest}: examples without a class."
-        )
-    label = info.features["label"]
+    train, test, label = split("train"), split(tested_on), info.features["label"]
     num_classes = getattr(label, "num_classes", None) or 1 + int(
         max(train.labels.max(), test.labels.max())
     )
@@ -108,18 +119,25 @@ def load(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
     )
 
 
+def checked_labels(labels: Sequence[int] | np.ndarray, where: object) -> np.ndarray:
+    """The labels, int32.
+
+    Raises:
+      ValueError: one is negative.
+    """
+    if (lowest := min(labels)) < 0:
+        raise ValueError(
+            f"The labels of {where} must be at least 0, got {lowest}: examples without a class."
+        )
+    return np.asarray(labels, np.int32)
+
+
 def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
-    """Prepare a data set on disk unless it is prepared already.
+    """Prepare a data set on disk unless it is prepared already; returns the folder of its version.
 
     Files are downloaded to `<data_dir>/downloads/<name>/`; files of the same names put there by
-    hand are used instead. Several processes may prepare the same data set at once.
-
-    Args:
-      name: as in `load`.
-      data_dir: as in `load`; where it is read-only, `~/tensorflow_datasets` is written to instead.
-
-    Returns:
-      The folder of the prepared version.
+    hand are used instead. Several processes may prepare the same data set at once. Arguments as of
+    `load`; where data_dir is read-only, `~/tensorflow_datasets` is written to instead.
 
     Raises:
       DatasetNotFoundError: the data set is missing and cannot be prepared.
@@ -160,9 +178,7 @@ def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
 def _build(builder_class, folder: Path, sources: dict[str, Path]) -> Path:
     """Prepare by TFDS, which renames a temporary folder, so that no partial data set is ever
     seen."""
-    import tensorflow_datasets as tfds
-
-    with records.quiet():
+    with storage.quiet():
         builder = builder_class(data_dir=folder, file_format="array_record", **sources)
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False)

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import http.client
 import os
+import shutil
 import socket
 import tempfile
 import time
@@ -12,6 +13,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
+
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    from rich import console, progress
 
 PROBE_SECONDS = 3
 SILENCE_SECONDS = 30
@@ -109,26 +116,12 @@ def _download(file: File, folder: Path) -> None:
         time.sleep(wait)
 
 
-def _copy(file: File, output) -> int:
+def _copy(file: File, output: BinaryIO) -> int:
     """Copy the content of the URL to an open file; returns the number of bytes."""
-    from rich import progress
-    from rich.console import Console
-
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
-    )
-    received = 0
+    errors = console.Console(stderr=True)
     with (
         urllib.request.urlopen(file.url, timeout=SILENCE_SECONDS) as response,
-        progress.Progress(*columns, console=Console(stderr=True)) as bar,
+        progress.wrap_file(response, file.size, description=file.name, console=errors) as content,
     ):
-        task = bar.add_task(file.name, total=file.size)
-        while block := response.read(BLOCK):
-            output.write(block)
-            received += len(block)
-            bar.update(task, completed=received)
-    return received
+        shutil.copyfileobj(content, output, BLOCK)
+    return output.tell()

@@ -49,29 +49,35 @@ def preprocess(
 
     Every example has its own key, so that the result does not depend on how a batch is split.
     The position of the image is drawn uniformly, on each axis, from the `translation` positions in
-    the
-    middle: from `centre - (translation - 1) // 2` on, with `centre = (canvas - image) // 2`. With
-    'zero' there are at most `canvas - image + 1` of them, with 'circular' at most `canvas`; a
+    the middle: from `centre - (translation - 1) // 2` on, with `centre = (canvas - image) // 2`.
+    With 'zero' there are at most `canvas - image + 1` of them, with 'circular' at most `canvas`; a
     traced number above that is clipped. Last comes `(x / 255 - mean) / std`, on the black around
-    the image, too.
+    the image, too. Returns float32 `[batch, canvas height, canvas width, channels]`.
 
     Args:
       images: uint8 `[batch, height, width, channels]`.
       keys: typed PRNG keys `[batch]`; None: no crop, no flip, the image centred.
       config: what to do.
       translation: number of positions, an int or a pair for the two axes; may be traced.
-
-    Returns:
-      float32 `[batch, canvas height, canvas width, channels]`.
     """
     x = jnp.asarray(images).astype(jnp.float32)
     if x.ndim != 4:
         raise ValueError(f"`images` must be [batch, height, width, channels], got shape {x.shape}.")
     if keys is not None:
-        flip_keys, crop_keys, place_keys = _split(keys, 3)
+        split = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)
+        flip_keys, crop_keys, place_keys = split(keys)
         # In this order, XLA's CPU backend makes one pass of it: cropping first is 9 times slower.
-        x = _crop(_flip(x, flip_keys, config), crop_keys, config)
-    x = _upsample(x, config.upsample)
+        if config.flip:
+            mirrored = jax.vmap(jax.random.bernoulli)(flip_keys)
+            x = jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
+        if config.crop_padding:
+            # A crop of a padded image is the image shifted by up to the padding.
+            low, high = -config.crop_padding, config.crop_padding + 1
+            draw = jax.vmap(lambda key: jax.random.randint(key, (2,), low, high))
+            x = shift(x, draw(crop_keys), "zero")
+    if config.upsample > 1:
+        height, width = (config.upsample * size for size in x.shape[1:3])
+        x = jax.image.resize(x, (len(x), height, width, x.shape[-1]), "linear")
     x = _place(x, None if keys is None else place_keys, config, translation)
     mean, std = (_per_channel(values, x.shape[-1]) for values in (config.mean, config.std))
     return (x / 255 - mean) / std
@@ -84,9 +90,6 @@ def shift(images: jax.Array, shifts: jax.Array, fill: Fill) -> jax.Array:
       images: `[batch, height, width, channels]`, of any type.
       shifts: ints `[batch, 2]`, (dy, dx) down and to the right.
       fill: 'circular' takes indices modulo the axis, 'zero' fills with zeros.
-
-    Returns:
-      An array like `images`.
     """
     if fill not in ("zero", "circular"):
         raise ValueError(f"`fill` must be 'zero' or 'circular', got {fill!r}.")
@@ -104,34 +107,6 @@ def shift(images: jax.Array, shifts: jax.Array, fill: Fill) -> jax.Array:
             moved = jnp.where(inside, moved, jnp.zeros((), images.dtype))
         images = moved
     return images
-
-
-def _split(keys: jax.Array, number: int) -> jax.Array:
-    """Split every key: keys `[number, batch]`."""
-    return jax.vmap(lambda key: jax.random.split(key, number), out_axes=1)(keys)
-
-
-def _crop(x, keys, config):
-    """Random crops of padded images, which are the images shifted by up to the padding."""
-    if config.crop_padding == 0:
-        return x
-    low, high = -config.crop_padding, config.crop_padding + 1
-    draw = jax.vmap(lambda key: jax.random.randint(key, (2,), low, high))
-    return shift(x, draw(keys), "zero")
-
-
-def _flip(x, keys, config):
-    if not config.flip:
-        return x
-    mirrored = jax.vmap(jax.random.bernoulli)(keys)
-    return jnp.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
-
-
-def _upsample(x, factor):
-    if factor == 1:
-        return x
-    batch, height, width, channels = x.shape
-    return jax.image.resize(x, (batch, height * factor, width * factor, channels), "linear")
 
 
 def _place(x, keys, config, translation):

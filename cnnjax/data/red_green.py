@@ -18,7 +18,8 @@ def red_green(seed: int, number: int, *, swapped: bool = False) -> Split:
     """Images with red left of green in the upper half (class 0), green left of red below (1).
 
     Each square is moved up or down on its own by up to JITTER rows; the left one begins in the
-    left third, the right one at least SQUARE + 1 columns after it. Classes alternate.
+    left third, the right one at least SQUARE + 1 columns after it. Classes alternate. Returns
+    images uint8 `[number, SIZE, SIZE, 3]`, black around the squares, and their classes.
     Source: Kayhan, van Gemert, On translation invariance in CNNs: convolutional layers can exploit
     absolute spatial location, 2020, section 4.1.
 
@@ -27,9 +28,6 @@ def red_green(seed: int, number: int, *, swapped: bool = False) -> Split:
       number: number of images.
       swapped: move class 0 to the lower and class 1 to the upper half, by exactly SIZE / 2 rows:
         the images are otherwise those of the same seed.
-
-    Returns:
-      Images uint8 `[number, SIZE, SIZE, 3]`, black around the squares, and their classes.
     """
     if number < 1:
         raise ValueError(f"`number` must be at least 1, got {number}.")

@@ -15,15 +15,14 @@ def resize_all(
 ) -> jax.Array:
     """Resize images of any sizes to one size.
 
+    Returns float32 `[len(images), *size, channels]`, antialiased.
+
     Args:
       images: each `[height, width, channels]`, with one number of channels.
       size: height and width of the result.
       how: stretch: each axis by its own factor; crop: both by the same, so that the image covers
         the result, then cropped to the centre; pad: both by the same, so that it fits, then padded
         with zeros.
-
-    Returns:
-      float32 `[len(images), *size, channels]`, antialiased.
 
     Raises:
       ValueError: no images, another `how`, or different numbers of channels.
@@ -39,19 +38,16 @@ def resize_all(
 
 
 def _resized(image: jax.Array, size: tuple[int, int], how: str) -> jax.Array:
-    factors = [new / old for new, old in zip(size, image.shape[:2], strict=True)]
+    old = image.shape[:2]
     if how == "stretch":
-        return jax.image.resize(image, (*size, image.shape[2]), "linear")
-    factor = max(factors) if how == "crop" else min(factors)
-    bound = max if how == "crop" else min
-    shape = [
-        bound(new, max(1, round(factor * old)))
-        for new, old in zip(size, image.shape[:2], strict=True)
-    ]
+        shape = size
+    else:
+        bound = max if how == "crop" else min
+        factor = bound(new / before for new, before in zip(size, old, strict=True))
+        rounded = (max(1, round(factor * before)) for before in old)
+        shape = tuple(map(bound, size, rounded))
     image = jax.image.resize(image, (*shape, image.shape[2]), "linear")
-    if how == "crop":
-        top, left = ((old - new) // 2 for old, new in zip(shape, size, strict=True))
-        return image[top : top + size[0], left : left + size[1]]
-    rest = [new - old for new, old in zip(size, shape, strict=True)]
-    sides = [(gap // 2, gap - gap // 2) for gap in rest]
-    return jnp.pad(image, (*sides, (0, 0)))
+    # Padding of the centre, which crops where it is negative.
+    rest = [new - resized for new, resized in zip(size, shape, strict=True)]
+    sides = [(int(gap / 2), gap - int(gap / 2), 0) for gap in rest]
+    return jax.lax.pad(image, jnp.zeros((), image.dtype), [*sides, (0, 0, 0)])

@@ -7,39 +7,23 @@ from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
     "architecture": ("Layer", "cost_of", "layers_of"),
-    "classification": ("classification_metrics",),
-    "cost": ("arithmetic_intensity", "bytes_moved", "multiply_adds", "parameter_count"),
+    "cost": (
+        "MachineLimits", "arithmetic_intensity", "bytes_moved", "interleaved_seconds",
+        "machine_limits", "multiply_adds", "parameter_count",
+    ),
     "features": (
-        "feature_maps",
-        "occlusion_map",
-        "preferred_inputs",
-        "saliency",
-        "smooth_saliency",
+        "feature_maps", "occlusion_map", "preferred_inputs", "saliency", "smooth_saliency",
         "top_patches",
     ),
     "gabor_fit": ("GaborFit", "fit_gabor", "gabor_features"),
     "gradient_check": ("GradientCheck", "check_gradients"),
     "learned": (
-        "Evidence",
-        "FirstFilters",
-        "Unit",
-        "convolutions_spread",
-        "evidence",
-        "first_filters",
-        "preferred_classes",
-        "varied_units",
+        "Evidence", "FirstFilters", "Unit", "convolutions_spread", "evidence", "first_filters",
+        "preferred_classes", "varied_units",
     ),
-    "linear_maps": (
-        "UNCONNECTED",
-        "affine_error",
-        "linear_map",
-        "sharing_pattern",
-        "sharing_rule",
-    ),
-    "machine": ("MachineLimits", "machine_limits"),
+    "linear_maps": ("UNCONNECTED", "affine_error", "linear_map", "sharing_pattern", "sharing_rule"),
     "receptive_fields": ("ReceptiveField", "receptive_field"),
-    "segmentation": ("intersection_over_union", "segmentation_metrics"),
-    "timing": ("interleaved_seconds",),
-}
+    "predictions": ("classification_metrics", "intersection_over_union", "segmentation_metrics"),
+}  # fmt: skip
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

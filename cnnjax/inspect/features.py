@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import linen
 
 Score = Callable[[jax.Array], jax.Array]
@@ -58,11 +59,10 @@ def smooth_saliency(
     Source: Smilkov, Thorat, Kim, Viegas, Wattenberg, SmoothGrad, 2017.
 
     Args:
-      score: score of images.
-      x: images.
+      score, x: as for `saliency`.
       key: random key of the noise.
       noise: standard deviation, relative to the range of the values of x.
-      samples: number of copies.
+      samples: number of copies, at least 1.
 
     Raises:
       ValueError: samples below 1.
@@ -83,18 +83,14 @@ def occlusion_map(
 ) -> jax.Array:
     """Decrease of a score when a square of the image is covered, for every place of the square.
 
+    `score(x) - score(covered)`, `[batch, rows, columns]`, of x `[batch, height, width, channels]`.
     Source: Zeiler & Fergus, Visualizing and understanding convolutional networks, 2014, section
     4.2.
 
     Args:
-      score: score of images.
-      x: `[batch, height, width, channels]`.
       size: side of the square in pixels.
       stride: pixels from one place to the next.
       value: value of the covered pixels.
-
-    Returns:
-      `score(x) - score(covered)`, `[batch, rows, columns]`.
 
     Raises:
       ValueError: a square that does not fit, or a stride below 1.
@@ -149,12 +145,7 @@ def preferred_inputs(
       blur: share of blurred copies.
       decorrelate: ascend in the spectrum.
       norm: Euclidean norm of each image, None for unconstrained.
-
-    Returns:
-      The images, one for each unit, of the given shape.
     """
-    import optax
-
     units, height, width, channels = shape
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     weight = 1 / np.maximum(frequency, 1 / max(height, width))[None, ..., None]
@@ -202,16 +193,15 @@ def top_patches(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Patches of images to which a unit responds most, at most one for each image.
 
+    Returns patches `[count, field, field, channels]`, the strongest first, zero beyond the image,
+    and responses `[count]`. A position's field is taken to be centred on it.
+
     Args:
       responses: responses of one channel, `[images, rows, columns]`.
       images: `[images, height, width, channels]`.
       field: size of the unit's receptive field in pixels, on both axes.
       stride: effective stride, pixels from one response to the next.
       count: number of patches.
-
-    Returns:
-      The patches `[count, field, field, channels]`, the strongest first, zero beyond the image; and
-      their responses `[count]`. A position's field is taken to be centred on it.
 
     Raises:
       ValueError: responses of another rank or for other images.

@@ -1,10 +1,12 @@
 """Receptive fields by arithmetic, through everything that a traced function does to its image."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jax.extend import core
+
+from cnnjax.inspect.cost import shape_of
 
 
 class AxisField(NamedTuple):
@@ -96,10 +98,6 @@ def _body(equation: core.JaxprEqn) -> core.Jaxpr | None:
     return None
 
 
-def _shape(variable: Any) -> tuple[int, ...]:
-    return variable.aval.shape
-
-
 def _made(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
     """Field of the result of an equation, from those of its arguments."""
     name = equation.primitive.name
@@ -109,7 +107,7 @@ def _made(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
     if together is None or isinstance(together, str):
         return together
     of_image = [
-        _shape(variable)
+        shape_of(variable)
         for variable, view in zip(equation.invars, seen, strict=True)
         if view is not None
     ]
@@ -126,7 +124,7 @@ def _made(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
     if name not in _MIXING and over is not None:
         each = over if isinstance(over, Sequence) else (over,)
         return ALL if {*range(1, axes + 1)} & {*each} else together
-    shape = _shape(equation.outvars[0])
+    shape = shape_of(equation.outvars[0])
     kept = all(before[: axes + 1] == shape[: axes + 1] for before in of_image)
     return together if kept and name not in _MIXING else UNKNOWN
 
@@ -173,7 +171,7 @@ def _through(fields: Fields, window: Sequence[AxisWindow] | str) -> Fields:
 def _joined(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
     """Arrays concatenated along a spatial axis: the longest counts, the others are padding."""
     axis = equation.params["dimension"]
-    sizes = [_shape(variable)[axis] for variable in equation.invars]
+    sizes = [shape_of(variable)[axis] for variable in equation.invars]
     longest = max(range(len(sizes)), key=sizes.__getitem__)
     before = sum(sizes[:longest])
     return _through(
@@ -182,36 +180,25 @@ def _joined(equation: core.JaxprEqn, seen: list[Fields], axes: int) -> Fields:
 
 
 def _convolution(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
-    params, kernel = equation.params, _shape(equation.invars[1])
+    params, kernel = equation.params, shape_of(equation.invars[1])
     lhs, rhs, out = params["dimension_numbers"]
     channels_last = (0, axes + 1, *range(1, axes + 1))
-    dilated = math.prod(params["lhs_dilation"]) > 1
     if tuple(lhs) != channels_last or tuple(out) != channels_last:
         return UNKNOWN
-    if dilated:
+    if math.prod(params["lhs_dilation"]) > 1:
         return ALL
-    spans = [
-        (kernel[at] - 1) * dilation + 1
-        for at, dilation in zip(rhs[2:], params["rhs_dilation"], strict=True)
-    ]
-    return _through(fields, _windows(params["padding"], spans, params["window_strides"]))
+    each = zip([kernel[at] for at in rhs[2:]], params["rhs_dilation"], params["window_strides"])
+    return _through(fields, _windows(params["padding"], each))
 
 
 def _reduced_window(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     params = equation.params
-    dilations = params.get("window_dilation") or (1,) * (axes + 2)
-    spans = [
-        (size - 1) * dilation + 1
-        for size, dilation in zip(params["window_dimensions"], dilations, strict=True)
-    ]
+    sizes, dilations = params["window_dimensions"], params.get("window_dilation")
     base = math.prod(params.get("base_dilation") or (1,))
-    if len(spans) != axes + 2 or spans[0] * spans[-1] * base > 1:
+    if len(sizes) != axes + 2 or sizes[0] * sizes[-1] * base > 1:
         return UNKNOWN
-    inside = slice(1, -1)
-    return _through(
-        fields,
-        _windows(params["padding"][inside], spans[inside], params["window_strides"][inside]),
-    )
+    each = list(zip(sizes, dilations or (1,) * len(sizes), params["window_strides"]))
+    return _through(fields, _windows(params["padding"][1:-1], each[1:-1]))
 
 
 def _sliced(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
@@ -229,11 +216,6 @@ def _padded(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     return _through(fields, [AxisWindow(low, 1, 1) for low, _, _ in sides])
 
 
-def _reshaped(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
-    before, after = _shape(equation.invars[0]), _shape(equation.outvars[0])
-    return fields if before[: axes + 1] == after[: axes + 1] else UNKNOWN
-
-
 def _moved(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     params = equation.params
     order = params.get("permutation", params.get("broadcast_dimensions"))
@@ -246,7 +228,7 @@ def _squeezed(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
 
 def _gathered(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     """Channels may be selected by index, positions not."""
-    before, after = _shape(equation.invars[0]), _shape(equation.outvars[0])
+    before, after = shape_of(equation.invars[0]), shape_of(equation.outvars[0])
     whole = slice(0, axes + 1)
     kept = before[whole] == after[whole] == tuple(equation.params["slice_sizes"][whole])
     return fields if kept else UNKNOWN
@@ -260,9 +242,12 @@ def _multiplied(equation: core.JaxprEqn, fields: Fields, axes: int) -> Fields:
     return ALL if space & set(contracted) else fields
 
 
-def _windows(padding: Sequence, spans: Sequence[int], strides: Sequence[int]) -> list[AxisWindow]:
-    each = zip(padding, spans, strides, strict=True)
-    return [AxisWindow(low, span, stride) for (low, _), span, stride in each]
+def _windows(padding: Sequence, each: Iterable[tuple[int, int, int]]) -> list[AxisWindow]:
+    """From the padding, and size, dilation and stride of each axis."""
+    return [
+        AxisWindow(low, (size - 1) * dilation + 1, stride)
+        for (low, _), (size, dilation, stride) in zip(padding, each, strict=True)
+    ]
 
 
 _RULES: dict[str, Callable[[core.JaxprEqn, Fields, int], Fields]] = {
@@ -273,7 +258,6 @@ _RULES: dict[str, Callable[[core.JaxprEqn, Fields, int], Fields]] = {
     "reduce_window_sum": _reduced_window,
     "slice": _sliced,
     "pad": _padded,
-    "reshape": _reshaped,
     "transpose": _moved,
     "broadcast_in_dim": _moved,
     "squeeze": _squeezed,

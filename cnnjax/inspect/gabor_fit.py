@@ -9,22 +9,15 @@ from scipy.optimize import least_squares
 
 
 class GaborFit(NamedTuple):
-    """A Gabor function, with the parameters of `cnnjax.ops.gabor_kernel`, and how well it fits."""
+    """The parameters of `cnnjax.ops.gabor_kernel`, and how well it fits."""
 
     alpha: float
-    """Amplitude."""
     beta_x: float
-    """Decay of the envelope along the wave."""
     beta_y: float
-    """Decay of the envelope across the wave."""
     frequency: float
-    """Frequency of the wave, in radians per pixel."""
     phase: float
-    """Phase of the wave at the centre, in radians."""
     x0: float
-    """Column of the centre, relative to the centre of the kernel."""
     y0: float
-    """Row of the centre, relative to the centre of the kernel."""
     tau: float
     """Direction of the wave, in radians, from 0 to pi."""
     r_squared: float
@@ -32,7 +25,7 @@ class GaborFit(NamedTuple):
 
 
 def fit_gabor(kernel: np.ndarray | jax.Array) -> GaborFit:
-    """Least-squares fit of a Gabor function to a kernel, from several starting points.
+    """Least-squares fit of a Gabor function to a kernel `[height, width]`, from several starts.
 
         w(x, y) = alpha exp(-beta_x x'^2 - beta_y y'^2) cos(frequency x' + phase),  see
         cnnjax.ops.gabor_kernel
@@ -40,9 +33,6 @@ def fit_gabor(kernel: np.ndarray | jax.Array) -> GaborFit:
     With eight parameters any small kernel fits well: compare with the fit of noise of the same
     size.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.10.
-
-    Args:
-      kernel: `[height, width]`.
 
     Raises:
       ValueError: a kernel that is not a matrix of at least 3 x 3.

@@ -16,45 +16,33 @@ _ROUNDING = 1e3
 
 
 def linear_map(
-    function: Callable[[jax.Array], jax.Array], shape: Sequence[int], dtype: Any = jnp.float32
+    function: Callable[[jax.Array], jax.Array], shape: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Matrix and offset of an affine function, from its values at zero and at the unit vectors.
 
         offset = f(0),    matrix[i, j] = f(e_j)[i] - f(0)[i],    f(x) = matrix x + offset
 
-    This describes affine functions only: see `affine_error`.
+    This describes affine functions only: see `affine_error`. Returns the matrix `[outputs, inputs]`
+    and the offset `[outputs]`, both axes flattened as by `ravel`.
 
     Args:
       function: from `[batch, *shape]` to `[batch, *out_shape]`, each example on its own.
       shape: shape of one input, `[*space, channels]`.
-      dtype: type of the input.
-
-    Returns:
-      The matrix `[outputs, inputs]` and the offset `[outputs]`, both axes flattened as by `ravel`.
     """
-    size = math.prod(shape)
-    basis = jnp.concatenate([jnp.zeros((1, size), dtype), jnp.eye(size, dtype=dtype)])
-    values = np.asarray(function(basis.reshape(size + 1, *shape))).reshape(size + 1, -1)
-    return (values[1:] - values[0]).T, values[0]
+    matrix, offset = _matrix_and_offset(function, shape, jnp.float32)
+    return np.asarray(matrix), np.asarray(offset)
 
 
-def affine_error(
-    function: Callable[[jax.Array], jax.Array], shape: Sequence[int], *, seed: int = 0
-) -> float:
+def affine_error(function: Callable[[jax.Array], jax.Array], shape: Sequence[int]) -> float:
     """Relative distance of a function from its own linear map, on Gaussian noise.
 
         ||f(x) - f(0) - M x|| / ||f(x) - f(0)||,    M the matrix of `linear_map`
 
-    Args:
-      function: from `[batch, *shape]` to `[batch, *out_shape]`.
-      shape: shape of one input, `[*space, channels]`.
-      seed: seed of the noise.
-
-    Returns:
-      Rounding error for an affine function, of the order of 1 for others.
+    Rounding error for an affine function, of the order of 1 for others. Arguments as of
+    `linear_map`.
     """
     matrix, offset = linear_map(function, shape)
-    x = np.random.default_rng(seed).normal(size=(4, *shape)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(4, *shape)).astype(np.float32)
     actual = np.asarray(function(jnp.asarray(x))).reshape(len(x), -1) - offset
     expected = x.reshape(len(x), -1) @ matrix.T
     difference = np.linalg.norm(actual - expected)
@@ -62,24 +50,17 @@ def affine_error(
 
 
 def sharing_pattern(
-    function: Callable[[jax.Array, Any], jax.Array],
-    parameters: Any,
-    shape: Sequence[int],
-    *,
-    seed: int = 0,
-    draws: int = 4,
+    function: Callable[[jax.Array, Any], jax.Array], parameters: Any, shape: Sequence[int]
 ) -> np.ndarray:
     """Labels of the entries of a layer's matrix, equal for the same function of its parameters.
 
     Two entries have the same label if, at random parameters, their values and their derivatives in
-    `draws` random directions agree. Nothing is assumed of how the layer is computed.
+    four random directions agree. Nothing is assumed of how the layer is computed.
 
     Args:
       function: from `[batch, *shape]` and parameters to `[batch, *out_shape]`, affine in the first.
       parameters: a tree of arrays, of which only the shapes are used.
       shape: shape of one input, `[*space, channels]`.
-      seed: seed of the random parameters.
-      draws: number of random directions.
 
     Returns:
       Labels `[outputs, inputs]`: 0, 1, ... in the order in which they first appear, row by row;
@@ -87,25 +68,20 @@ def sharing_pattern(
     """
     with jax.enable_x64(True):
         leaves, tree = jax.tree.flatten(parameters)
-        noise = np.random.default_rng(seed)
+        noise = np.random.default_rng(0)
 
         def random_parameters():
             return tree.unflatten([jnp.asarray(noise.normal(size=leaf.shape)) for leaf in leaves])
 
-        size = math.prod(shape)
-        basis = jnp.eye(size, dtype=jnp.float64)
-        x = jnp.concatenate([jnp.zeros((1, size)), basis]).reshape(size + 1, *shape)
-
         def matrix(parameters):
-            values = function(x, parameters).reshape(size + 1, -1)
-            return (values[1:] - values[:1]).T
+            return _matrix_and_offset(lambda x: function(x, parameters), shape, jnp.float64)[0]
 
         @jax.jit
         def value_and_derivative(point, direction):
             return jax.jvp(matrix, (point,), (direction,))
 
         point = random_parameters()
-        pairs = [value_and_derivative(point, random_parameters()) for _ in range(draws)]
+        pairs = [value_and_derivative(point, random_parameters()) for _ in range(4)]
         prints = np.stack([pairs[0][0], *(derivative for _, derivative in pairs)], -1)
     largest = max(float(np.abs(prints).max()), 1e-30)
     tolerance = _ROUNDING * float(jnp.finfo(prints.dtype).eps) * largest
@@ -119,19 +95,22 @@ def sharing_rule(labels: np.ndarray, strides: int = 1) -> list[int]:
     """The kernel that each output position of a layer uses, as a number; `rule(p)` of its formula.
 
     Two positions p use one kernel if their rows of the matrix, each moved back by p strides, are
-    the same weights in the same order.
-
-    Args:
-      labels: `[outputs, inputs]`, from `sharing_pattern`, of a layer with one spatial axis, one
-        channel and circular padding.
-      strides: stride of the layer.
-
-    Returns:
-      One number an output position: 0, 1, ... in the order of first appearance.
+    the same weights in the same order. Numbers are 0, 1, ... in the order of first appearance.
+    Takes labels `[outputs, inputs]`, from `sharing_pattern`, of a layer with one spatial axis, one
+    channel and circular padding.
     """
     kernels = [tuple(np.roll(row, -place * strides)) for place, row in enumerate(labels)]
     numbers = {kernel: number for number, kernel in enumerate(dict.fromkeys(kernels))}
     return [numbers[kernel] for kernel in kernels]
+
+
+def _matrix_and_offset(
+    function: Callable[[jax.Array], jax.Array], shape: Sequence[int], dtype: Any
+) -> tuple[jax.Array, jax.Array]:
+    size = math.prod(shape)
+    basis = jnp.concatenate([jnp.zeros((1, size), dtype), jnp.eye(size, dtype=dtype)])
+    values = function(basis.reshape(size + 1, *shape)).reshape(size + 1, -1)
+    return (values[1:] - values[:1]).T, values[0]
 
 
 def _same_rows(rows: np.ndarray, tolerance: float) -> np.ndarray:

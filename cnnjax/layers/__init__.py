@@ -13,7 +13,7 @@ _NAMED = {  # the convolutions, by what `--conv` calls them: submodule and class
     "tiled": ("banked", "TiledConv"),
     "low_rank": ("banked", "LowRankLocalConv"),
     "local": ("banked", "LocalConv"),
-    "dense": ("dense", "FullyConnected"),
+    "dense": ("banked", "FullyConnected"),
 }
 _SUBMODULES = {
     "conv": ("ConvolutionLayer", "add_bias"),

@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from cnnjax.layers.conv import Sizes
+from cnnjax.layers.conv import EveryShift, Sizes
 from cnnjax.ops.alias_free import ideal_resample, polynomial_activation
-from cnnjax.ops.blur_pooling import spatial_axes
-from cnnjax.ops.window import per_axis
+from cnnjax.ops.blur_pooling import per_spatial_axis
 
 GELU_QUADRATIC = (0.125 / math.sqrt(math.pi), 0.5, 0.375 / math.sqrt(math.pi))
 """The quadratic nearest to GELU in mean square over standard normal inputs, constant term first.
@@ -20,7 +19,7 @@ E[GELU'] = 1/2 and E[GELU''] / 2 = 3 / (8 sqrt(pi)).
 """
 
 
-class PolynomialActivation(nn.Module):
+class PolynomialActivation(EveryShift):
     """A learned polynomial of each channel, evaluated without aliasing.
 
         z = low pass of sum over d of coefficients[d] x^d
@@ -50,12 +49,8 @@ class PolynomialActivation(nn.Module):
         coefficients = self.param("coefficients", initializer, shape, self.param_dtype)
         return polynomial_activation(x, coefficients, axes=self.axes)
 
-    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
-        """Every shift."""
-        return (1,) * len(space)
 
-
-class IdealDownsample(nn.Module):
+class IdealDownsample(EveryShift):
     """Remove what a coarser grid cannot carry, exactly, then keep every `strides`-th position.
 
     Symmetry: every translation of the periodic, band-limited image: the output moves by the same
@@ -69,14 +64,9 @@ class IdealDownsample(nn.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, *space, channels]` to `[*leading, *space / strides, channels]`."""
-        axes = spatial_axes("IdealDownsample", x, self.strides)
-        steps = per_axis("strides", self.strides, axes)
-        space = x.shape[-axes - 1 : -1]
+        steps = per_spatial_axis("IdealDownsample", x, self.strides)
+        space = x.shape[-len(steps) - 1 : -1]
         if any(size % step for size, step in zip(space, steps, strict=True)):
             raise ValueError(f"strides {steps} must divide the sizes of x, got shape {x.shape}.")
         out_space = tuple(size // step for size, step in zip(space, steps, strict=True))
         return ideal_resample(x, out_space)
-
-    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
-        """Every shift, between the positions of the output too."""
-        return (1,) * len(space)

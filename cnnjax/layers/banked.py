@@ -1,4 +1,4 @@
-"""Convolutions with a bank of kernels: tiled, locally connected, low-rank local."""
+"""Convolutions with a bank of kernels, tiled, locally connected, low-rank local; dense layers."""
 
 import functools
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from flax.linen.dtypes import promote_dtype
 
 from cnnjax import ops
 from cnnjax.layers.conv import ConvolutionLayer, Sizes, add_bias
-from cnnjax.layers.initializers import Initializer, per_kernel
+from cnnjax.layers.initializers import Initializer, as_matrix, per_kernel
 from cnnjax.ops.window import per_axis
 
 
@@ -113,6 +113,35 @@ class LowRankLocalConv(ConvolutionLayer):
         x, kernels, weights, bias = promote_dtype(x, kernels, weights, bias, dtype=self.dtype)
         z = ops.low_rank_local_conv(x, kernels, weights, **self.conv_options(x))
         return add_bias(z, None if bias is None else weights @ bias)
+
+    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
+        """Only the zero shift."""
+        return tuple(space)
+
+
+class FullyConnected(ConvolutionLayer):
+    """Dense layer between volumes: the output has the shape that a convolution would give it.
+
+        z[p, o] = bias[p, o] + sum over q, c of x[q, c] kernel[q, c, p, o]
+
+    `kernel_size`, `strides` and `padding` only set the size of the output.
+    Parameters: kernel `[*space, in, *out_space, features]`, bias `[*out_space, features]`.
+    Symmetry: none.
+    Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.14 (bottom).
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map `[*leading, *space, in]` to `[*leading, *out_space, features]`."""
+        self.refuse("feature_group_count")
+        window = self.window(x)
+        read = (*window.space, x.shape[-1])
+        shape = (*read, *window.out_space, self.features)
+        initializer = as_matrix(self.kernel_init, len(read))
+        kernel = self.param("kernel", initializer, shape, self.param_dtype)
+        x, kernel, bias = promote_dtype(x, kernel, self.bias(*window.out_space), dtype=self.dtype)
+        z = jnp.tensordot(x, kernel, axes=len(read), precision=self.precision)
+        return add_bias(z, bias)
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
         """Only the zero shift."""

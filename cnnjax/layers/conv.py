@@ -86,6 +86,14 @@ class ConvolutionLayer(nn.Module):
         del x
         return self.feature_group_count
 
+    def refuse(self, *names: str) -> None:
+        """Raise ValueError if any of these arguments, which this layer does not take, is not 1."""
+        for name in names:
+            if getattr(self, name) != 1:
+                raise ValueError(
+                    f"{type(self).__name__} takes no {name}, got {getattr(self, name)!r}."
+                )
+
     def kernel_shape(self, x: jax.Array) -> tuple[int, ...]:
         """Shape of one kernel, `[*window, in/groups, out]`."""
         window = self.window(x)
@@ -135,6 +143,14 @@ class ConvolutionLayer(nn.Module):
         tiles = per_axis("tile", tile, axes)
         each = zip(space, strides, tiles, dilations, strict=True)
         return tuple(geometry.predicted_step(*axis) for axis in each)
+
+
+class EveryShift(nn.Module):
+    """A layer that commutes with every circular shift."""
+
+    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
+        """Every shift."""
+        return (1,) * len(space)
 
 
 def add_bias(z: jax.Array, bias: jax.Array | None) -> jax.Array:
@@ -209,23 +225,15 @@ class ConvTranspose(ConvolutionLayer):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, *space, in]` to `[*leading, *out_space, features]`."""
         geometry.positive("features", self.features)
-        for name in ("input_dilation", "feature_group_count"):
-            if getattr(self, name) != 1:
-                raise ValueError(f"ConvTranspose takes no {name}, got {getattr(self, name)!r}.")
+        self.refuse("input_dilation", "feature_group_count")
         window = per_axis("kernel_size", self.kernel_size, self.axes(x))
         channels = (x.shape[-1], self.features)
         shape = (*window, *(reversed(channels) if self.transpose_kernel else channels))
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
-        z = ops.conv_transpose(
-            x,
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            kernel_dilation=self.kernel_dilation,
-            transpose_kernel=self.transpose_kernel,
-            precision=self.precision,
-        )
+        options = self.conv_options(x)
+        del options["input_dilation"], options["feature_group_count"]
+        z = ops.conv_transpose(x, kernel, transpose_kernel=self.transpose_kernel, **options)
         return add_bias(z, bias)
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:

@@ -24,12 +24,8 @@ Parameters = Mapping[str, jax.Array]
 def standard_to_tiled(parameters: Parameters, tile: int | Sequence[int]) -> Parameters:
     """Embed a standard layer in the tiled ones: every kernel of the tile is the same.
 
-    Args:
-      parameters: kernel `[*window, in/groups, out]`, bias `[out]`.
-      tile: one size, or one an axis.
-
-    Returns:
-      kernel `[*tile, *window, in/groups, out]`, bias `[*tile, out]`.
+    From kernel `[*window, in/groups, out]` and bias `[out]` to kernel `[*tile, *window, in/groups,
+    out]` and bias `[*tile, out]`.
     """
     tile = per_axis("tile", tile, parameters["kernel"].ndim - 2)
     return {name: jnp.broadcast_to(leaf, (*tile, *leaf.shape)) for name, leaf in parameters.items()}
@@ -44,12 +40,8 @@ def tiled_to_standard(parameters: Parameters) -> Parameters:
 def tiled_to_local(parameters: Parameters, out_space: Sequence[int]) -> Parameters:
     """Embed a tiled layer in the local ones: position p gets a copy of kernel `p mod tile`.
 
-    Args:
-      parameters: kernel `[*tile, *window, in/groups, out]`, bias `[*tile, out]`.
-      out_space: the layer's output sizes.
-
-    Returns:
-      kernel `[*out_space, *window, in/groups, out]`, bias `[*out_space, out]`.
+    From kernel `[*tile, *window, in/groups, out]` and bias `[*tile, out]` to kernel `[*out_space,
+    *window, in/groups, out]` and bias `[*out_space, out]`.
     """
     tile = parameters["kernel"].shape[: _bank_axes(parameters)]
     _check_length("out_space", out_space, len(tile))
@@ -73,7 +65,8 @@ def local_to_tiled(parameters: Parameters, tile: int | Sequence[int]) -> Paramet
         shares = np.arange(step)[:, None] == np.arange(size)[None, :] % step
         average = shares / shares.sum(axis=1, keepdims=True)
         for name, leaf in projected.items():
-            projected[name] = _along(average, leaf, axis)
+            product = jnp.tensordot(jnp.asarray(average, leaf.dtype), leaf, axes=(1, axis))
+            projected[name] = jnp.moveaxis(product, 0, axis)
     return projected
 
 
@@ -89,29 +82,21 @@ def local_to_dense(
 ) -> Parameters:
     """Embed a local layer in the dense ones: its linear map, written out.
 
-    Taps that read zero padding are lost; taps that read the same input are added.
+    Taps that read zero padding are lost; taps that read the same input are added. Returns kernel
+    `[*space, in, *out_space, out]`, bias `[*out_space, out]`.
 
     Args:
       parameters: kernel `[*out_space, *window, in/groups, out]`, bias `[*out_space, out]`.
       space: sizes of the input's spatial axes.
       strides, padding, kernel_dilation, input_dilation, feature_group_count: the layer's.
-
-    Returns:
-      kernel `[*space, in, *out_space, out]`, bias `[*out_space, out]`.
     """
     kernel = parameters["kernel"]
     axes = _bank_axes(parameters)
     reads = _reads(kernel, space, strides, padding, kernel_dilation, input_dilation)
     if feature_group_count > 1:
         kernel = _across_groups(kernel, feature_group_count)
-    in_features, features = kernel.shape[-2:]
-    # One axis after another: [..., p, ..., a, ...] -> [..., p, ..., q, ...].
-    for axis, read in enumerate(reads):
-        kernel = jnp.moveaxis(kernel, (axis, axes + axis), (0, 1))
-        kernel = jnp.einsum("paq,pa...->pq...", read, kernel)
-        kernel = jnp.moveaxis(kernel, (0, 1), (axis, axes + axis))
+    kernel = _axis_by_axis("paq,pa...->pq...", reads, kernel)
     kernel = jnp.moveaxis(kernel, range(axes, 2 * axes + 1), range(axes + 1))
-    assert kernel.shape == (*space, in_features, *kernel.shape[axes + 1 : -1], features)
     return {**parameters, "kernel": kernel}
 
 
@@ -128,14 +113,11 @@ def dense_to_local(
 
     A weight that several taps share, because a circular window meets itself, is divided among
     them; taps that read zero padding get zero. The inverse of `local_to_dense` but for such taps.
+    Returns kernel `[*out_space, *window, in, out]`, bias `[*out_space, out]`.
 
     Args:
       parameters: kernel `[*space, in, *out_space, out]`, bias `[*out_space, out]`.
-      kernel_size: taps of the window, one int or one an axis.
-      strides, padding, kernel_dilation, input_dilation: of the local layer.
-
-    Returns:
-      kernel `[*out_space, *window, in, out]`, bias `[*out_space, out]`.
+      kernel_size, strides, padding, kernel_dilation, input_dilation: of the local layer.
     """
     kernel = parameters["kernel"]
     axes = kernel.ndim // 2 - 1
@@ -144,47 +126,38 @@ def dense_to_local(
     kernel = jnp.moveaxis(kernel, range(axes + 1), range(axes, 2 * axes + 1))
     bank = jax.ShapeDtypeStruct((*out_space, *window, 1, 1), kernel.dtype)
     reads = _reads(bank, space, strides, padding, kernel_dilation, input_dilation)
-    for axis, read in enumerate(reads):
-        share = read / np.maximum(read.sum(axis=1, keepdims=True), 1)
-        kernel = jnp.moveaxis(kernel, (axis, axes + axis), (0, 1))
-        kernel = jnp.einsum("paq,pq...->pa...", share.astype(kernel.dtype), kernel)
-        kernel = jnp.moveaxis(kernel, (0, 1), (axis, axes + axis))
-    return {**parameters, "kernel": kernel}
+    counts = [np.maximum(read.sum(axis=1, keepdims=True), 1) for read in reads]
+    shares = [(read / count).astype(kernel.dtype) for read, count in zip(reads, counts)]
+    return {**parameters, "kernel": _axis_by_axis("paq,pq...->pa...", shares, kernel)}
 
 
 def _reads(kernel, space, strides, padding, kernel_dilation, input_dilation) -> list[np.ndarray]:
     """For each axis `[positions, taps, size]`: 1 where a position's tap reads an input, else 0."""
     axes = kernel.ndim // 2 - 1
     _check_length("space", space, axes)
-    window = make_window(
-        space,
-        kernel.shape[axes:-2],
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-    )
+    options = strides, padding, kernel_dilation, input_dilation
+    window = make_window(space, kernel.shape[axes:-2], *options)
     if window.out_space != kernel.shape[:axes]:
         raise ValueError(
             f"these arguments give an output of {window.out_space} over an input of "
             f"{tuple(space)}, but the layer has kernels for {kernel.shape[:axes]}."
         )
-    indices = [
-        geometry.input_indices(*axis)
-        for axis in zip(
-            window.space,
-            window.kernel_size,
-            window.strides,
-            padding_per_axis(padding, axes),
-            window.kernel_dilation,
-            window.input_dilation,
-            strict=True,
-        )
-    ]
-    return [
-        (index[..., None] == np.arange(size)).astype(kernel.dtype)
-        for index, size in zip(indices, space, strict=True)
-    ]
+    sides = padding_per_axis(padding, axes)
+    dilations = window.kernel_dilation, window.input_dilation
+    reads = []
+    for axis in zip(window.space, window.kernel_size, window.strides, sides, *dilations):
+        index = geometry.input_indices(*axis)
+        reads.append((index[..., None] == np.arange(axis[0])).astype(kernel.dtype))
+    return reads
+
+
+def _axis_by_axis(products: str, matrices: list[np.ndarray], kernel: jax.Array) -> jax.Array:
+    """Products of `[*positions, *window or space, ...]` with a matrix an axis."""
+    for axis, matrix in enumerate(matrices):
+        pair = axis, len(matrices) + axis
+        product = jnp.einsum(products, matrix, jnp.moveaxis(kernel, pair, (0, 1)))
+        kernel = jnp.moveaxis(product, (0, 1), pair)
+    return kernel
 
 
 def _across_groups(kernel: jax.Array, groups: int) -> jax.Array:
@@ -195,11 +168,6 @@ def _across_groups(kernel: jax.Array, groups: int) -> jax.Array:
     belongs = np.expand_dims(belongs[:, None, :], tuple(range(kernel.ndim - 2)))
     widened = kernel[..., None, :, :] * jnp.asarray(belongs, kernel.dtype)
     return widened.reshape(*kernel.shape[:-2], groups * one_group, features)
-
-
-def _along(matrix: np.ndarray, leaf: jax.Array, axis: int) -> jax.Array:
-    product = jnp.tensordot(jnp.asarray(matrix, leaf.dtype), leaf, axes=(1, axis))
-    return jnp.moveaxis(product, 0, axis)
 
 
 def _bank_axes(parameters: Parameters) -> int:

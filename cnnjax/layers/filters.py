@@ -29,15 +29,11 @@ class FixedFilter(nn.Module):
 
 
 def filter_init(kernel: np.ndarray) -> Initializer:
-    """Initialiser that begins every output channel as a known kernel.
+    """Initialiser of `[*window, in, out]` that begins every output channel as a known kernel.
 
-    Output channel o begins as kernel `o mod count` on the mean of the input channels.
-
-    Args:
-      kernel: `[*window]`, or a bank `[*window, count]`, such as `ops.gabor_bank()`.
-
-    Returns:
-      An initialiser of `[*window, in, out]`, which raises ValueError for another window.
+    Output channel o begins as kernel `o mod count` on the mean of the input channels. The kernel is
+    `[*window]`, or a bank `[*window, count]`, such as `ops.gabor_bank()`. The initialiser raises
+    ValueError for another window.
     """
 
     def initialize(key: jax.Array, shape: Sequence[int], dtype=jnp.float32) -> jax.Array:

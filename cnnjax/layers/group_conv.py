@@ -21,23 +21,16 @@ class GroupLayer(ConvolutionLayer):
 
     def conv_options(self, x: jax.Array) -> dict:
         """The keyword arguments of the operators, checked for images `[..., height, width, in]`."""
-        for name in ("input_dilation", "feature_group_count"):
-            if getattr(self, name) != 1:
-                raise ValueError(
-                    f"{type(self).__name__} takes no {name}, got {getattr(self, name)!r}."
-                )
+        self.refuse("input_dilation", "feature_group_count")
         height, width = per_axis("kernel_size", self.kernel_size, 2)
         if height != width:
             raise ValueError(
                 f"{type(self).__name__} turns its kernel, so kernel_size must be the same on both "
                 f"axes, got {self.kernel_size!r}."
             )
-        return {
-            "strides": self.strides,
-            "padding": self.padding,
-            "kernel_dilation": self.kernel_dilation,
-            "precision": self.precision,
-        }
+        options = super().conv_options(x)
+        del options["input_dilation"], options["feature_group_count"]
+        return options
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
         """Every shift by `strides`, under circular padding."""

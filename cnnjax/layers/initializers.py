@@ -14,13 +14,11 @@ def per_kernel(initializer: Initializer, bank: Sequence[int]) -> Initializer:
 
     `variance_scaling` takes all axes but the last two for the window: handed a whole bank of P
     kernels it starts each of them sqrt(P) too small.
+    Returns an initialiser of `[*bank, *window, in, out]`.
 
     Args:
       initializer: of one kernel, `(key, [*window, in, out], dtype) -> array`; any.
       bank: shape of the bank, the leading axes of what is drawn.
-
-    Returns:
-      An initialiser of `[*bank, *window, in, out]`.
     """
     count = math.prod(bank)
 

@@ -1,12 +1,10 @@
 """Adaptive and learnable polyphase sampling: strides that every circular shift is a symmetry of."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from cnnjax.layers.conv import Conv, Sizes
+from cnnjax.layers.conv import Conv, EveryShift, Sizes
 from cnnjax.ops.polyphase import (
     adaptive_polyphase,
     mixed_polyphase,
@@ -15,7 +13,7 @@ from cnnjax.ops.polyphase import (
 )
 
 
-class AdaptivePolyphase(nn.Module):
+class AdaptivePolyphase(EveryShift):
     """Keep the polyphase component of largest norm, in place of a stride (APS).
 
     Symmetry: every circular shift, exactly, unless two components have equal norms.
@@ -38,12 +36,8 @@ class AdaptivePolyphase(nn.Module):
         """
         return adaptive_polyphase(x, strides=self.strides, order=self.order)
 
-    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
-        """Every shift."""
-        return (1,) * len(space)
 
-
-class LearnablePolyphase(nn.Module):
+class LearnablePolyphase(EveryShift):
     """Keep the polyphase component that a small network likes most, in place of a stride (LPS).
 
         score[k] = mean over p of network(components_k)[p]
@@ -99,7 +93,3 @@ class LearnablePolyphase(nn.Module):
         batch, count, *rest = components.shape
         z = self.score(nn.relu(self.hidden(components.reshape(batch * count, *rest))))
         return z.mean(range(1, z.ndim)).reshape(batch, count)
-
-    def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
-        """Every shift, in evaluation."""
-        return (1,) * len(space)

@@ -12,12 +12,7 @@ _SUBMODULES = {
     "cifar_tutorial": ("CifarTutorial",),
     "conv_net": ("ConvNet",),
     "densenet": (
-        "DenseNet",
-        "DenseNet40",
-        "DenseNet121",
-        "DenseNet169",
-        "DenseNet201",
-        "DenseNetBC100",
+        "DenseNet", "DenseNet40", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNetBC100",
     ),
     "detector_net": ("DetectorNet",),
     "googlenet": ("GoogLeNet",),
@@ -25,17 +20,11 @@ _SUBMODULES = {
     "plain": ("PlainNet",),
     "recurrent_segmentation": ("RecurrentSegmentation",),
     "resnet": (
-        "ResNet",
-        "ResNet18",
-        "ResNet20",
-        "ResNet34",
-        "ResNet44",
-        "ResNet50",
-        "ResNet101",
+        "ResNet", "ResNet18", "ResNet20", "ResNet34", "ResNet44", "ResNet50", "ResNet101",
         "ResNet152",
     ),
     "rotation_net": ("RotationNet",),
     "vgg": ("VGG", "VGG11", "VGG13", "VGG16", "VGG19"),
-}
+}  # fmt: skip
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

@@ -1,17 +1,17 @@
 """AlexNet: the network that won ImageNet in 2012."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from cnnjax.layers import LocalResponseNorm, MaxPool
-from cnnjax.models.blocks import Convolution, flatten, he_conv
+from cnnjax.models.blocks import ImageNetwork, flatten
 
 
-class AlexNet(nn.Module):
+class AlexNet(ImageNetwork):
     """AlexNet in two towers, for images 224x224x3 (or 227x227x3).
 
     Layers 2, 4 and 5 read the channels of their own tower only. Two pixels of zeros around the
@@ -20,12 +20,6 @@ class AlexNet(nn.Module):
     networks, 2012, section 3.
     """
 
-    image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
-    """Shape of an image, as published."""
-    classes: int = 1000
-    """Number of classes."""
-    conv: Convolution = he_conv
-    """Constructor of the convolutions."""
     features: Sequence[int] = (96, 256, 384, 384, 256)
     """Channels of each convolution."""
     towers: int = 2

@@ -1,18 +1,20 @@
 """The all convolutional net, and the networks it was compared with."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import jax
 from flax import linen as nn
 
 from cnnjax.layers import GlobalAveragePool, MaxPool
-from cnnjax.models.blocks import Convolution, he_conv
+from cnnjax.models.blocks import ImageNetwork, square
+
+Variant = Literal["base", "strided", "conv_pool", "all_cnn"]
 
 WINDOWS = {"A": (5,), "B": (5, 1), "C": (3, 3)}
 """Windows of the convolutions below each downsampling, by base model (table 1)."""
 
 
-class AllCNN(nn.Module):
+class AllCNN(ImageNetwork):
     """Nine layers of convolution, one of which is where others pool; for CIFAR-10, 32x32x3.
 
     Base models A, B and C, and what takes the place of each of their two poolings, of 3x3 with
@@ -30,14 +32,10 @@ class AllCNN(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (32, 32, 3)
-    """Shape of an image, as published."""
     classes: int = 10
-    """Number of classes."""
-    conv: Convolution = he_conv
-    """Constructor of the convolutions."""
     base: Literal["A", "B", "C"] = "C"
     """Base model."""
-    variant: Literal["base", "strided", "conv_pool", "all_cnn"] = "all_cnn"
+    variant: Variant = "all_cnn"
     """What stands in the place of each pooling."""
     dropout_rates: tuple[float, float] = (0.2, 0.5)
     """Dropout rate of the image, and after each pooling or what stands in its place."""
@@ -45,9 +43,7 @@ class AllCNN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         """Map images `[batch, height, width, 3]` to logits `[batch, classes]`."""
-        if self.base not in WINDOWS or self.variant not in (
-            "base", "strided", "conv_pool", "all_cnn",
-        ):  # fmt: skip
+        if self.base not in WINDOWS or self.variant not in get_args(Variant):
             raise ValueError(
                 f"AllCNN has base 'A', 'B' or 'C' and variant 'base', 'strided', 'conv_pool' or "
                 f"'all_cnn', got {self.base!r} and {self.variant!r}."
@@ -76,16 +72,6 @@ class AllCNN(nn.Module):
         return x
 
     def _convolution(
-        self,
-        x: jax.Array,
-        features: int,
-        size: int,
-        name: str,
-        stride: int = 1,
-        padding: str = "SAME",
+        self, x: jax.Array, features: int, size: int, name: str, stride: int = 1, padding="SAME"
     ) -> jax.Array:
-        layer = self.conv(
-            features=features, kernel_size=(size, size), strides=(stride, stride), padding=padding,
-            name=name,
-        )  # fmt: skip
-        return nn.relu(layer(x))
+        return nn.relu(square(self.conv, x, features, size, name, stride, padding=padding))

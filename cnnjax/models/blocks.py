@@ -1,7 +1,8 @@
-"""What the classic networks share: their convolution unless given another, and batch norm."""
+"""What the classic networks share: their arguments, their convolutions, batch normalisation."""
 
 import functools
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 from flax import linen as nn
@@ -19,10 +20,7 @@ he_conv = functools.partial(Conv, kernel_init=nn.initializers.he_normal())
 def batch_norm(name: str, train: bool, axis_name: str | None) -> nn.BatchNorm:
     """Batch normalisation over the batch of all devices in training, by running means otherwise.
 
-    Args:
-      name: name of the module.
-      train: whether to use, and to collect, the statistics of this batch.
-      axis_name: name of the axis of devices in training; None: each device by itself.
+    `axis_name` is that of the axis of devices in training; None: each device by itself.
     """
     return nn.BatchNorm(
         use_running_average=not train, axis_name=axis_name if train else None, momentum=0.9,
@@ -30,20 +28,31 @@ def batch_norm(name: str, train: bool, axis_name: str | None) -> nn.BatchNorm:
     )  # fmt: skip
 
 
+class ImageNetwork(nn.Module):
+    """The arguments of every classic network."""
+
+    image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
+    """Shape of an image, as published."""
+    classes: int = 1000
+    """Number of classes."""
+    conv: Convolution = he_conv
+    """Constructor of the convolutions."""
+
+
+def square(
+    conv: Convolution, x: jax.Array, features: int, size: int, name: str, stride: int = 1, **options
+) -> jax.Array:
+    """A convolution with a square window, with any further arguments of its constructor."""
+    each = {"kernel_size": (size, size), "strides": (stride, stride)}
+    return conv(features=features, name=name, **each, **options)(x)
+
+
 def unbiased(
     conv: Convolution, x: jax.Array, features: int, size: int, name: str, stride: int = 1
 ) -> jax.Array:
     """A square convolution without bias, as stands below batch normalisation; it keeps the size, or
     with a stride halves it."""
-    layer = conv(
-        features=features,
-        kernel_size=(size, size),
-        strides=(stride, stride),
-        padding=size // 2,
-        use_bias=False,
-        name=name,
-    )
-    return layer(x)
+    return square(conv, x, features, size, name, stride, padding=size // 2, use_bias=False)
 
 
 def flatten(x: jax.Array) -> jax.Array:

@@ -7,10 +7,10 @@ import jax
 from flax import linen as nn
 
 from cnnjax.layers import Conv, LocalConv, LocalResponseNorm, MaxPool
-from cnnjax.models.blocks import Convolution, flatten
+from cnnjax.models.blocks import Convolution, ImageNetwork, flatten, square
 
 
-class CifarTutorial(nn.Module):
+class CifarTutorial(ImageNetwork):
     """Two convolutions with pooling and normalisation, two layers called local, a classifier.
 
     The tutorial's code fully connects `local3` and `local4` and keeps their names from its model,
@@ -22,9 +22,7 @@ class CifarTutorial(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (24, 24, 3)
-    """Shape of an image, as published."""
     classes: int = 10
-    """Number of classes."""
     conv: Convolution = functools.partial(Conv, kernel_init=nn.initializers.truncated_normal(0.05))
     """Constructor of the two convolutions; called with `bias_init` as well."""
     locally_connected: bool = False
@@ -33,10 +31,10 @@ class CifarTutorial(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map images `[batch, height, width, 3]` to logits `[batch, classes]`."""
-        x = nn.relu(self._convolution("conv1", 0.0)(x))
+        x = nn.relu(self._convolution(x, "conv1", 0.0))
         x = MaxPool(3, strides=2, padding="SAME", name="pool1")(x)
         x = self._normalization("norm1")(x)
-        x = nn.relu(self._convolution("conv2", 0.1)(x))
+        x = nn.relu(self._convolution(x, "conv2", 0.1))
         x = self._normalization("norm2")(x)
         x = MaxPool(3, strides=2, padding="SAME", name="pool2")(x)
         starts: dict[str, Any] = {
@@ -52,15 +50,9 @@ class CifarTutorial(nn.Module):
         start = nn.initializers.truncated_normal(1 / 192)
         return nn.Dense(self.classes, name="softmax_linear", kernel_init=start)(x)
 
-    def _convolution(self, name: str, bias: float) -> nn.Module:
-        return self.conv(
-            features=64,
-            kernel_size=(5, 5),
-            strides=(1, 1),
-            padding="SAME",
-            bias_init=nn.initializers.constant(bias),
-            name=name,
-        )
+    def _convolution(self, x: jax.Array, name: str, bias: float) -> jax.Array:
+        start = nn.initializers.constant(bias)
+        return square(self.conv, x, 64, 5, name, padding="SAME", bias_init=start)
 
     def _normalization(self, name: str) -> nn.Module:
         return LocalResponseNorm(radius=4, bias=1.0, alpha=0.001 / 9, beta=0.75, name=name)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from cnnjax.layers import AveragePool, GlobalAveragePool, MaxPool
-from cnnjax.models.blocks import Convolution, batch_norm, he_conv, unbiased
+from cnnjax.models.blocks import Convolution, ImageNetwork, batch_norm, unbiased
 
 
 class DenseLayer(nn.Module):
@@ -57,19 +57,13 @@ class Transition(nn.Module):
         return AveragePool(2, strides=2, name="pool")(x)
 
 
-class DenseNet(nn.Module):
+class DenseNet(ImageNetwork):
     """Dense blocks with transitions between them, for images 224x224x3, or of any size.
 
     Source: Huang, Liu, van der Maaten, Weinberger, Densely connected convolutional networks, 2017,
     table 1.
     """
 
-    image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
-    """Shape of an image, as published."""
-    classes: int = 1000
-    """Number of classes."""
-    conv: Convolution = he_conv
-    """Constructor of the convolutions; called with `use_bias=False` as well."""
     depths: Sequence[int] = (6, 12, 24, 16)
     """Layers of each block."""
     growth: int = 32

@@ -51,21 +51,19 @@ class DetectorNet(nn.Module):
             raise ValueError(f"detectors must be at least 1, got {self.detectors}.")
         if x.shape[1] != x.shape[2]:
             raise ValueError(f"DetectorNet needs square images, got shape {x.shape}.")
-        match self.pooling:
-            case "detectors":
-                whole = self._whole(Conv, x)(x)[:, 0, 0]
-            case "turns":
-                whole = self._whole(LiftingConv, x)(x)[:, 0, 0]
-                self._sow(whole.swapaxes(1, 2).reshape(len(x), self.classes, -1))
-                return CrossChannelMaxPool(self.detectors)(GroupPool()(whole))
-            case _:
-                for number in (1, 2):
-                    name = f"conv{number}"
-                    x = nn.relu(Conv(self.features, 5, strides=2, padding="SAME", name=name)(x))
-                x = x.max(axis=(1, 2)) if self.pooling == "space" else x.reshape(len(x), -1)
-                return nn.Dense(self.classes, name="classifier")(x)
-        self._sow(whole.reshape(len(x), self.classes, self.detectors))
-        return CrossChannelMaxPool(self.detectors)(whole)
+        if self.pooling in ("space", "none"):
+            for number in (1, 2):
+                name = f"conv{number}"
+                x = nn.relu(Conv(self.features, 5, strides=2, padding="SAME", name=name)(x))
+            x = x.max(axis=(1, 2)) if self.pooling == "space" else x.reshape(len(x), -1)
+            return nn.Dense(self.classes, name="classifier")(x)
+        layer = LiftingConv if self.pooling == "turns" else Conv
+        filters = layer(self.classes * self.detectors, x.shape[1], padding="VALID", name="filters")
+        z = filters(x)[:, 0, 0]
+        responses = z.swapaxes(1, 2) if self.pooling == "turns" else z
+        self.sow("intermediates", "detectors", responses.reshape(len(x), self.classes, -1))
+        z = GroupPool()(z) if self.pooling == "turns" else z
+        return CrossChannelMaxPool(self.detectors)(z)
 
     @nn.nowrap
     def responses(self, variables: Mapping[str, Any], x: jax.Array) -> tuple[jax.Array, ...]:
@@ -90,10 +88,3 @@ class DetectorNet(nn.Module):
         if self.pooling == "detectors":
             return learned
         return np.concatenate([[np.rot90(each, turns) for turns in range(4)] for each in learned])
-
-    def _whole(self, layer: type[Conv] | type[LiftingConv], x: jax.Array) -> nn.Module:
-        features = self.classes * self.detectors
-        return layer(features, x.shape[1], padding="VALID", name="filters")
-
-    def _sow(self, responses: jax.Array) -> None:
-        self.sow("intermediates", "detectors", responses)

@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from cnnjax import ops
 from cnnjax.layers import AveragePool, Conv
-from cnnjax.models.blocks import Convolution, flatten
+from cnnjax.models.blocks import Convolution, ImageNetwork, flatten, square
 
 CONNECTIONS = (
     *(tuple(sorted((first + step) % 6 for step in range(3))) for first in range(6)),
@@ -21,7 +21,7 @@ CONNECTIONS = (
 """Which maps of S2 each map of C3 takes (table I of the paper)."""
 
 
-class LeNet5(nn.Module):
+class LeNet5(ImageNetwork):
     """LeNet-5, for images 32x32x1; by default as published, up to the output.
 
     Parameters: C1 156, S2 12, C3 1,516, S4 32, C5 48,120, F6 10,164: 60,000; and 850 of a linear
@@ -32,9 +32,7 @@ class LeNet5(nn.Module):
     """
 
     image_shape: ClassVar[tuple[int, ...]] = (32, 32, 1)
-    """Shape of an image, as published."""
     classes: int = 10
-    """Number of classes."""
     conv: Convolution = Conv
     """Constructor of the layers C1, C3 and C5."""
     connection_table: bool = True
@@ -61,10 +59,7 @@ class LeNet5(nn.Module):
         return nn.Dense(self.classes, name="output")(x)
 
     def _convolution(self, x: jax.Array, features: int, name: str) -> jax.Array:
-        layer = self.conv(
-            features=features, kernel_size=(5, 5), strides=(1, 1), padding="VALID", name=name
-        )
-        return layer(x)
+        return square(self.conv, x, features, 5, name, padding="VALID")
 
     def _subsample(self, x: jax.Array, name: str) -> jax.Array:
         if self.trained_subsampling:

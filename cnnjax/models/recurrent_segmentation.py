@@ -57,13 +57,10 @@ class RecurrentSegmentation(nn.Module):
         of_estimate = self._convolution(self.features, self.kernel_size, "estimate")
         deeper = self._convolution(self.features, self.kernel_size, "hidden")
         labels = self._convolution(self.classes, 1, "labels")
+        nothing = jnp.zeros((*x.shape[:-1], self.classes), hidden_of_image.dtype)
         found: list[jax.Array] = []
         for _ in range(self.iterations):
-            before = (
-                nn.softmax(found[-1])
-                if found
-                else jnp.zeros((*x.shape[:-1], self.classes), hidden_of_image.dtype)
-            )
+            before = nn.softmax(found[-1]) if found else nothing
             hidden = nn.relu(hidden_of_image + of_estimate(before))
             found.append(labels(nn.relu(deeper(hidden))))
         return found

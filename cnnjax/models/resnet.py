@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from cnnjax.layers import GlobalAveragePool, MaxPool
-from cnnjax.models.blocks import Convolution, batch_norm, he_conv, unbiased
+from cnnjax.models.blocks import Convolution, ImageNetwork, batch_norm, unbiased
 
 
 class ResidualBlock(nn.Module):
@@ -59,19 +59,13 @@ class ResidualBlock(nn.Module):
         return jnp.pad(x, [(0, 0)] * 3 + [(0, features - x.shape[-1])])
 
 
-class ResNet(nn.Module):
+class ResNet(ImageNetwork):
     """Residual network for images 224x224x3, or of any size.
 
     Source: He, Zhang, Ren, Sun, Deep residual learning for image recognition, 2016, table 1. In a
     bottleneck the 3x3 convolution has the stride, as in torchvision and most successors.
     """
 
-    image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
-    """Shape of an image, as published."""
-    classes: int = 1000
-    """Number of classes."""
-    conv: Convolution = he_conv
-    """Constructor of the convolutions; called with `use_bias=False` as well."""
     depths: Sequence[int] = (2, 2, 2, 2)
     """Blocks of each stage; each but the first halves height and width."""
     features: Sequence[int] = (64, 128, 256, 512)

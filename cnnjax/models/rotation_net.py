@@ -1,6 +1,6 @@
 """The networks of Cohen and Welling's study of rotated MNIST."""
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import jax
 from flax import linen as nn
@@ -58,17 +58,10 @@ class RotationNet(nn.Module):
         return x.max(axis=range(1, x.ndim - 1))
 
     def _convolved(self, x: jax.Array, features: int, window: int, number: int) -> jax.Array:
-        arguments: dict[str, Any] = {
-            "features": features,
-            "kernel_size": window,
-            "padding": "VALID",
-            "name": f"conv{number}",
-        }
-        if self.group == "none":
-            return Conv(**arguments)(x)
-        if self.group == "p4_pooled":
-            return GroupPool()(LiftingConv(**arguments)(x))
-        return (LiftingConv if number == 1 else GroupConv)(**arguments)(x)
+        deeper = {"none": Conv, "p4": GroupConv, "p4_pooled": LiftingConv}[self.group]
+        layer = LiftingConv if self.group == "p4" and number == 1 else deeper
+        x = layer(features, window, padding="VALID", name=f"conv{number}")(x)
+        return GroupPool()(x) if self.group == "p4_pooled" else x
 
 
 def _halved(x: jax.Array) -> jax.Array:

@@ -1,16 +1,15 @@
 """VGG: nothing but 3x3 convolutions, many of them."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import jax
 from flax import linen as nn
 
 from cnnjax.layers import MaxPool
-from cnnjax.models.blocks import Convolution, flatten, he_conv
+from cnnjax.models.blocks import ImageNetwork, flatten, square
 
 
-class VGG(nn.Module):
+class VGG(ImageNetwork):
     """Five stages of 3x3 convolutions, each ended by pooling, and three fully connected layers.
 
     For images 224x224x3, or of any size that is a multiple of 32.
@@ -18,12 +17,6 @@ class VGG(nn.Module):
     recognition, 2015, table 1.
     """
 
-    image_shape: ClassVar[tuple[int, ...]] = (224, 224, 3)
-    """Shape of an image, as published."""
-    classes: int = 1000
-    """Number of classes."""
-    conv: Convolution = he_conv
-    """Constructor of the convolutions."""
     depths: Sequence[int] = (2, 2, 3, 3, 3)
     """Convolutions of each stage."""
     features: Sequence[int] = (64, 128, 256, 512, 512)
@@ -38,11 +31,8 @@ class VGG(nn.Module):
         """Map images `[batch, height, width, 3]` to logits `[batch, classes]`."""
         for stage, (depth, features) in enumerate(zip(self.depths, self.features, strict=True), 1):
             for number in range(1, depth + 1):
-                layer = self.conv(
-                    features=features, kernel_size=(3, 3), strides=(1, 1), padding=1,
-                    name=f"conv{stage}_{number}",
-                )  # fmt: skip
-                x = nn.relu(layer(x))
+                name = f"conv{stage}_{number}"
+                x = nn.relu(square(self.conv, x, features, 3, name, padding=1))
             x = MaxPool(2, strides=2, name=f"pool{stage}")(x)
         x = flatten(x)
         for number in (6, 7):

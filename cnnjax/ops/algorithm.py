@@ -28,7 +28,8 @@ def algorithm_costs(
     with N the padded positions at a length that the transform likes and c `transform_cost`. The
     product of half-complex spectra takes 4 real products for each of N/2 frequencies. 'separable'
     is a filter of each channel by itself, as `separable_conv` does it; it is an alternative only
-    for a kernel of one input and one output channel that factors.
+    for a kernel of one input and one output channel that factors. Returns 'direct', 'fft' and, for
+    one input and one output channel, 'separable'.
 
     Args:
       space: sizes of the input's spatial axes.
@@ -37,13 +38,10 @@ def algorithm_costs(
       transform_cost: c, multiply-adds of a real transform for each N log2 N. 2.5 is the count of
         radix 2; take a larger one where transforms run at a lower rate than products.
 
-    Returns:
-      'direct', 'fft' and, for one input and one output channel, 'separable'.
-
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    window = make_window(space, kernel_size, strides=strides, padding=padding)
+    window = make_window(space, kernel_size, strides, padding)
     direct = batch * geometry.multiply_adds(
         window.out_space, window.kernel_size, in_features, features
     )
@@ -63,14 +61,11 @@ def algorithm_costs(
 
 
 def best_algorithm(costs: Mapping[str, float], *, separable: bool = False) -> str:
-    """Name of the cheapest algorithm: 'direct', 'fft' or 'separable'.
+    """Name of the cheapest algorithm: 'direct', 'fft' or 'separable'; of equal costs the first.
 
     Args:
       costs: by algorithm, modelled by `algorithm_costs` or measured in seconds.
       separable: whether the kernel factors, see `is_separable`; else 'separable' is not chosen.
-
-    Returns:
-      The name; of equal costs the one named first.
 
     Raises:
       ValueError: no cost to choose from.
@@ -84,8 +79,7 @@ def best_algorithm(costs: Mapping[str, float], *, separable: bool = False) -> st
 def crossover(costs_by_size: Mapping[int, Mapping[str, float]]) -> int | None:
     """The smallest kernel size from which on 'fft' is cheaper than 'direct', None if there is none.
 
-    Args:
-      costs_by_size: for each kernel size the costs by algorithm, modelled or measured.
+    Takes for each kernel size the costs by algorithm, modelled or measured.
     """
     found = None
     for size in sorted(costs_by_size, reverse=True):

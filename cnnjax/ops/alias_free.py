@@ -8,9 +8,9 @@ itself, whose phase the samples do not tell, is removed.
 import jax
 import jax.numpy as jnp
 
-from cnnjax.ops.blur_pooling import spatial_axes
+from cnnjax.ops.blur_pooling import per_spatial_axis
 from cnnjax.ops.convolution import Sizes
-from cnnjax.ops.window import as_floating, per_axis
+from cnnjax.ops.window import as_floating
 
 
 def ideal_resample(x: jax.Array, out_space: Sizes) -> jax.Array:
@@ -18,7 +18,7 @@ def ideal_resample(x: jax.Array, out_space: Sizes) -> jax.Array:
 
     Keeps the frequencies |k| < min(size, out_size) / 2 of each axis, with their amplitudes:
     interpolation where the grid becomes finer, anti-aliased downsampling where it becomes coarser,
-    a low-pass filter where it stays.
+    a low-pass filter where it stays. Returns `[*leading, *out_space, channels]`, of x's type.
     Symmetry: every translation of the periodic function, whole or fractional, exactly; shifts by a
     fraction of x's pixels move the output by that fraction of the image.
     Source: Michaeli, Michaeli, Soudry, Alias-free convnets: fractional shift invariance via
@@ -29,19 +29,15 @@ def ideal_resample(x: jax.Array, out_space: Sizes) -> jax.Array:
       out_space: sizes of the result's spatial axes: one int for all axes but the first and last, or
         one a spatial axis.
 
-    Returns:
-      `[*leading, *out_space, channels]`, of x's type.
-
     Raises:
       ValueError: sizes that do not fit x.
     """
-    axes = spatial_axes("ideal_resample", x, out_space)
-    sizes = per_axis("out_space", out_space, axes)
+    sizes = per_spatial_axis("ideal_resample", x, out_space, "out_space")
     x = as_floating(x)
     dtype = x.dtype
     x = x.astype(jnp.promote_types(dtype, jnp.float32))
     # One axis after the other: a real transform of each suffices, the filters are products.
-    for axis, size in enumerate(sizes, start=x.ndim - axes - 1):
+    for axis, size in enumerate(sizes, start=x.ndim - len(sizes) - 1):
         before = x.shape[axis]
         kept = (min(before, size) + 1) // 2
         spectrum = jax.lax.slice_in_dim(jnp.fft.rfft(x, axis=axis), 0, kept, axis=axis)
@@ -64,9 +60,6 @@ def polynomial_activation(x: jax.Array, coefficients: jax.Array, *, axes: int = 
       x: `[*leading, *space, channels]`.
       coefficients: `[degree + 1]`, or `[degree + 1, channels]` for each channel its own.
       axes: number of spatial axes.
-
-    Returns:
-      As x.
 
     Raises:
       ValueError: coefficients or axes that do not fit x.

@@ -44,7 +44,7 @@ def tiled_conv(
     """Convolve with kernels that take turns: output position p uses kernel `p mod tile`.
 
     A tile of 1 is `conv`, a tile as large as the output is `local_conv`. It costs the multiply-adds
-    of `conv`. Kernels beyond the output's size are not used.
+    of `conv`. Kernels beyond the output's size are not used. Returns `[*leading, *out_space, out]`.
     Symmetry under circular padding: commutes with shifts by `strides * tile` input positions, where
     that divides the axis; else with the zero shift only.
 
@@ -54,9 +54,6 @@ def tiled_conv(
       strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
         `conv`.
 
-    Returns:
-      `[*leading, *out_space, out]`.
-
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
@@ -64,17 +61,8 @@ def tiled_conv(
     tile = kernel.shape[:axes]
     if 0 in tile:
         raise ValueError(f"tiled_conv: every tile size must be at least 1, got {tile}.")
-    window = open_window(
-        "tiled_conv",
-        x,
-        kernel,
-        axes,
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-        feature_group_count=feature_group_count,
-    )
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    window = open_window("tiled_conv", x, kernel, axes, *options)
     x, kernel = promote(x, kernel)
     x, leading = flatten_leading(x, axes)
     x, window = with_border(x, window)
@@ -166,7 +154,7 @@ def local_conv(
     """Connect locally: output position p has a kernel of its own (unshared convolution).
 
     One matrix product a position; what the windows read is made again in the backward pass, not
-    kept. It costs the multiply-adds of `conv`.
+    kept. It costs the multiply-adds of `conv`. Returns `[*leading, *out_space, out]`.
     Symmetry: none; it commutes with the zero shift only.
 
     Args:
@@ -175,24 +163,12 @@ def local_conv(
       strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
         `conv`.
 
-    Returns:
-      `[*leading, *out_space, out]`.
-
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
     axes = _banked_axes(kernel, "local_conv", "[*out_space, *window, in/groups, out]")
-    window = open_window(
-        "local_conv",
-        x,
-        kernel,
-        axes,
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-        feature_group_count=feature_group_count,
-    )
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    window = open_window("local_conv", x, kernel, axes, *options)
     _check_positions("local_conv: kernel", kernel.shape, kernel.shape[:axes], window)
     x, kernel = promote(x, kernel)
     x, leading = flatten_leading(x, axes)
@@ -251,6 +227,7 @@ def low_rank_local_conv(
         z[p] = sum over r of weights[p, r] (x * kernels[r])[p]
 
     Computed as one wide convolution and one weighted sum: `rank` times the multiply-adds of `conv`.
+    Returns `[*leading, *out_space, out]`.
     Source: Elsayed, Ramachandran, Shlens, Kornblith, Revisiting spatial invariance with low-rank
     local connectivity, 2020, section 3.
     Symmetry: none in general; that of `conv` where all positions have equal weights.
@@ -262,23 +239,11 @@ def low_rank_local_conv(
       strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
         `conv`.
 
-    Returns:
-      `[*leading, *out_space, out]`.
-
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    window = open_window(
-        "low_rank_local_conv",
-        x,
-        kernels,
-        1,
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-        feature_group_count=feature_group_count,
-    )
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    window = open_window("low_rank_local_conv", x, kernels, 1, *options)
     rank, groups, features = kernels.shape[0], feature_group_count, kernels.shape[-1]
     _check_positions("low_rank_local_conv: weights", weights.shape, weights.shape[:-1], window)
     if weights.shape[-1] != rank or rank < 1:

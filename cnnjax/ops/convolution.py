@@ -46,6 +46,7 @@ def conv(
 
         z[p, o] = sum over a, c of x[p strides + a kernel_dilation - low, c] kernel[a, c, o]
 
+    Returns `[*leading, *out_space, out]`, of the type that x and kernel promote to.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, eq. 9.7 and 9.8 (0-based).
     Symmetry under circular padding: commutes with every shift by `strides` input positions.
 
@@ -61,22 +62,11 @@ def conv(
       precision: precision of the products, as in `jax.lax`.
       flip_kernel: reverse the kernel's spatial axes first.
 
-    Returns:
-      `[*leading, *out_space, out]`, of the type that x and kernel promote to.
-
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    window = open_window(
-        "conv",
-        x,
-        kernel,
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        input_dilation=input_dilation,
-        feature_group_count=feature_group_count,
-    )
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    window = open_window("conv", x, kernel, 0, *options)
     axes = len(window.space)
     if flip_kernel:
         kernel = jnp.flip(kernel, range(axes))
@@ -109,12 +99,10 @@ def conv_transpose(
       x: `[*leading, *space, in]`.
       kernel: `[*window, in, out]`, or `[*window, out, in]` with `transpose_kernel`.
       strides: output positions from one input position to the next.
-      padding: as for `conv`; 'REFLECT' has no transpose here.
-      kernel_dilation: as for `conv`.
+      padding, kernel_dilation, precision: as for `conv`; 'REFLECT' has no transpose here.
       transpose_kernel: flip the kernel and exchange its channels: then 'SAME' (where the strides
         divide the size), 'VALID' and 'CIRCULAR' are exactly the transpose of the linear map of
         `conv` with the same kernel, strides and padding.
-      precision: precision of the products, as in `jax.lax`.
 
     Raises:
       ValueError: arguments that do not fit each other, with their values.
@@ -146,13 +134,7 @@ def conv_transpose(
     else:
         pairs = transposed_padding(padding, spans, strides)
         interleave = strides
-    window = make_window(
-        x.shape[1:-1],
-        kernel.shape[:-2],
-        padding=pairs,
-        kernel_dilation=kernel_dilation,
-        input_dilation=interleave,
-    )
+    window = make_window(x.shape[1:-1], kernel.shape[:-2], 1, pairs, kernel_dilation, interleave)
     z = convolve(x, window, kernel, precision)
     return z.reshape(*leading, *z.shape[1:])
 
@@ -269,12 +251,8 @@ def _convolve_group_by_group(
     x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
 ) -> jax.Array:
     groups = window.feature_group_count
-    parts = [
-        _convolve_at_once(part, part_kernel, window, precision, groups=1)
-        for part, part_kernel in zip(
-            jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1), strict=True
-        )
-    ]
+    split = (jnp.split(each, groups, axis=-1) for each in (x, kernel))
+    parts = [_convolve_at_once(*part, window, precision, groups=1) for part in zip(*split)]
     return jnp.concatenate(parts, axis=-1)
 
 

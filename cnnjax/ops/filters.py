@@ -1,9 +1,10 @@
-"""Fixed filters: kernels known by name, and what they make of an image.
+"""Fixed filters: kernels known by name, what they make of an image, and separable kernels.
 
 Kernels are `[height, width]`, float32, of cross-correlation, as everywhere here: the convolution of
 mathematics would flip the Sobel and Gabor filters.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -11,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.ops import geometry
-from cnnjax.ops.convolution import conv
-from cnnjax.ops.window import as_floating
+from cnnjax.ops.convolution import Sizes, conv
+from cnnjax.ops.window import as_floating, padding_per_axis, per_axis
 
 
 def box_kernel(size: int) -> np.ndarray:
@@ -24,13 +25,8 @@ def box_kernel(size: int) -> np.ndarray:
 def gaussian_kernel(size: int, sigma: float = 1.0, *, normalize: bool = False) -> np.ndarray:
     """Gaussian bell: exp(-(i^2 + j^2) / (2 sigma^2)) / (2 pi sigma^2), (i, j) from the centre.
 
-    Args:
-      size: of both axes; an even one has its centre between four entries.
-      sigma: standard deviation, in pixels.
-      normalize: divide by the sum, which is 1 for the endless bell only.
-
-    Returns:
-      `[size, size]`.
+    `[size, size]`; an even size has its centre between four entries. `normalize` divides by the
+    sum, which is 1 for the endless bell only.
     """
     sigma = _above_zero("sigma", sigma)
     i, j = _coordinates((size, size))
@@ -46,8 +42,7 @@ def laplacian_kernel() -> np.ndarray:
 def sobel_kernel(axis: int = 0) -> np.ndarray:
     """Smoothed difference along an axis: [[1, 2, 1], [0, 0, 0], [-1, -2, -1]], or its transpose.
 
-    Args:
-      axis: 0 answers to horizontal edges, where the rows above are brighter; 1 to vertical ones.
+    Axis 0 answers to horizontal edges, where the rows above are brighter; 1 to vertical ones.
 
     Raises:
       ValueError: another axis.
@@ -76,6 +71,7 @@ def gabor_kernel(
         x' =  (x - x0) cos tau + (y - y0) sin tau
         y' = -(x - x0) sin tau + (y - y0) cos tau
 
+    Returns `[height, width]`.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, eq. 9.16 to 9.18.
 
     Args:
@@ -86,9 +82,6 @@ def gabor_kernel(
       phase: of the wave at the centre, in radians.
       x0, y0: the centre.
       tau: direction of the wave, in radians.
-
-    Returns:
-      `[height, width]`.
     """
     y, x = _coordinates((size, size) if isinstance(size, int) else size)
     along = (x - x0) * np.cos(tau) + (y - y0) * np.sin(tau)
@@ -119,19 +112,12 @@ def gabor_bank(
     """
     orientations = geometry.positive("orientations", orientations)
     kernels = []
-    for frequency in frequencies:
-        beta = (_above_zero("frequency", frequency) / (2 * np.pi)) ** 2
-        for orientation in range(orientations):
-            for phase in phases:
-                kernel = gabor_kernel(
-                    size,
-                    beta_x=2 * beta,
-                    beta_y=2 * beta,
-                    frequency=frequency,
-                    phase=phase,
-                    tau=np.pi * orientation / orientations,
-                )
-                kernels.append(kernel - kernel.mean() if zero_mean else kernel)
+    directions = np.pi * np.arange(orientations) / orientations
+    for frequency, tau, phase in itertools.product(frequencies, directions, phases):
+        beta = 2 * (_above_zero("frequency", frequency) / (2 * np.pi)) ** 2
+        wave = {"frequency": frequency, "phase": phase, "tau": tau}
+        kernel = gabor_kernel(size, beta_x=beta, beta_y=beta, **wave)
+        kernels.append(kernel - kernel.mean() if zero_mean else kernel)
     return np.stack(kernels, axis=-1)
 
 
@@ -188,6 +174,78 @@ def sobel(x: jax.Array, axis: int = 0, *, padding: geometry.Padding = "SAME") ->
 def sobel_magnitude(x: jax.Array, *, padding: geometry.Padding = "SAME") -> jax.Array:
     """Strength of edges in any direction: sqrt(sobel(x, 0)^2 + sobel(x, 1)^2)."""
     return jnp.hypot(sobel(x, 0, padding=padding), sobel(x, 1, padding=padding))
+
+
+def separable_conv(
+    x: jax.Array,
+    factors: Sequence[np.ndarray | jax.Array],
+    *,
+    strides: Sizes = 1,
+    padding: geometry.Padding = "SAME",
+) -> jax.Array:
+    """Convolve every channel by itself with the outer product of `factors`, an axis at a time.
+
+        z[p, c] = sum over a of x[p strides + a - low, c] factors[0][a_0] factors[1][a_1] ...
+
+    It costs the sum of the factors' lengths an output, where the whole window costs their product.
+    Returns `[*leading, *out_space, channels]`.
+    Symmetry: that of `conv`.
+    Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.8.
+
+    Args:
+      x: `[*leading, *space, channels]`, as many spatial axes as there are factors, 1 to 3.
+      factors: one vector a spatial axis.
+      strides, padding: as for `conv`.
+
+    Raises:
+      ValueError: factors that are not vectors, or arguments that `conv` refuses.
+    """
+    x = as_floating(x)
+    axes, channels = len(factors), x.shape[-1]
+    if not 1 <= axes <= 3 or any(factor.ndim != 1 for factor in factors):
+        raise ValueError(
+            f"separable_conv takes 1 to 3 factors, each a vector, got shapes "
+            f"{[factor.shape for factor in factors]}."
+        )
+    steps, sides = per_axis("strides", strides, axes), padding_per_axis(padding, axes)
+    for axis, (factor, step, side) in enumerate(zip(factors, steps, sides, strict=True)):
+        last = jnp.moveaxis(x, axis - axes - 1, -2)
+        kernel = jnp.tile(jnp.asarray(factor, x.dtype)[:, None, None], channels)
+        one = side if isinstance(side, str) else (side,)
+        z = conv(last, kernel, strides=step, padding=one, feature_group_count=channels)
+        x = jnp.moveaxis(z, -2, axis - axes - 1)
+    return x
+
+
+def separable_factors(kernel: np.ndarray | jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The two vectors whose outer product is nearest to a kernel `[height, width]`.
+
+    Nearest in the sum of squares, by the largest singular value (Eckart & Young, 1936); both
+    vectors have the same length, and the first one's largest entry is positive. Returns the factors
+    of the rows `[height]` and of the columns `[width]`.
+
+    Raises:
+      ValueError: a kernel that is not a matrix.
+    """
+    if kernel.ndim != 2:
+        raise ValueError(f"separable_factors takes a kernel [height, width], got {kernel.shape}.")
+    left, values, right = jnp.linalg.svd(jnp.asarray(kernel), full_matrices=False)
+    rows, columns = left[:, 0] * jnp.sqrt(values[0]), right[0] * jnp.sqrt(values[0])
+    sign = jnp.where(rows[jnp.argmax(jnp.abs(rows))] < 0, -1, 1).astype(rows.dtype)
+    return rows * sign, columns * sign
+
+
+def is_separable(kernel: np.ndarray | jax.Array, tolerance: float = 1e-6) -> bool:
+    """Whether a kernel `[height, width]` is an outer product: its second singular value is at most
+    `tolerance` times its first. Not under jit.
+
+    Raises:
+      ValueError: a kernel that is not a matrix.
+    """
+    if kernel.ndim != 2:
+        raise ValueError(f"is_separable takes a kernel [height, width], got {kernel.shape}.")
+    values = np.linalg.svd(np.asarray(kernel, np.float64), compute_uv=False)
+    return bool(values[1:].max(initial=0.0) <= tolerance * values[0])
 
 
 def _coordinates(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

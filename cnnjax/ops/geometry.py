@@ -26,6 +26,11 @@ def positive(name: str, value: int) -> int:
     return number
 
 
+def _check_positive(**values: int) -> None:
+    for name, value in values.items():
+        positive(name, value)
+
+
 def span(window: int, dilation: int = 1) -> int:
     """Positions from the first to the last entry of a dilated window: (window - 1) dilation + 1."""
     return (window - 1) * dilation + 1
@@ -102,14 +107,8 @@ def output_size(
     Raises:
       ValueError: a window that does not fit, or a size, stride or dilation below 1.
     """
-    for name, value in (
-        ("size", size),
-        ("window", window),
-        ("stride", stride),
-        ("kernel_dilation", kernel_dilation),
-        ("input_dilation", input_dilation),
-    ):
-        positive(name, value)
+    dilations = {"kernel_dilation": kernel_dilation, "input_dilation": input_dilation}
+    _check_positive(size=size, window=window, stride=stride, **dilations)
     low, high = padding_pair(size, window, stride, padding, kernel_dilation, input_dilation)
     length = dilated_size(size, input_dilation, padding) + low + high
     window_span = span(window, kernel_dilation)
@@ -205,16 +204,11 @@ def receptive_field(layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
 
         field <- field + (window - 1) dilation effective,    effective <- effective stride
 
-    Args:
-      layers: (window, stride, dilation) from the input upwards.
-
-    Returns:
-      The positions that one output position sees, and the distance of neighbouring outputs.
+    Layers are (window, stride, dilation), from the input upwards.
     """
     field = effective_stride = 1
     for window, stride, dilation in layers:
-        for name, value in (("window", window), ("stride", stride), ("dilation", dilation)):
-            positive(name, value)
+        _check_positive(window=window, stride=stride, dilation=dilation)
         field += (span(window, dilation) - 1) * effective_stride
         effective_stride *= stride
     return field, effective_stride
@@ -229,13 +223,7 @@ def predicted_step(size: int, stride: int = 1, tile: int = 1, input_dilation: in
     A shift by m input positions moves the output by m input_dilation / stride positions, which must
     be a whole number of tiles; and around the circle the tiles must close.
     """
-    for name, value in (
-        ("size", size),
-        ("stride", stride),
-        ("tile", tile),
-        ("input_dilation", input_dilation),
-    ):
-        positive(name, value)
+    _check_positive(size=size, stride=stride, tile=tile, input_dilation=input_dilation)
     period = stride * tile
     if size * input_dilation % period:
         return size

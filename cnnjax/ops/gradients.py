@@ -38,7 +38,7 @@ def conv_kernel_gradient(
 ) -> jax.Array:
     """Gradient by the kernel of `conv`: dK[a, c, o] = sum over p of G[p, o] x[p s + a d - low, c].
 
-    Each entry of the kernel is one product of what it read with G.
+    Each entry of the kernel is one product of what it read with G. Returns `[*window, in, out]`.
 
     Args:
       x: `[*leading, *space, in]`, the input of the convolution.
@@ -47,17 +47,12 @@ def conv_kernel_gradient(
         and the last.
       strides, padding, kernel_dilation: those of the convolution; zero padding only.
 
-    Returns:
-      `[*window, in, out]`.
-
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
     axes = len(kernel_size) if isinstance(kernel_size, Sequence) else x.ndim - 2
     space = x.shape[-axes - 1 : -1]
-    window = make_window(
-        space, kernel_size, strides=strides, padding=padding, kernel_dilation=kernel_dilation
-    )
+    window = make_window(space, kernel_size, strides, padding, kernel_dilation)
     _check("conv_kernel_gradient", output_gradient, window, x.shape[: -axes - 1])
     x, output_gradient = promote(x, output_gradient)
     x, _ = flatten_leading(x, axes)
@@ -77,7 +72,7 @@ def conv_input_gradient(
     padding: geometry.Padding = "SAME",
     kernel_dilation: Sizes = 1,
 ) -> jax.Array:
-    """Gradient by the input of `conv`.
+    """Gradient by the input of `conv`, `[*leading, *space, in]`.
 
         dV[q, c] = sum over o and p, a with p s + a d - low = q of K[a, c, o] G[p, o]
 
@@ -89,16 +84,11 @@ def conv_input_gradient(
       space: sizes of the input's spatial axes; a stride hides them.
       strides, padding, kernel_dilation: those of the convolution; zero padding only.
 
-    Returns:
-      `[*leading, *space, in]`.
-
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
     axes = kernel.ndim - 2
-    window = make_window(
-        space, kernel.shape[:-2], strides=strides, padding=padding, kernel_dilation=kernel_dilation
-    )
+    window = make_window(space, kernel.shape[:-2], strides, padding, kernel_dilation)
     leading = output_gradient.shape[: -axes - 1]
     _check("conv_input_gradient", output_gradient, window, leading)
     output_gradient, kernel = promote(output_gradient, kernel)

@@ -32,7 +32,7 @@ def lifting_conv(
         z[p, g, o] = sum over a, c of x[p strides + a, c] kernel[g^-1 a, c, o]
 
     where g turns the window about its centre. Computed as one convolution with |G| times the
-    features.
+    features. Returns `[*leading, out_height, out_width, group, out]`.
     Symmetry: `z(h x)[p, g] = z(x)[h^-1 p, h^-1 g]` for all h of the group where `turns_exactly`
     holds on both axes; shifts as for `conv`.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 10.
@@ -41,28 +41,16 @@ def lifting_conv(
       x: `[*leading, height, width, in]`.
       kernel: `[side, side, in, out]`.
       group: 4, quarter turns; 8, flips too.
-      strides: one int, or the same for both axes.
-      padding: as for `conv`.
-      kernel_dilation: one int, or the same for both axes.
-      precision: as for `conv`.
-
-    Returns:
-      `[*leading, out_height, out_width, group, out]`.
+      strides, kernel_dilation: one int, or the same for both axes.
+      padding, precision: as for `conv`.
 
     Raises:
       ValueError: another group, a kernel, strides or dilation that is not square, and as `conv`.
     """
     _check(group, kernel, 4, strides, kernel_dilation)
     copies = [_turned(kernel, element) for element in range(group)]
-    z = conv(
-        x,
-        jnp.concatenate(copies, axis=-1),
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        precision=precision,
-    )
-    return z.reshape(*z.shape[:-1], group, kernel.shape[-1])
+    options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
+    return _convolved(x, copies, precision=precision, **options)
 
 
 def group_conv(
@@ -79,6 +67,7 @@ def group_conv(
         z[p, g, o] = sum over a, h, c of x[p strides + a, h, c] kernel[g^-1 a, g^-1 h, c, o]
 
     Computed as one convolution from |G| in to |G| out channels.
+    Returns `[*leading, out_height, out_width, group, out]`.
     Symmetry: `z(h x) = h z(x)` where `turns_exactly` holds on both axes; shifts as for `conv`.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 11.
 
@@ -86,9 +75,6 @@ def group_conv(
       x: `[*leading, height, width, group, in]`, 4 or 8 elements.
       kernel: `[side, side, group, in, out]`.
       strides, padding, kernel_dilation, precision: as for `lifting_conv`.
-
-    Returns:
-      `[*leading, out_height, out_width, group, out]`.
 
     Raises:
       ValueError: as `lifting_conv`, and x of another group than the kernel.
@@ -103,17 +89,11 @@ def group_conv(
     copies = []
     for element in range(group):
         sources = [product(inverse(element), other) for other in range(group)]
-        copies.append(_turned(kernel, element)[:, :, np.array(sources)])
-    wide = jnp.concatenate(copies, axis=-1)
-    z = conv(
-        x.reshape(*x.shape[:-2], wide.shape[2] * wide.shape[3]),
-        wide.reshape(*wide.shape[:2], -1, wide.shape[-1]),
-        strides=strides,
-        padding=padding,
-        kernel_dilation=kernel_dilation,
-        precision=precision,
-    )
-    return z.reshape(*z.shape[:-1], group, kernel.shape[-1])
+        turned = _turned(kernel, element)[:, :, np.array(sources)]
+        copies.append(turned.reshape(*turned.shape[:2], -1, turned.shape[-1]))
+    flat = x.reshape(*x.shape[:-2], -1)
+    options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
+    return _convolved(flat, copies, precision=precision, **options)
 
 
 def group_pool(x: jax.Array, reduction: str = "max") -> jax.Array:
@@ -161,6 +141,12 @@ def product(first: int, second: int) -> int:
 def inverse(element: int) -> int:
     """The element that undoes this one; a mirroring undoes itself."""
     return element if element >= 4 else -element % 4
+
+
+def _convolved(x: jax.Array, copies: list[jax.Array], **options) -> jax.Array:
+    """One convolution with all copies of a kernel, `[..., group, out]`."""
+    z = conv(x, jnp.concatenate(copies, axis=-1), **options)
+    return z.reshape(*z.shape[:-1], len(copies), copies[0].shape[-1])
 
 
 def _turned(kernel: jax.Array, element: int) -> jax.Array:

@@ -24,7 +24,8 @@ def interpolate(
 
     bilinear is of 2 x 2 pixels; on a pixel itself the slope is that towards the pixel after it.
     bicubic is of 4 x 4 pixels, with a continuous slope (Keys, Cubic convolution interpolation for
-    digital image processing, 1981, a = -1/2).
+    digital image processing, 1981, a = -1/2). Returns `[*leading, *points, channels]`; of integers,
+    floats.
 
     Args:
       x: `[*leading, height, width, channels]`.
@@ -33,9 +34,6 @@ def interpolate(
       border: beyond the image lie: constant, `fill`; edge, its outermost pixels; reflect, itself
         mirrored about those; circular, itself again.
       fill: for 'constant'.
-
-    Returns:
-      `[*leading, *points, channels]`; of integers, floats.
 
     Raises:
       ValueError: x without two spatial axes, another interpolation or border.
@@ -72,13 +70,12 @@ def affine_sources(
 
         sources[p] = c + matrix^-1 (p - c - offset),    c = (size - 1) / 2
 
+    Returns `[2, height, width]`, for `interpolate`.
+
     Args:
       space: height and width.
       matrix: `[2, 2]`, acts on (down, right) coordinates about the centre; may be traced.
       offset: in pixels down and right.
-
-    Returns:
-      `[2, height, width]`, for `interpolate`.
     """
     grid = jnp.meshgrid(*map(jnp.arange, space), indexing="ij")
     centre = [(size - 1) / 2 for size in space]

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from cnnjax.ops.blur_pooling import spatial_axes
+from cnnjax.ops.blur_pooling import per_spatial_axis
 from cnnjax.ops.convolution import Sizes
-from cnnjax.ops.window import as_floating, per_axis
+from cnnjax.ops.window import as_floating
 
 
 def polyphase_components(x: jax.Array, strides: Sizes = 2) -> jax.Array:
     """All components: `components[..., k, p, c] = x[..., p strides + offset_k, c]`.
 
+    Returns `[*leading, prod(strides), *space / strides, channels]`, offsets in reading order.
     Source: Vaidyanathan, Multirate systems and filter banks, 1993, section 4.3.
 
     Args:
@@ -26,36 +27,19 @@ def polyphase_components(x: jax.Array, strides: Sizes = 2) -> jax.Array:
         `strides` has one int a spatial axis.
       strides: of the grid; they must divide the sizes.
 
-    Returns:
-      `[*leading, prod(strides), *space / strides, channels]`, offsets in reading order.
-
     Raises:
       ValueError: strides that do not divide the axes.
     """
-    axes = spatial_axes("polyphase_components", x, strides)
-    steps = per_axis("strides", strides, axes)
-    space = x.shape[-axes - 1 : -1]
-    if any(size % step for size, step in zip(space, steps, strict=True)):
-        raise ValueError(f"strides {steps} must divide the sizes of x, got shape {x.shape}.")
-    components = [
-        x[(..., *(slice(start, None, step) for start, step in zip(offset, steps)), slice(None))]
-        for offset in itertools.product(*map(range, steps))
-    ]
-    return jnp.stack(components, axis=x.ndim - axes - 1)
+    return _split("polyphase_components", x, strides)[0]
 
 
 def polyphase_component(x: jax.Array, index: jax.Array, strides: Sizes = 2) -> jax.Array:
-    """The component of each image that `index` names, as `adaptive_polyphase` returned it.
+    """The component of each image that `index` `[*leading]` of `adaptive_polyphase` names.
 
     Branches that meet again, such as the two of a residual block, must keep the same component.
-
-    Args:
-      x: `[*leading, *space, channels]`.
-      index: integers `[*leading]`, 0 to prod(strides) - 1.
-      strides: as for `polyphase_components`.
+    x and strides as for `polyphase_components`.
     """
-    components = polyphase_components(x, strides)
-    axes = spatial_axes("polyphase_component", x, strides)
+    components, axes = _split("polyphase_component", x, strides)
     return _chosen(components, index, axes)
 
 
@@ -66,6 +50,7 @@ def adaptive_polyphase(
 
         k* = argmax over k of ||components_k||_order,    z = components_{k*}
 
+    Returns z `[*leading, *space / strides, channels]`, and k* `[*leading]`, int32.
     Symmetry: every circular shift of x by any number of positions shifts z circularly, exactly,
     unless two components have equal norms.
     Source: Chaman & Dokmanic, Truly shift-invariant convolutional neural networks, 2021, eq. 4.
@@ -75,16 +60,12 @@ def adaptive_polyphase(
       strides: of the grid; they must divide the sizes.
       order: of the norm: 1, 2, ... or infinity.
 
-    Returns:
-      z `[*leading, *space / strides, channels]`, and k* `[*leading]`, int32.
-
     Raises:
       ValueError: strides that do not divide the axes, or an order below 1.
     """
     if not order >= 1:
         raise ValueError(f"order of the norm must be at least 1, got {order!r}.")
-    components = polyphase_components(x, strides)
-    axes = spatial_axes("adaptive_polyphase", x, strides)
+    components, axes = _split("adaptive_polyphase", x, strides)
     magnitudes = _flat(jnp.abs(components), axes)
     # In parts of the largest, of which no power underflows or overflows for all components alike.
     largest = magnitudes.max((-2, -1), keepdims=True)
@@ -101,17 +82,12 @@ def adaptive_polyphase(
 def mixed_polyphase(x: jax.Array, weights: jax.Array, *, strides: Sizes = 2) -> jax.Array:
     """A weighted sum of the components: `z[p] = sum over k of weights[k] components_k[p]`.
 
-    Learnable polyphase sampling with weights that are nearly one-hot while it is trained.
+    Learnable polyphase sampling with weights `[*leading, prod(strides)]` that are nearly one-hot
+    while it is trained; x and strides as for `polyphase_components`.
     Source: Rojas-Gomez, Lim, Schwing, Do, Yeh, Learnable polyphase sampling for shift invariant and
     equivariant convolutional networks, 2022, section 4.
-
-    Args:
-      x: `[*leading, *space, channels]`.
-      weights: `[*leading, prod(strides)]`.
-      strides: as for `polyphase_components`.
     """
-    components = polyphase_components(as_floating(x), strides)
-    axes = spatial_axes("mixed_polyphase", x, strides)
+    components, axes = _split("mixed_polyphase", as_floating(x), strides)
     if weights.shape != components.shape[: -axes - 1]:
         raise ValueError(
             f"mixed_polyphase of x {x.shape} needs weights {components.shape[: -axes - 1]}, one a "
@@ -121,6 +97,20 @@ def mixed_polyphase(x: jax.Array, weights: jax.Array, *, strides: Sizes = 2) -> 
     # Flat: on CPU, jax 0.10 may die of sums of products over arrays of 7 axes.
     components = _flat(components, axes)
     return (weights.astype(components.dtype)[..., None] * components).sum(-2).reshape(shape)
+
+
+def _split(operator_name: str, x: jax.Array, strides: Sizes) -> tuple[jax.Array, int]:
+    """All components, and the number of spatial axes."""
+    steps = per_spatial_axis(operator_name, x, strides)
+    axes = len(steps)
+    space = x.shape[-axes - 1 : -1]
+    if any(size % step for size, step in zip(space, steps, strict=True)):
+        raise ValueError(f"strides {steps} must divide the sizes of x, got shape {x.shape}.")
+    components = [
+        x[(..., *(slice(start, None, step) for start, step in zip(offset, steps)), slice(None))]
+        for offset in itertools.product(*map(range, steps))
+    ]
+    return jnp.stack(components, axis=x.ndim - axes - 1), axes
 
 
 def _flat(components: jax.Array, axes: int) -> jax.Array:

@@ -6,7 +6,7 @@ first and the last; with one int an axis, x may have any number of leading axes.
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +15,8 @@ from jax import lax
 
 from cnnjax.ops import geometry
 from cnnjax.ops.convolution import Sizes, conv
-from cnnjax.ops.pool_window import (
-    WindowShape,
-    along_axis,
-    entries_in_each_window,
-    prepare,
-    write_border,
-)
-from cnnjax.ops.window import Window, as_floating, window_slices
+from cnnjax.ops.pool_window import WindowShape, along_axis, prepare, sums, write_border
+from cnnjax.ops.window import Window, as_floating, per_axis, window_slices
 
 
 def max_pool(
@@ -36,7 +30,8 @@ def max_pool(
     """Keep the largest entry of every window: z[p, c] = max over a of x[p strides + a - low, c].
 
     Of equal maxima the first in reading order receives the whole gradient. Padding is never the
-    maximum; NaN always is.
+    maximum; NaN always is. Returns `[*leading, *out_space, channels]`; an axis has `(W - F) / S +
+    1` positions, rounded down, or up in ceil mode.
     Symmetry under circular padding: commutes with every shift by `strides`.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, section 9.3.
 
@@ -46,10 +41,6 @@ def max_pool(
       strides: input positions from one window to the next.
       padding: as for `conv`.
       ceil_mode: keep a last window that is not full, as long as it begins on the input.
-
-    Returns:
-      `[*leading, *out_space, channels]`; an axis has `(W - F) / S + 1` positions, rounded down, or
-      up in ceil mode.
 
     Raises:
       ValueError: a window that does not fit x, with its values.
@@ -67,16 +58,10 @@ def max_pool_with_argmax(
     padding: geometry.Padding = "VALID",
     ceil_mode: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """`max_pool`, and where each maximum stood: its flat index in x.
+    """`max_pool`, and where each maximum stood: its flat index in x, int32.
 
     The index is ((b * height + y) * width + x) * channels + c, as in TensorFlow with the batch
     included: `x.reshape(-1)[index]` is the maximum. Of equal maxima the first in reading order.
-
-    Args:
-      x, window_shape, strides, padding, ceil_mode: as for `max_pool`.
-
-    Returns:
-      The maxima and their indices, int32, both `[*leading, *out_space, channels]`.
 
     Raises:
       ValueError: as `max_pool`; or x has more entries than int32 can count.
@@ -103,6 +88,7 @@ def average_pool(
 ) -> jax.Array:
     """Average every window: z[p, c] = mean over a of x[p strides + a - low, c].
 
+    Returns `[*leading, *out_space, channels]`.
     Symmetry under circular padding: commutes with every shift by `strides`.
 
     Args:
@@ -110,21 +96,15 @@ def average_pool(
       count_include_pad: average over the whole window, zeros of the padding and of the last window
         included, instead of over the entries of x alone.
 
-    Returns:
-      `[*leading, *out_space, channels]`.
-
     Raises:
       ValueError: a window that does not fit x, with its values.
     """
     x = as_floating(x)
     x, leading, window = prepare("average_pool", x, window_shape, strides, padding, ceil_mode)
-    total = write_border(x, window, 0)
-    for axis in range(len(window.space)):
-        total = functools.reduce(jnp.add, along_axis(total, window, axis))
-    count = np.ones(window.out_space) * math.prod(window.kernel_size)
+    count: int | jax.Array = math.prod(window.kernel_size)
     if window.border == "zero" and not count_include_pad:
-        count = entries_in_each_window(window)
-    z = total / jnp.asarray(count[None, ..., None], total.dtype)
+        count = sums(jnp.ones((1, *window.space, 1)), window).astype(x.dtype)
+    z = sums(x, window) / count
     return z.reshape(*leading, *z.shape[1:])
 
 
@@ -142,7 +122,8 @@ def stochastic_pool(
         with a key:  z = x_a, where a is drawn from a window with probability p_a
         without:     z = sum over a of p_a x_a
 
-    A window of zeros gives 0. The gradient of a drawn entry goes to that entry alone.
+    A window of zeros gives 0. The gradient of a drawn entry goes to that entry alone. Returns
+    `[*leading, *out_space, channels]`.
     Source: Zeiler & Fergus, Stochastic pooling for regularization of deep convolutional neural
     networks, 2013, equations 4 to 6.
 
@@ -150,9 +131,6 @@ def stochastic_pool(
       x: activations of at least 0, as a ReLU leaves them; negative ones are never drawn.
       window_shape, strides, padding, ceil_mode: as for `max_pool`.
       key: random key of a training step, None in evaluation.
-
-    Returns:
-      `[*leading, *out_space, channels]`.
 
     Raises:
       ValueError: a window that does not fit x, with its values.
@@ -200,13 +178,6 @@ def cross_channel_max_pool(x: jax.Array, pieces: int) -> jax.Array:
     Pooling over separately learned features can learn which transformations to ignore.
     Source: Goodfellow et al., Maxout networks, 2013, section 3; Deep Learning, figure 9.9.
 
-    Args:
-      x: `[..., channels]`.
-      pieces: a divisor of the number of channels.
-
-    Returns:
-      `[..., channels / pieces]`.
-
     Raises:
       ValueError: `pieces` does not divide the channels.
     """
@@ -232,7 +203,7 @@ def pool_or_stride(
 
     The two give outputs of one shape; under circular padding a strided convolution is a convolution
     whose outputs are pooled by a window of 1. Striding costs fewer multiply-adds, by the product of
-    the strides.
+    the strides. Returns `[*leading, *out_space, out]`.
     Source: Springenberg et al., Striving for simplicity: the all convolutional net, 2015, sec. 2.
 
     Args:
@@ -243,9 +214,6 @@ def pool_or_stride(
       window_shape: of the pooling; as large as the strides unless given.
       padding: of the convolution, and of the pooling: 'SAME' or 'CIRCULAR'.
 
-    Returns:
-      `[*leading, *out_space, out]`.
-
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
@@ -254,8 +222,7 @@ def pool_or_stride(
     axes = kernel.ndim - 2
     if pool is None:
         return conv(x, kernel, strides=strides, padding=padding)
-    shape = strides if window_shape is None else window_shape
-    shape = tuple(shape) if isinstance(shape, Sequence) else (shape or 1,) * axes
+    shape = per_axis("window_shape", strides if window_shape is None else window_shape, axes)
     return pool(conv(x, kernel, padding=padding), shape, strides=strides, padding=padding)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from cnnjax.ops import geometry
@@ -32,7 +31,7 @@ def prepare(
             f"to 3 spatial axes, got {x.shape}."
         )
     x, leading = flatten_leading(x, axes)
-    window = make_window(x.shape[1:-1], window_shape, strides=strides, padding=padding)
+    window = make_window(x.shape[1:-1], window_shape, strides, padding)
     for taps, pair in zip(window.kernel_size, window.padding, strict=True):
         if max(pair) >= taps:
             raise ValueError(
@@ -57,17 +56,12 @@ def along_axis(x: jax.Array, window: Window, axis: int) -> list[jax.Array]:
     return [lax.slice_in_dim(x, tap, tap + reach, stride, axis + 1) for tap in taps]
 
 
-def entries_in_each_window(window: Window) -> np.ndarray:
-    """How many entries of x each window reads: `[*out_space]`."""
-    counts = []
-    each = zip(
-        window.space, window.kernel_size, window.strides, window.padding, window.out_space,
-        strict=True,
-    )  # fmt: skip
-    for size, taps, stride, (low, _), positions in each:
-        start = np.arange(positions) * stride - low
-        counts.append(np.minimum(start + taps, size) - np.maximum(start, 0))
-    return functools.reduce(np.multiply.outer, counts)
+def sums(x: jax.Array, window: Window) -> jax.Array:
+    """Sum of every window, zeros in a border of zeros."""
+    total = write_border(x, window, 0)
+    for axis in range(len(window.space)):
+        total = functools.reduce(jnp.add, along_axis(total, window, axis))
+    return total
 
 
 def _with_last_windows(window: Window) -> Window:

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import math
-import operator
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -55,19 +54,12 @@ def padding_per_axis(padding: geometry.Padding, axes: int) -> tuple:
                 f"got {padding!r}."
             )
         return tuple(padding)
-    try:
-        return (operator.index(padding),) * axes
-    except TypeError:
-        raise ValueError(
-            f"padding must be one of {', '.join(geometry.PADDING_NAMES)}, an int, or one int or "
-            f"(low, high) pair an axis, got {padding!r}."
-        ) from None
+    return (padding,) * axes
 
 
 def make_window(
     space: Sequence[int],
     kernel_size: int | Sequence[int],
-    *,
     strides: int | Sequence[int] | None = 1,
     padding: geometry.Padding = "SAME",
     kernel_dilation: int | Sequence[int] | None = 1,
@@ -103,16 +95,23 @@ def make_window(
 
 
 def open_window(
-    operator_name: str, x: jax.Array, kernel: jax.Array, bank_axes: int = 0, **options
+    operator_name: str,
+    x: jax.Array,
+    kernel: jax.Array,
+    bank_axes: int = 0,
+    strides: int | Sequence[int] | None = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: int | Sequence[int] | None = 1,
+    input_dilation: int | Sequence[int] | None = 1,
+    feature_group_count: int = 1,
 ) -> Window:
     """The window of a kernel that slides over x, all arguments of the operator checked.
 
     Args:
       operator_name: begins the sentence about shapes that do not fit.
       x: `[*leading, *space, in]`.
-      kernel: `[*bank, *window, in/groups, out]`.
-      bank_axes: number of the kernel's leading axes that are the bank's.
-      **options: keyword arguments of `make_window`.
+      kernel: `[*bank, *window, in/groups, out]`, with `bank_axes` axes of the bank.
+      strides, padding, kernel_dilation, input_dilation, feature_group_count: the operator's.
 
     Raises:
       ValueError: for each argument that does not fit, with its value.
@@ -120,8 +119,9 @@ def open_window(
     one = kernel.shape[bank_axes:]
     axes = len(one) - 2
     check_rank(x, axes, operator_name, kernel.shape)
-    check_channels(x, one, options.get("feature_group_count", 1), operator_name)
-    return make_window(x.shape[-axes - 1 : -1], one[:-2], **options)
+    check_channels(x, one, feature_group_count, operator_name)
+    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
+    return make_window(x.shape[-axes - 1 : -1], one[:-2], *options)
 
 
 def check_channels(
@@ -164,14 +164,9 @@ def flatten_leading(x: jax.Array, axes: int) -> tuple[jax.Array, tuple[int, ...]
 
 
 def with_border(x: jax.Array, window: Window) -> tuple[jax.Array, Window]:
-    """Write a circular or reflected border out, so that what is left to pad is zero.
+    """Write a circular or reflected border of x `[batch, *space, channels]` out.
 
-    Args:
-      x: `[batch, *space, channels]`.
-      window: as `make_window` gives it.
-
-    Returns:
-      The input, and the window that reads it with zero padding only.
+    Returns the input, and the window that reads it with zero padding only.
     """
     if window.border == "zero":
         return x, window
@@ -216,12 +211,9 @@ def zero_pad(
 def window_slices(x: jax.Array, window: Window, first: int = 1) -> Iterator[jax.Array]:
     """For each kernel offset in turn, what it reads at every output position.
 
-    Args:
-      x: padded and dilated already; its spatial axes begin at axis `first`.
-      window: whose kernel size, strides, kernel dilation and output sizes count.
-
-    Yields:
-      x with its spatial axes replaced by `out_space`.
+    x is padded and dilated already, its spatial axes begin at axis `first`; the window's kernel
+    size, strides, kernel dilation and output sizes count. Yields x with its spatial axes replaced
+    by `out_space`.
     """
     for offsets in itertools.product(*(range(size) for size in window.kernel_size)):
         start = [offset * step for offset, step in zip(offsets, window.kernel_dilation)]

@@ -146,8 +146,7 @@ def response(
     *,
     tolerance: float = EXACT,
 ) -> Response:
-    """Response of the output of a network to transformations of its image; arguments as of
-    `audit`."""
+    """Response of a network's output to transformations of its image; arguments as of `audit`."""
     x = np.asarray(x)
     acts = transformations(x.shape[1:3])
 
@@ -177,19 +176,17 @@ def over_sizes(
 ) -> dict[int, Response | str]:
     """Response of the output of a network, for square images of each size.
 
+    Returns for each size the response, or the error message of a network that does not accept the
+    image.
+
     Args:
-      model: as for `audit`.
+      model, tolerance: as for `audit`.
       variables: used at each size that they fit.
       sizes: heights and widths.
       channels: channels of the images.
       trained: keep the variables at every size; else new ones are drawn where these do not fit,
         see `generic`.
-      images: number of images of noise.
-      seed: seed of the noise, and of new variables.
-      tolerance: largest relative error that counts as zero.
-
-    Returns:
-      For each size the response, or the error message of a network that does not accept the image.
+      images, seed: number of images of noise, and the seed of these and of new variables.
     """
     found: dict[int, Response | str] = {}
     for size in sizes:

@@ -5,7 +5,6 @@ differently on inputs and on outputs; f is any function.
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -32,22 +31,6 @@ def equivariance_pair(
     return f(g_in(x)), g_out(f(x))
 
 
-def paired(
-    actions: Sequence[Function], actions_out: Sequence[Function]
-) -> list[tuple[Function, Function]]:
-    """Pairs of the action on x and the action on f(x), for several transformations.
-
-    Raises:
-      ValueError: no actions, or different numbers of them.
-    """
-    if not actions or len(actions) != len(actions_out):
-        raise ValueError(
-            f"`actions` and `actions_out` must be equally many, at least one, got "
-            f"{len(actions)} and {len(actions_out)}."
-        )
-    return list(zip(actions, actions_out, strict=True))
-
-
 def relative_error(actual: jax.Array, expected: jax.Array, reference: jax.Array) -> jax.Array:
     """Relative error `||actual - expected|| / ||reference||`, Euclidean over all entries; 0 if
     equal."""
@@ -59,11 +42,7 @@ def relative_error(actual: jax.Array, expected: jax.Array, reference: jax.Array)
 def equivariance_error(f: Function, g_in: Function, g_out: Function, x: jax.Array) -> jax.Array:
     """Equivariance error `||f(g x) - g f(x)|| / ||f(x)||`: 0 equivariant, sqrt(2) unrelated.
 
-    Args:
-      f: from x to an array.
-      g_in: the transformation of x.
-      g_out: the transformation of f(x).
-      x: input.
+    The transformation acts as `g_in` on x and as `g_out` on f(x), which is an array.
     """
     actual, expected = equivariance_pair(f, g_in, g_out, x)
     return relative_error(actual, expected, f(x))
@@ -89,14 +68,13 @@ def assert_equivariant(
 def translate_output(z: jax.Array, shifts: jax.Array, space: Sequence[int]) -> jax.Array:
     """Action of a shift of the input on an output of another size, or without space.
 
+    Shifts z by `shifts * out_space / space`: exactly if that is whole, else by Fourier
+    interpolation.
+
     Args:
       z: `[batch, *out_space, channels]`, or `[batch, channels]`, which stays as it is.
       shifts: `[axes]` integers, in input positions.
       space: sizes of the input's spatial axes.
-
-    Returns:
-      z shifted by `shifts * out_space / space`: exactly if that is whole, else by Fourier
-      interpolation.
     """
     out_space = z.shape[1:-1]
     if not out_space:
@@ -124,7 +102,7 @@ def errors_over_shifts(
 
     Outputs of another size shift by the same fraction of it, between positions by Fourier
     interpolation; outputs without space (logits) should not change: their error is a lack of
-    invariance.
+    invariance. Returns f's output with each array replaced by its errors, NumPy float32 `[*space]`.
 
     Args:
       f: from `[batch, *space, channels]` to an array or a tree of arrays, each
@@ -133,9 +111,6 @@ def errors_over_shifts(
       *arguments: passed to f after the images, as arguments of the compiled function: other
         parameters of equal shapes compile nothing anew if f is the same object.
       chunk: number of shifts in a call.
-
-    Returns:
-      Like f's output, each array replaced by its errors, NumPy float32 `[*space]`.
     """
     x = jnp.asarray(x)
     space = x.shape[1:-1]
@@ -168,14 +143,10 @@ def _errors_of_shifts(f, x, shifts, *arguments):
 
 
 def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int, ...]:
-    """Smallest step on each axis all of whose multiples have no error.
+    """Smallest step on each axis all of whose multiples have at most the error `tolerance`.
 
-    Args:
-      errors: `[*space]`, the error at each circular shift, from `errors_over_shifts`.
-      tolerance: largest error that counts as zero.
-
-    Returns:
-      A step for each axis, in input positions; the size of the axis: only the zero shift is exact.
+    Takes the errors `[*space]` at all circular shifts, from `errors_over_shifts`; returns steps in
+    input positions, the size of an axis where only the zero shift is exact.
 
     Raises:
       ValueError: not even the zero shift is exact.
@@ -189,13 +160,8 @@ def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int
     for axis, size in enumerate(errors.shape):
         line = errors[(0,) * axis + (slice(None),) + (0,) * (errors.ndim - axis - 1)]
         exact = line <= tolerance
-        steps.append(
-            next(
-                step
-                for step in itertools.chain(range(1, size), [size])
-                if size % step == 0 and exact[::step].all()
-            )
-        )
+        divisors = (step for step in range(1, size + 1) if size % step == 0)
+        steps.append(next(step for step in divisors if exact[::step].all()))
     return tuple(steps)
 
 
@@ -206,18 +172,16 @@ def on_lattice(space: Sequence[int], lattice: Sequence[int]) -> np.ndarray:
 
 
 def translation_lattice(
-    f: Function, shape: Sequence[int], *, seed: int = 0, tolerance: float = EXACT
+    f: Function, shape: Sequence[int], *, tolerance: float = EXACT
 ) -> tuple[int, ...]:
-    """Translations that a function commutes with, measured over all circular shifts of noise.
+    """Smallest steps of the translations that a function commutes with, measured over noise.
+
+    In input positions; the size of an axis where only the zero shift is exact.
 
     Args:
       f: from `[batch, *space, channels]` to `[batch, *out_space, channels]` or `[batch, channels]`.
       shape: shape of the input, with batch and channels.
-      seed: seed of the Gaussian noise that f is measured on.
       tolerance: largest relative error that counts as zero.
-
-    Returns:
-      The smallest step on each axis, in input positions; the size of the axis: only the zero shift.
     """
-    x = jax.random.normal(jax.random.key(seed), tuple(shape))
+    x = jax.random.normal(jax.random.key(0), tuple(shape))
     return lattice_of_errors(errors_over_shifts(f, x), tolerance)

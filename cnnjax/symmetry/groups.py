@@ -10,14 +10,13 @@ transform with the image, h x, as
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from cnnjax.symmetry.resampling import Interpolation, rotate
-from cnnjax.symmetry.transformations import flip, rotate90, shift
+from cnnjax.symmetry.transformations import Interpolation, flip, rotate, rotate90
 
 Action = Callable[[jax.Array], jax.Array]
 
@@ -41,12 +40,6 @@ class Group:
         """Inverse of every element, integers `[order]`."""
         return np.argwhere(self.table == 0)[:, 1]
 
-    def regular_representation(self, element: int) -> np.ndarray:
-        """Permutation matrix `[order, order]` that maps basis vector h to basis vector gh."""
-        matrix = np.zeros((self.order, self.order))
-        matrix[self.table[element], np.arange(self.order)] = 1
-        return matrix
-
     def act_on_regular(self, element: int, f: jax.Array) -> jax.Array:
         """Action of an element on regular features `[*leading, *space, group, channels]`.
 
@@ -63,7 +56,7 @@ class Group:
         return moved[..., sources, :]
 
     def actions(self) -> list[Action]:
-        """Actions of all elements on images, as functions."""
+        """Actions of all elements on images."""
         return [functools.partial(self.act, element) for element in range(self.order)]
 
     def regular_actions(self) -> list[Action]:
@@ -71,61 +64,12 @@ class Group:
         return [functools.partial(self.act_on_regular, element) for element in range(self.order)]
 
 
-def translations(space: Sequence[int], steps: Sequence[int]) -> Group:
-    """Group of circular shifts by multiples of `steps`: product of cyclic groups Z / (size / step).
-
-    Args:
-      space: sizes of the spatial axes.
-      steps: one for each axis, divisors of the sizes; the size itself leaves the axis alone.
-
-    Raises:
-      ValueError: a step that does not divide its axis.
-    """
-    if len(space) != len(steps) or any(s < 1 or size % s for size, s in zip(space, steps)):
-        raise ValueError(
-            f"`steps` must divide the sizes {tuple(space)}, one an axis, got {tuple(steps)}."
-        )
-    orders = tuple(size // step for size, step in zip(space, steps, strict=True))
-    elements = np.array(list(np.ndindex(*orders)))
-    sums = (elements[:, None] + elements[None]) % np.array(orders)
-
-    def act(element: int, x: jax.Array) -> jax.Array:
-        return shift(x, [int(move) for move in elements[element] * np.array(steps)])
-
-    return Group(np.ravel_multi_index(tuple(np.moveaxis(sums, -1, 0)), orders), act)
-
-
-def cyclic(order: int, *, interpolation: Interpolation = "fourier") -> Group:
-    """Cyclic group C_n of rotations; element k rotates by 2 pi k / n, counter-clockwise.
-
-    Multiples of 90 degrees are exact; other angles are interpolated, so that the group law holds up
-    to the error of interpolation.
-
-    Args:
-      order: n, at least 1.
-      interpolation: of `rotate`, for angles that are not multiples of 90 degrees.
-
-    Raises:
-      ValueError: an order below 1.
-    """
-    if order < 1:
-        raise ValueError(f"`order` must be at least 1, got {order!r}.")
-    elements = np.arange(order)
-    return Group(
-        (elements[:, None] + elements) % order,
-        lambda element, x: _rotated(x, element, order, interpolation),
-    )
-
-
 def dihedral(rotations: int, *, interpolation: Interpolation = "fourier") -> Group:
     """Dihedral group D_n of n rotations, with and without a reflection first; 2 n elements.
 
-    Element k + n m reflects left-right if m is 1, then rotates by 2 pi k / n: r^k s^m, as in
-    `cnnjax.ops.group_conv` for n = 4.
-
-    Args:
-      rotations: n, at least 1.
-      interpolation: as for `cyclic`.
+    Element k + n m reflects left-right if m is 1, then rotates by 2 pi k / n, counter-clockwise:
+    r^k s^m, as in `cnnjax.ops.group_conv` for n = 4. Multiples of 90 degrees are exact; others are
+    interpolated as by `rotate`, so that the group law holds up to the error of interpolation.
 
     Raises:
       ValueError: rotations below 1.
@@ -143,6 +87,12 @@ def dihedral(rotations: int, *, interpolation: Interpolation = "fourier") -> Gro
         return _rotated(x, element % rotations, rotations, interpolation)
 
     return Group(table, act)
+
+
+def cyclic(rotations: int, *, interpolation: Interpolation = "fourier") -> Group:
+    """Cyclic group C_n of n rotations: the elements of `dihedral` that do not reflect."""
+    group = dihedral(rotations, interpolation=interpolation)
+    return Group(group.table[:rotations, :rotations], group.act)
 
 
 def _rotated(x: jax.Array, number: int, order: int, interpolation: Interpolation) -> jax.Array:

@@ -1,18 +1,19 @@
-"""Lie derivative of a function: its response to an infinitesimal transformation.
+"""Lie derivative of a function: its response to an infinitesimal transformation; and the linear
+motions of the input under which a function is invariant.
 
 An action is a function `action(x, t)` that transforms x by the amount t, is the identity at t = 0,
 and is differentiable in t there. One acts on the input of a function, another on its output.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.resampling import rotate, scale, shear
-from cnnjax.symmetry.transformations import fourier_shift
+from cnnjax.symmetry.equivariance import Function
+from cnnjax.symmetry.transformations import fourier_shift, rotate, scale, shear
 
-Function = Callable[[jax.Array], jax.Array]
 Action = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -74,7 +75,8 @@ def lie_derivative(
 
         L f(x) = d/dt action_out(f(action(x, t)), -t)  at t = 0
 
-    Zero everywhere: equivariant under the one-parameter group that the action generates.
+    An array of the shape of f(x). Zero everywhere: equivariant under the one-parameter group that
+    the action generates.
     Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
     2022, eq. 2; here by forward-mode differentiation, exact to rounding.
 
@@ -83,9 +85,6 @@ def lie_derivative(
       x: `[batch, *space, channels]`.
       action: action on x.
       action_out: action on f(x); the default is for a function that should be invariant.
-
-    Returns:
-      An array of the shape of f(x).
     """
     zero = jnp.zeros((), x.dtype)
 
@@ -102,10 +101,7 @@ def local_equivariance_error(
 
         mean over the batch of ||L f(x)||^2 / dim f(x)
 
-    Source: Gruver et al., 2022, eq. 4.
-
-    Args:
-      f, x, action, action_out: as for `lie_derivative`.
+    Arguments as of `lie_derivative`. Source: Gruver et al., 2022, eq. 4.
     """
     return jnp.mean(lie_derivative(f, x, action, action_out) ** 2)
 
@@ -117,6 +113,7 @@ def layer_terms(
 
         L(f_n ... f_1) = sum over i of d(f_n ... f_{i+1}) L f_i,    each at its own input
 
+    Returns a term for each layer, of the shape of the last layer's output.
     Source: Gruver et al., 2022, section 4 and appendix; the terms sum to `lie_derivative` of the
     whole, up to rounding.
 
@@ -124,9 +121,6 @@ def layer_terms(
       layers: f_1 to f_n, applied in this order.
       x: input of the first.
       actions: actions on x and on the output of each layer, one more than layers.
-
-    Returns:
-      A term for each layer, of the shape of the last layer's output.
 
     Raises:
       ValueError: another number of actions.
@@ -142,6 +136,26 @@ def layer_terms(
     return terms
 
 
+def term_products(terms: Sequence[jax.Array]) -> jax.Array:
+    """Inner products of the layers' terms, relative to the squared norm of their sum.
+
+        G[i, j] = <T_i, T_j> / ||T_1 + ... + T_n||^2
+
+    The entries sum to 1. A trace above 1 means that terms cancel, below 1 that they agree, which
+    the squared norms of the terms alone would not tell. Returns `[layers, layers]`.
+
+    Args:
+      terms: from `layer_terms`, of one shape.
+
+    Raises:
+      ValueError: no terms.
+    """
+    if not terms:
+        raise ValueError("`terms` must hold at least one array, got none.")
+    flat = jnp.stack([term.ravel() for term in terms])
+    return flat @ flat.T / jnp.sum(flat.sum(0) ** 2)
+
+
 def estimated_layer_errors(
     layers: Sequence[Function],
     x: jax.Array,
@@ -154,17 +168,14 @@ def estimated_layer_errors(
         E over v of (v . term_i)^2 = ||term_i||^2,    v standard normal
 
     One backward pass for each sample gives the projections of all layers, where `layer_terms` needs
-    a forward pass for each layer.
+    a forward pass for each layer. The relative error falls as sqrt(2 / samples).
     Source: Hutchinson, A stochastic estimator of the trace of the influence matrix, 1989; Gruver et
     al., 2022, section 4.
 
     Args:
       layers, x, actions: as for `layer_terms`.
       key: random key of the projections.
-      samples: projections to average over; the relative error falls as sqrt(2 / samples).
-
-    Returns:
-      A number for each layer.
+      samples: projections to average over, at least 1.
     """
     _check(layers, actions)
     if samples < 1:
@@ -186,6 +197,67 @@ def estimated_layer_errors(
     return jax.vmap(one_sample)(jax.random.split(key, samples)).mean(0)
 
 
+class Generators(NamedTuple):
+    """Generators of motions, ordered by how much they change the function, least first."""
+
+    matrices: jax.Array
+    """`[d^2, d, d]`, orthonormal."""
+    changes: jax.Array
+    """`[d^2]`, increasing: root mean square of `gradient . (matrix x)`, the change of the function
+    along each; zero for a symmetry."""
+
+
+def invariant_generators(f: Function, x: jax.Array) -> Generators:
+    """Generators A of one-parameter groups exp(t A) that leave a function of vectors unchanged.
+
+        f(exp(t A) x) = f(x) for all t  <=>  grad f(x) . A x = 0 for all x
+
+    which is linear in A: the right singular vectors of the matrix with rows `grad f(x_i) x_i^T`.
+    Source: Moskalev, Sepliarskaia, Sosnovik, Smeulders, LieGG: studying learned Lie group
+    generators, 2022, section 4 (network polarisation matrix).
+
+    Args:
+      f: from vectors `[batch, d]` to `[batch]` or `[batch, outputs]`; every output counts.
+      x: `[batch, d]`, at least d^2 samples of the inputs of interest.
+
+    Raises:
+      ValueError: x of another rank, or fewer outputs over all examples than generators.
+    """
+    if x.ndim != 2:
+        raise ValueError(f"`x` must be [batch, d], got shape {x.shape}.")
+    gradients = _gradients(f, x)
+    rows = jnp.einsum("boi,bj->boij", gradients, x).reshape(-1, x.shape[1] ** 2)
+    return _least_changing(rows, x.shape[1])
+
+
+def invariant_plane_motions(f: Function, images: jax.Array) -> Generators:
+    """Generators of linear motions of the plane, about the centre, that leave a function unchanged.
+
+        d/dt f(x(exp(-t A) p)) = - sum over p of grad f(x)[p] . grad x(p) . A p
+
+    Image gradients by central differences, one-sided at the border. In (down, right) coordinates
+    rotation is [[0, -1], [1, 0]] / sqrt(2), scaling the identity / sqrt(2).
+    Source: Moskalev et al., 2022, section 4.2.
+
+    Args:
+      f: from `[batch, height, width, channels]` to `[batch]` or `[batch, outputs]`.
+      images: smooth images `[batch, height, width, channels]`.
+
+    Raises:
+      ValueError: images of another rank, or too few outputs for four generators.
+    """
+    if images.ndim != 4:
+        raise ValueError(
+            f"`images` must be [batch, height, width, channels], got shape {images.shape}."
+        )
+    gradients = _gradients(f, images)
+    slopes = jnp.stack(jnp.gradient(images, axis=(1, 2)), -1)
+    places = [jnp.arange(size) - (size - 1) / 2 for size in images.shape[1:3]]
+    grid = jnp.stack(jnp.meshgrid(*places, indexing="ij"), -1).astype(images.dtype)
+    rows = -jnp.einsum("bohwc,bhwci,hwj->boij", gradients, slopes, grid)
+    return _least_changing(rows.reshape(-1, 4), 2)
+
+
 def _from_rest(action: Action, x: jax.Array, t: jax.Array) -> jax.Array:
     """Action near t = 0 that is exactly the identity at t = 0, not up to rounding.
 
@@ -201,3 +273,24 @@ def _check(layers: Sequence[Function], actions: Sequence[Action]) -> None:
             f"`actions` must be {len(layers) + 1} for {len(layers)} layers, on the input and on "
             f"the output of each, got {len(actions)}."
         )
+
+
+def _gradients(f: Function, x: jax.Array) -> jax.Array:
+    """Gradients of every output with respect to its own example, `[batch, outputs,
+    *x.shape[1:]]`."""
+
+    def one(example):
+        return f(example[None])[0].reshape(-1)
+
+    return jax.vmap(jax.jacrev(one))(x)
+
+
+def _least_changing(rows: jax.Array, size: int) -> Generators:
+    if len(rows) < size**2:
+        raise ValueError(
+            f"outputs over all examples must be at least {size**2}, one for each generator, got "
+            f"{len(rows)}."
+        )
+    _, values, vectors = jnp.linalg.svd(rows, full_matrices=False)
+    changes = values / jnp.sqrt(len(rows))
+    return Generators(vectors[::-1].reshape(-1, size, size), changes[::-1])

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from flax import linen
 
+from cnnjax.symmetry.groups import dihedral
 from cnnjax.symmetry.responses import (
     ROTATIONS_AND_FLIPS,
     Act,
@@ -40,7 +41,7 @@ class Call:
     """Whether a module that contains it received `[batch, tokens, channels]`: it has no space
     then."""
     takes_tokens: bool = False
-    """Whether it received `[batch, tokens, channels]` itself."""
+    """Whether `[batch, tokens, channels]` is its own input of highest rank."""
     inputs: list[Any] = dataclasses.field(default_factory=list)
     received: Response | None = None
     returned: Response | None = None
@@ -159,6 +160,8 @@ def shape_of(arrays: Sequence[Any], batch: int) -> tuple[int, ...]:
 
 
 _ARRAY = object()
+_ELEMENTS = dict(zip(ROTATIONS_AND_FLIPS, (1, 2, 4, 6), strict=True))
+"""The elements of `dihedral(4)` that rotate and flip an image so."""
 
 
 def _interceptor(events: list[Event], arrays: list[list[Any]]) -> Callable:
@@ -182,7 +185,7 @@ def _interceptor(events: list[Event], arrays: list[list[Any]]) -> Callable:
             structure=structure,
             constants=[_ARRAY if isinstance(leaf, jax.Array) else leaf for leaf in leaves],
             among_tokens=parent is not None and (parent.among_tokens or parent.takes_tokens),
-            takes_tokens=_takes_tokens(leaves),
+            takes_tokens=max((array.ndim for array in _arrays(leaves)), default=0) == 3,
         )
         events.append(Event(True, call))
         arrays.append(_arrays(leaves))
@@ -194,12 +197,6 @@ def _interceptor(events: list[Event], arrays: list[list[Any]]) -> Callable:
         return outputs
 
     return intercept
-
-
-def _takes_tokens(leaves: Sequence[Any]) -> bool:
-    """Whether the inputs of highest rank are `[batch, tokens, channels]`."""
-    ranks = [array.ndim for array in _arrays(leaves)]
-    return bool(ranks) and max(ranks) == 3
 
 
 def _flat(array: jax.Array) -> jax.Array:
@@ -225,25 +222,13 @@ def _has_space(array: Any, batch: int) -> bool:
 
 
 def _regular(name: str, act: Act) -> Act:
-    """Rotation or flip of regular features; element k + 4 m is r^k s^m, r by 90 degrees.
-
-    (h f)[p, g] = f[h^-1 p, h^-1 g]
-    """
-    rotations, reflected = {
-        "90-degree rotation": (1, 0),
-        "180-degree rotation": (2, 0),
-        "left-right flip": (0, 1),
-        "up-down flip": (2, 1),
-    }.get(name, (0, 0))
+    """Rotation or flip of regular features: (h f)[p, g] = f[h^-1 p, h^-1 g]."""
+    group, element = dihedral(4), _ELEMENTS.get(name, 0)
 
     def moved(z: np.ndarray) -> np.ndarray:
-        if reflected and z.shape[3] == 4:
+        order = z.shape[3]
+        if element >= order:  # a reflection is no element of a group of 4
             return act(z)
-        sign = -1 if reflected else 1  # h^-1 g for h = r^rotations s^reflected
-        order = [
-            (sign * (element - rotations)) % 4 + 4 * ((element // 4 + reflected) % 2)
-            for element in range(z.shape[3])
-        ]
-        return act(z)[:, :, :, order]
+        return act(z)[:, :, :, group.table[group.inverses[element]][:order]]
 
     return moved

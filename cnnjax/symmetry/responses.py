@@ -62,12 +62,10 @@ def transformations(space: Sequence[int]) -> dict[str, Act]:
     for axis, size in enumerate(space):
         for step in divisors(size):
             acts[shift_name(axis, step)] = _Shift(axis, step, tuple(space))
-    square = space[0] == space[1]
-    return acts | {
-        name: act
-        for name, act in ROTATIONS_AND_FLIPS.items()
-        if square or name != "90-degree rotation"
-    }
+    acts |= ROTATIONS_AND_FLIPS
+    if space[0] != space[1]:
+        del acts["90-degree rotation"]
+    return acts
 
 
 def divisors(size: int) -> list[int]:
@@ -95,7 +93,8 @@ def responses(
     On arrays `[batch, height, width, ...]` g moves positions, in shifts by the same fraction of the
     size: between positions by Fourier interpolation, or rounded to either side, whichever fits each
     image (adaptive downsampling). A rotation or flip may also permute the channels, and anything
-    may in arrays without space, `[batch, ...]`: flattened pixels.
+    may in arrays without space, `[batch, ...]`: flattened pixels. Returns a response for each
+    group, None where it has no array to compare.
 
     Args:
       run: from inputs to groups of arrays; those whose first axis is the batch are compared.
@@ -104,9 +103,6 @@ def responses(
       space: height and width of the images.
       batch: number of images.
       tolerance: largest error that counts as zero.
-
-    Returns:
-      A response for each group, None where it has no array to compare.
 
     Raises:
       ValueError: numbers that are not finite.
@@ -118,25 +114,20 @@ def responses(
         ]
 
     base = groups(inputs)
-    found_errors: list[dict[str, tuple[float, bool]]] = [{} for _ in base]
+    errors: list[dict[str, float]] = [{} for _ in base]
+    reordered: list[set[str]] = [set() for _ in base]
     for name, act in transformations(space).items():
-        for errors_of, actual, reference in zip(
-            found_errors, groups(move(name)), base, strict=True
-        ):
+        for index, (actual, reference) in enumerate(zip(groups(move(name)), base, strict=True)):
             pairs = zip(actual, reference, strict=True)
             each = [_error(*pair, name, act, tolerance) for pair in pairs]
-            errors_of[name] = (
-                max(error for error, _ in each) if each else 0.0,
-                any(reordered for _, reordered in each),
-            )
-    found = []
-    for errors_of, reference in zip(found_errors, base, strict=True):
-        errors = {name: error for name, (error, _) in errors_of.items()}
-        reordered = (name for name, (_, other) in errors_of.items() if other)
-        kept = frozenset(name for name in reordered if errors[name] <= tolerance)
-        response = Response((space[0], space[1]), errors, kept, tolerance)
-        found.append(response if reference else None)
-    return found
+            errors[index][name] = max((error for error, _ in each), default=0.0)
+            if errors[index][name] <= tolerance and any(other for _, other in each):
+                reordered[index].add(name)
+    size = space[0], space[1]
+    return [
+        Response(size, of_group, frozenset(others), tolerance) if reference else None
+        for of_group, others, reference in zip(errors, reordered, base, strict=True)
+    ]
 
 
 def is_batched(array: Any, batch: int) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 
 def shared_part(bank: jax.Array, tile: int | Sequence[int], axes: int = 2) -> jax.Array:
@@ -40,34 +42,65 @@ def shared_part(bank: jax.Array, tile: int | Sequence[int], axes: int = 2) -> ja
 def sharing_defect(bank: jax.Array, tile: int | Sequence[int] = 1, axes: int = 2) -> jax.Array:
     """Relative squared distance of a bank from one that repeats every `tile` positions.
 
-        ||K - P K||^2 / ||K||^2
+        ||K - P K||^2 / ||K||^2,    P K the `shared_part`
 
     Exactly 0 for a bank that repeats; 1 - (product of the tile) / positions on average for
-    independent random kernels.
-
-    Args:
-      bank, tile, axes: as for `shared_part`; tile 1 is one kernel for all positions.
+    independent random kernels. Tile 1 is one kernel for all positions.
     """
     rest = bank - shared_part(bank, tile, axes)
     return jnp.sum(rest**2) / jnp.sum(bank**2)
 
 
-def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
-    """Effective number of different kernels in a bank: the exponential of its spectral entropy.
+def match_channels(bank: jax.Array, axes: int = 2) -> jax.Array:
+    """The bank with its output channels reordered at each position to match their mean.
 
-        exp(-sum p log p),    p = s^2 / sum s^2,    s the singular values of positions x kernel
+        K'[p, ..., o] = K[p, ..., pi_p(o)],    permutations pi_p that minimise ||K' - mean K'||^2
 
-    1 for one kernel, shared or scaled at each position; r for r kernels mixed evenly.
-    Source: Roy & Vetterli, The effective rank, 2007, with squared singular values.
+    Channels of an untied hidden layer have no common identity: unit 3 at one position may do what
+    unit 5 does at another, and the `sharing_defect` of such a bank is that of unrelated kernels.
+    The minimum is local, from assignments (Kuhn, The Hungarian method, 1955) to the mean alternated
+    with the mean, starting at each position in turn and keeping the best. Chance agreement remains:
+    compare with a bank of the same shape drawn anew, matched alike. Input channels are not
+    reordered: those of a first layer are the image's. Not under jit.
 
     Args:
       bank: `[*positions, *window, in, out]`.
       axes: number of axes of positions.
     """
+    shape = bank.shape
+    positions = int(np.prod(shape[:axes]))
+    kernels = np.asarray(bank, np.float64).reshape(positions, -1, shape[-1])
+    candidates = [_matched(kernels, kernels[start]) for start in range(positions)]
+    best = min(candidates, key=lambda matched: np.sum((matched - matched.mean(0)) ** 2))
+    return jnp.asarray(best.reshape(shape), bank.dtype)
+
+
+def _matched(kernels: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Kernels `[positions, entries, out]` assigned to a target, then to their mean while it
+    helps."""
+    distance = np.inf
+    while True:
+        orders = [linear_sum_assignment(target.T @ kernel, maximize=True)[1] for kernel in kernels]
+        matched = np.stack(
+            [kernel[:, order] for kernel, order in zip(kernels, orders, strict=True)]
+        )
+        target, before = matched.mean(0), distance
+        distance = np.sum((matched - target) ** 2)
+        if not distance < before:
+            return matched
+
+
+def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
+    """Effective number of different kernels in a bank with `axes` axes of positions.
+
+        exp(-sum p log p),    p = s^2 / sum s^2,    s the singular values of positions x kernel
+
+    1 for one kernel, shared or scaled at each position; r for r kernels mixed evenly.
+    Source: Roy & Vetterli, The effective rank, 2007, with squared singular values.
+    """
     matrix = bank.reshape(-1, *bank.shape[axes:])
     squares = jnp.linalg.svd(matrix.reshape(len(matrix), -1), compute_uv=False) ** 2
-    share = squares / squares.sum()
-    return jnp.exp(-jnp.sum(jnp.where(share > 0, share * jnp.log(jnp.maximum(share, 1e-30)), 0)))
+    return jnp.exp(jax.scipy.special.entr(squares / squares.sum()).sum())
 
 
 def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
@@ -79,15 +112,29 @@ def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
     Infinite for one shared kernel, about 1 / positions for independent ones. Kernel entries that
     are zero at every position are left out.
     Source: Pogodin, Mehta, Lillicrap, Latham, Towards biologically plausible convolutional
-    networks, 2021, section 4.
-
-    Args:
-      bank: `[*positions, *window, in, out]`.
-      axes: number of axes of positions.
+    networks, 2021, section 4, as printed.
     """
+    mean, variance, used = _over_positions(bank, axes)
+    return (jnp.where(used, mean**2, 0) / jnp.where(used, variance, 1)).sum() / used.sum()
+
+
+def weight_mean_over_deviation(bank: jax.Array, axes: int = 2) -> jax.Array:
+    """Similarity of the kernels: |mean| over standard deviation between positions.
+
+        mean over kernel entries j of |mean over p of K[p, j]| / (std over p of K[p, j])
+
+    Infinite for one shared kernel, about sqrt(2 / (pi positions)) for independent ones. Kernel
+    entries that are zero at every position are left out.
+    Source: the code of Pogodin et al., 2021, which computes this and not the square that the paper
+    prints (`weight_signal_to_noise`).
+    """
+    mean, variance, used = _over_positions(bank, axes)
+    deviation = jnp.sqrt(jnp.where(used, variance, 1))
+    return (jnp.where(used, jnp.abs(mean), 0) / deviation).sum() / used.sum()
+
+
+def _over_positions(bank: jax.Array, axes: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Mean and variance over positions of each kernel entry, and whether it is ever nonzero."""
     matrix = bank.reshape(-1, *bank.shape[axes:])
     # Differences from the first kernel, which are exactly zero if it is shared.
-    variance = (matrix - matrix[:1]).var(0)
-    used = jnp.any(matrix != 0, 0)
-    ratio = jnp.where(used, matrix.mean(0) ** 2, 0) / jnp.where(used, variance, 1)
-    return ratio.sum() / used.sum()
+    return matrix.mean(0), (matrix - matrix[:1]).var(0), jnp.any(matrix != 0, 0)

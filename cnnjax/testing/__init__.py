@@ -18,10 +18,9 @@ Names are loaded when first used.
 from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
-    "checks": ("check_variant", "variant_checks"),
+    "checks": ("Check", "Finding", "Verdict", "check_variant", "variant_checks"),
     "properties": ("PROPERTIES",),
     "subject": ("Subject",),
-    "verdict": ("Check", "Finding", "Verdict"),
 }
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

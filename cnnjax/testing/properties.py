@@ -36,9 +36,7 @@ def shapes(subject: Subject) -> tuple[bool, str]:
 def dtypes(subject: Subject) -> tuple[bool, str]:
     """float32 is preserved; `dtype` sets the type of the output, `param_dtype` of the
     parameters."""
-    x = subject.input(subject.usual)
-    layer = subject.layer(subject.usual)
-    parameters = subject.parameters(layer, x)
+    layer, parameters, x = subject.case()
     z = jax.jit(layer.apply)(parameters, x)
     wrong, said = [], []
     if z.dtype != jnp.float32:
@@ -73,9 +71,7 @@ def transforms(subject: Subject) -> tuple[bool, str]:
 
     <v, J u> = <J^T v, u> for random u and v.
     """
-    x = subject.input(subject.usual)
-    layer = subject.layer(subject.usual)
-    parameters = subject.parameters(layer, x)
+    layer, parameters, x = subject.case()
     z = layer.apply(parameters, x)
     jitted = _error(jax.jit(layer.apply)(parameters, x), z)
     stacked = jax.jit(jax.vmap(layer.apply, (None, 0)))(parameters, jnp.stack([x, x[::-1]]))
@@ -117,9 +113,8 @@ def transforms(subject: Subject) -> tuple[bool, str]:
 
 def examples(subject: Subject) -> tuple[bool, str]:
     """Examples of a batch do not interact."""
-    x = subject.input(subject.usual, batch=3)
-    layer = subject.layer(subject.usual)
-    apply = jax.jit(functools.partial(layer.apply, subject.parameters(layer, x)))
+    layer, parameters, x = subject.case(batch=3)
+    apply = jax.jit(functools.partial(layer.apply, parameters))
     together = apply(x)
     if not jnp.all(jnp.isfinite(together)):
         return False, "the output is not finite"
@@ -159,8 +154,8 @@ def linearity(subject: Subject) -> tuple[bool, str]:
 
     `use_bias=False` removes a parameter.
     """
-    layer, x = subject.layer(subject.usual), subject.input(subject.usual)
-    apply = functools.partial(layer.apply, subject.parameters(layer, x))
+    layer, parameters, x = subject.case()
+    apply = functools.partial(layer.apply, parameters)
     error = affine_error(jax.jit(apply), x.shape[1:])
     claim = getattr(layer, "is_linear", None)
     measured = error <= EXACT
@@ -170,10 +165,8 @@ def linearity(subject: Subject) -> tuple[bool, str]:
     said = {None: "claims nothing", True: "claims to be affine", False: "claims not to be"}[claim]
     found = f"{kind}, off by {error:.1e} of the output; {said}"
     if measured and getattr(layer, "use_bias", None) is True:
-        plain = subject.layer(subject.usual, use_bias=False)
-        parameters = subject.parameters(plain, x)
-        counts = [len(jax.tree.leaves(each)) for each in (apply.args[0], parameters)]
-        if counts[0] <= counts[1]:
+        plain = subject.parameters(subject.layer(subject.usual, use_bias=False), x)
+        if len(jax.tree.leaves(parameters)) <= len(jax.tree.leaves(plain)):
             return False, f"{found}; use_bias=False takes no bias away"
     return claim in (None, measured), found
 
@@ -246,9 +239,8 @@ def bad_input(subject: Subject) -> tuple[bool, str]:
         }
         expect_error(name, shape, **each_axis)
     expect_error("an input without space", (subject.channels,))
-    return not wrong, "; ".join(
-        wrong
-    ) or f"{len(NONSENSE) + 1} kinds raise a ValueError that says why"
+    found = f"{len(NONSENSE) + 1} kinds raise a ValueError that says why"
+    return not wrong, "; ".join(wrong) or found
 
 
 def symmetry(subject: Subject) -> tuple[bool, str]:
@@ -298,9 +290,7 @@ def symmetry(subject: Subject) -> tuple[bool, str]:
 
 def compilation(subject: Subject) -> tuple[bool, str]:
     """A second call with other values of the same shapes compiles nothing, jitted or not."""
-    x = subject.input(subject.usual)
-    layer = subject.layer(subject.usual)
-    parameters = subject.parameters(layer, x)
+    layer, parameters, x = subject.case()
     others = jax.tree.map(lambda leaf: 2 * leaf, parameters), x + 1
     jitted = jax.jit(layer.apply)
     compiled = {}

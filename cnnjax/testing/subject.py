@@ -67,6 +67,11 @@ class Subject:
         ]
         return tree.unflatten(moved)
 
+    def case(self, batch: int = 2) -> tuple[Any, Any, jax.Array]:
+        """Layer, its variables and its input, for checks that need only one number of axes."""
+        layer, x = self.layer(self.usual), self.input(self.usual, batch)
+        return layer, self.parameters(layer, x), x
+
     @functools.cached_property
     def padding(self) -> str:
         """Padding of most checks: 'CIRCULAR' if the layer accepts it, else 'SAME'."""
@@ -147,17 +152,13 @@ class Subject:
     def refusal(self, axes: int, strides: int, padding: str) -> str | None:
         """Error message of the layer for these arguments, or None."""
         try:
-            self.output(axes, strides, padding)
+            self._output(Case(SPACES[axes], (self.kernel_size,) * axes, (strides,) * axes, padding))
         except Exception as error:
             return f"{type(error).__name__}: {error}"
         return None
 
-    def output(self, axes: int, strides: int, padding: str) -> tuple[int, ...]:
-        """Shape of the output."""
-        each = (self.kernel_size,) * axes, (strides,) * axes
-        return self._output(Case(SPACES[axes], *each, padding))
-
     def _output(self, case: "Case") -> tuple[int, ...]:
+        """Shape of the output."""
         more = {} if case.dilation == 1 else {"kernel_dilation": case.dilation}
         layer = self.layer(
             len(case.space), case.strides, case.padding, kernel_size=case.kernel_size, **more

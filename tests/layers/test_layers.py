@@ -228,7 +228,7 @@ def test_every_variant_takes_unbatched_and_multiply_batched_input(name):
         (TiledConv(2, 3, tile=0), (1, 4, 4, 1), "tile must be at least 1, got 0"),
         (TiledConv(2, 3, tile=(2, 2, 2)), (1, 4, 4, 1), r"tile must be .* got \(2, 2, 2\)"),
         (LowRankLocalConv(2, 3, rank=0), (1, 4, 4, 1), "rank must be at least 1, got 0"),
-        (FullyConnected(2, 3, feature_group_count=2), (1, 4, 4, 2), "no groups"),
+        (FullyConnected(2, 3, feature_group_count=2), (1, 4, 4, 2), "takes no feature_group_count"),
         (ConvTranspose(2, 3, input_dilation=2), (1, 4, 4, 1), "takes no input_dilation"),
         (ConvTranspose(2, 3, padding="REFLECT"), (1, 4, 4, 1), "'REFLECT'"),
     ],

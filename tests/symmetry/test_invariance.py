@@ -7,6 +7,8 @@ import pytest
 
 from cnnjax.symmetry import (
     accuracy_curve,
+    chance_corrected_consistency,
+    classes_over_crops,
     classes_over_shifts,
     one_pixel_flip_rate,
     shift_consistency,
@@ -162,3 +164,59 @@ def test_a_dense_network_is_less_consistent_than_an_invariant_one():
     }
     assert shift_consistency(found["dense"]) < 0.6
     assert shift_consistency(found["pooled"]) == 1
+
+
+def test_consistency_beyond_chance_by_hand():
+    """Classes 0 0 0 0, 1 1 2 2 and 0 1 2 3: shares 5, 3, 3, 1 of 12, so chance is 44 / 144."""
+    consistency, chance = (1 + 0.5 + 0.25) / 3, 44 / 144
+    found = chance_corrected_consistency(GRID)
+    assert found == pytest.approx((consistency - chance) / (1 - chance), rel=1e-12)
+
+
+def test_one_class_alone_is_no_agreement_and_two_that_never_change_are_all():
+    """The controls: plain consistency is 1 for both."""
+    constant, stable = np.zeros((3, 3, 4), int), np.tile([0, 1, 1, 1], (3, 3, 1))
+    assert shift_consistency(constant) == shift_consistency(stable) == 1
+    assert chance_corrected_consistency(constant) == 0
+    assert chance_corrected_consistency(stable) == 1
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.5], [0.9, 0.05, 0.05]])
+def test_unrelated_predictions_agree_by_chance_however_often_a_class_is_preferred(shares):
+    classes = np.random.default_rng(0).choice(len(shares), (8, 8, 3000), p=shares)
+    assert chance_corrected_consistency(classes) == pytest.approx(1 / 64, abs=4e-3)
+    assert shift_consistency(classes) > 0.5 - 1e-3
+
+
+def brightest(windows):
+    """The position of the brightest pixel as a class."""
+    return windows.reshape(len(windows), -1)
+
+
+def test_crops_are_windows_of_the_images_at_every_place():
+    images = np.random.default_rng(0).permutation(2 * 5 * 4).reshape(2, 5, 4, 1)
+    classes = classes_over_crops(brightest, images, (3, 2))
+    assert classes.shape == (3, 3, 2)
+    for row, column, image in np.ndindex(3, 3, 2):
+        window = images[image, row : row + 3, column : column + 2]
+        assert classes[row, column, image] == window.argmax()
+    assert classes_over_crops(brightest, images, 4).shape == (2, 1, 2)
+
+
+@pytest.mark.parametrize("size", [0, 6, (3, 5), (3,), (2, 2, 1)])
+def test_windows_that_do_not_fit_are_named(size):
+    with pytest.raises(
+        ValueError, match=r"`size` must be between 1 and \(5, 4\) on each axis, got"
+    ):
+        classes_over_crops(brightest, np.zeros((2, 5, 4, 1)), size)
+
+
+def test_the_last_crop_has_no_next():
+    """Along four shifts 0 0 0 1 the class changes at one of three steps."""
+    assert one_pixel_flip_rate(np.array([[0], [0], [0], [1]]), periodic=False) == 1 / 3
+    # Two axes count by their steps: 1 of 1 down in each of 3 columns, 2 of 2 right in each row.
+    classes = np.array([[0, 1, 0], [1, 0, 1]])[..., None]
+    assert one_pixel_flip_rate(classes, periodic=False) == 1
+    assert one_pixel_flip_rate(np.array([[0, 0, 0], [1, 1, 1]])[..., None], False) == 3 / 7
+    with pytest.raises(ValueError, match=r"two neighbouring shifts, got shape \(1, 1, 2\)"):
+        one_pixel_flip_rate(np.zeros((1, 1, 2)), periodic=False)

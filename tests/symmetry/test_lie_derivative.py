@@ -14,6 +14,7 @@ from cnnjax.symmetry import (
     rotation,
     scaling,
     shearing,
+    term_products,
     translation,
     unchanged,
 )
@@ -193,3 +194,18 @@ def test_random_projections_estimate_the_size_of_every_term():
 def test_wrong_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(images(1, 4, 1))
+
+
+def test_products_of_terms_tell_cancellation_from_agreement():
+    """Terms (3, 0), (-2, 1) and (0, 1) sum to (1, 2), of squared norm 5."""
+    terms = [jnp.array([[3.0, 0.0]]), jnp.array([[-2.0, 1.0]]), jnp.array([[0.0, 1.0]])]
+    products = term_products(terms)
+    expected = np.array([[9, -6, 0], [-6, 5, 1], [0, 1, 1]]) / 5
+    np.testing.assert_allclose(products, expected, rtol=1e-6)
+    np.testing.assert_allclose(products.sum(), 1, rtol=1e-6)
+    # Cancelling terms have a trace above 1, equal ones of n layers 1 / n, orthogonal ones 1.
+    np.testing.assert_allclose(jnp.trace(products), 3, rtol=1e-6)
+    np.testing.assert_allclose(jnp.trace(term_products(terms[:1] * 4)), 1 / 4, rtol=1e-6)
+    np.testing.assert_allclose(jnp.trace(term_products([terms[0], terms[2]])), 1, rtol=1e-6)
+    with pytest.raises(ValueError, match="at least one array"):
+        term_products([])

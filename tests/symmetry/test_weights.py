@@ -8,8 +8,10 @@ import pytest
 from cnnjax.layers import TiledConv, tiled_to_local
 from cnnjax.symmetry import (
     effective_spatial_rank,
+    match_channels,
     shared_part,
     sharing_defect,
+    weight_mean_over_deviation,
     weight_signal_to_noise,
 )
 
@@ -95,3 +97,64 @@ def test_the_banks_of_layers():
 def test_a_wrong_tile_is_named(tile):
     with pytest.raises(ValueError, match="got"):
         shared_part(noise(4, 4, 1, 1, 1, 1), tile)
+
+
+def shuffled(bank, seed=0):
+    """The bank with its output channels in another order at each position."""
+    random, kernels = np.random.default_rng(seed), np.array(bank).reshape(-1, *bank.shape[2:])
+    orders = [random.permutation(bank.shape[-1]) for _ in kernels]
+    moved = [kernel[..., order] for kernel, order in zip(kernels, orders, strict=True)]
+    return jnp.asarray(np.stack(moved).reshape(bank.shape))
+
+
+def test_channels_in_any_order_are_found_to_be_shared():
+    bank = shuffled(repeated(1, 4))
+    assert sharing_defect(bank) > 0.5
+    assert sharing_defect(match_channels(bank)) < 1e-12
+
+
+def test_channels_are_found_where_kernels_are_shared_but_for_noise():
+    bank = repeated(1, 4) + 0.3 * noise(4, 4, 3, 3, 2, 4)[::-1]
+    found = sharing_defect(match_channels(shuffled(bank)))
+    np.testing.assert_allclose(found, sharing_defect(bank), rtol=1e-4)
+
+
+def test_matching_finds_the_best_of_all_orders():
+    """Two channels at three positions: the 4 essentially different orders, tried by hand."""
+    bank = noise(3, 1, 2, 1, 1, 2)
+    swaps = [[0, first, second] for first in (0, 1) for second in (0, 1)]
+    tried = [
+        jnp.stack([bank[p, 0, ..., ::-1] if swap[p] else bank[p, 0] for p in range(3)])[:, None]
+        for swap in swaps
+    ]
+    best = min(float(sharing_defect(each)) for each in tried)
+    np.testing.assert_allclose(sharing_defect(match_channels(bank)), best, rtol=1e-5)
+    assert best < max(float(sharing_defect(each)) for each in tried) - 0.05
+
+
+def test_matching_keeps_the_kernels_and_unrelated_ones_stay_apart():
+    """The null: matching makes independent kernels a little alike, and no more."""
+    bank = noise(4, 4, 3, 3, 2, 4)
+    matched = match_channels(bank)
+    flat, given = (np.asarray(each, float).reshape(16, 18, 4) for each in (matched, bank))
+    for kernel, before in zip(flat, given, strict=True):
+        order = [int(np.argmin(np.abs(before - channel[:, None]).sum(0))) for channel in kernel.T]
+        assert sorted(order) == [0, 1, 2, 3]
+    assert 0.6 < sharing_defect(matched) < sharing_defect(bank)
+
+
+def test_the_two_signal_to_noise_ratios_by_hand():
+    """Entries (1, 3) and (2, 2, ...): means 2, deviations 1; an entry of zeros counts nowhere."""
+    bank = jnp.array([[1.0, 4.0, 0.0], [3.0, -2.0, 0.0]]).reshape(2, 1, 3, 1, 1)
+    # Means 2 and 1, deviations 1 and 3.
+    np.testing.assert_allclose(weight_signal_to_noise(bank, 1), (4 + 1 / 9) / 2, rtol=1e-6)
+    np.testing.assert_allclose(weight_mean_over_deviation(bank, 1), (2 + 1 / 3) / 2, rtol=1e-6)
+
+
+def test_mean_over_deviation_of_independent_and_of_shared_kernels():
+    np.testing.assert_allclose(
+        weight_mean_over_deviation(noise(10, 10, 5, 5, 4, 16)),
+        np.sqrt(2 / (np.pi * 100)),
+        rtol=0.05,
+    )
+    assert weight_mean_over_deviation(repeated(1, 4)) == jnp.inf

@@ -15,12 +15,11 @@ PIXELS = 3 * 32 * 32  # bytes of one image: red plane, green plane, blue plane
 def read_records(content: bytes, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
     """Split one of CIFAR's binary files (Krizhevsky, 2009) into labels and images.
 
+    Returns uint8 labels [n, num_labels] and images [n, 32, 32, 3].
+
     Args:
       content: the file; every record is `num_labels` bytes of labels, then 3,072 of pixels.
       num_labels: 1 for CIFAR-10, 2 (coarse, fine) for CIFAR-100.
-
-    Returns:
-      uint8 labels [n, num_labels] and images [n, 32, 32, 3].
     """
     records = np.frombuffer(content, np.uint8).reshape(-1, num_labels + PIXELS)
     images = records[:, num_labels:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
@@ -53,19 +52,14 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     )
 
     def _info(self) -> tfds.core.DatasetInfo:
+        image = tfds.features.Image(shape=(32, 32, 3))
+        features = {"id": tfds.features.Text(), "image": image}
+        for key, classes, _ in self.LABELS:
+            features[key] = tfds.features.ClassLabel(num_classes=classes)
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.DESCRIPTION,
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(shape=(32, 32, 3)),
-                    **{
-                        key: tfds.features.ClassLabel(num_classes=classes)
-                        for key, classes, _ in self.LABELS
-                    },
-                }
-            ),
+            features=tfds.features.FeaturesDict(features),
             supervised_keys=("image", "label"),
             homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
             citation=(
@@ -95,12 +89,6 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         index = 0
         for content in contents:
             for labels, image in zip(*read_records(content, len(keys)), strict=True):
-                yield (
-                    index,
-                    {
-                        "id": f"{split}_{index:05d}",
-                        "image": Image.fromarray(image),
-                        **dict(zip(keys, map(int, labels), strict=True)),
-                    },
-                )
+                example = {"id": f"{split}_{index:05d}", "image": Image.fromarray(image)}
+                yield index, example | dict(zip(keys, map(int, labels), strict=True))
                 index += 1

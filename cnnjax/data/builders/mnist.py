@@ -1,6 +1,7 @@
 """mnist: 60,000 + 10,000 handwritten digits of 28x28 pixels, from the original idx files."""
 
 import gzip
+import itertools
 import math
 import struct
 from pathlib import Path
@@ -36,37 +37,24 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
+def idx_files(host: str, *registered: tuple[int, str]) -> tuple[File, ...]:
+    """The four files, their sizes and SHA-256: images and labels to train, the same to test."""
+    each = zip(itertools.product(("train", "t10k"), ("images-idx3", "labels-idx1")), registered)
+    return tuple(File(f"{host}/{'-'.join(part)}-ubyte.gz", *known) for part, known in each)
+
+
 class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """MNIST (LeCun, Cortes, Burges), its records those of the stock builder, in the same order."""
 
     name = "mnist"
     VERSION = tfds.core.Version("3.0.1")
 
-    # In this order: images and labels to train, images and labels to test.
-    FILES = tuple(
-        File(f"https://storage.googleapis.com/cvdf-datasets/mnist/{name}", size, sha256)
-        for name, size, sha256 in (
-            (
-                "train-images-idx3-ubyte.gz",
-                9_912_422,
-                "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            ),
-            (
-                "train-labels-idx1-ubyte.gz",
-                28_881,
-                "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-            ),
-            (
-                "t10k-images-idx3-ubyte.gz",
-                1_648_877,
-                "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            ),
-            (
-                "t10k-labels-idx1-ubyte.gz",
-                4_542,
-                "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-            ),
-        )
+    FILES = idx_files(
+        "https://storage.googleapis.com/cvdf-datasets/mnist",
+        (9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+        (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+        (1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+        (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
     )
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -80,24 +68,22 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             ),
         )
 
-    def _image_info(self, *, label, **texts) -> tfds.core.DatasetInfo:
+    def _image_info(self, *, label, shape=(28, 28, 1), **texts) -> tfds.core.DatasetInfo:
+        image = tfds.features.Image(shape=shape)
         return tfds.core.DatasetInfo(
             builder=self,
-            features=tfds.features.FeaturesDict(
-                {"image": tfds.features.Image(shape=(28, 28, 1)), "label": label}
-            ),
+            features=tfds.features.FeaturesDict({"image": image, "label": label}),
             supervised_keys=("image", "label"),
             **texts,
         )
 
     def _split_generators(self, dl_manager):
-        paths = fetch(self.FILES, Path(dl_manager.download_dir) / self.name)
+        parts = [*map(read_idx, fetch(self.FILES, Path(dl_manager.download_dir) / self.name))]
         return {
-            "train": self._generate_examples(*paths[:2]),
-            "test": self._generate_examples(*paths[2:]),
+            "train": self._generate_examples(*parts[:2]),
+            "test": self._generate_examples(*parts[2:]),
         }
 
-    def _generate_examples(self, image_path, label_path):
-        images, labels = read_idx(image_path), read_idx(label_path)
+    def _generate_examples(self, images, labels):
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield index, {"image": Image.fromarray(image), "label": int(label)}

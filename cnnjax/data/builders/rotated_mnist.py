@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from cnnjax.data import records, storage
+from cnnjax.data import storage
 
 SEED = 20070620
 
@@ -62,8 +62,8 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             raise FileNotFoundError(
                 f"rotated_mnist is made from mnist, which is not prepared in {self.data_dir_root}."
             )
-        train_images, train_labels = records.read(mnist, "train")
-        test_images, test_labels = records.read(mnist, "test")
+        train_images, train_labels = storage.read(mnist, "train")
+        test_images, test_labels = storage.read(mnist, "test")
         images = np.concatenate([train_images, test_images])
         labels = np.concatenate([train_labels, test_labels])
         needed = self.TRAIN_EXAMPLES + self.TEST_EXAMPLES

@@ -1,17 +1,20 @@
-"""Firing and variance of units that are known to be invariant, or not."""
+"""Firing, variance and shares of units, against cases that are known by hand."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from cnnjax.symmetry import (
-    class_conditional_variance_ratio,
+    argmax_shares,
+    effective_number,
     firing_invariance,
     firing_scores,
     variance_ratio,
+    vector_strength,
 )
 
 TRANSFORMS, IMAGES = 10, 200
+ANGLES = 2 * np.pi * np.arange(8) / 8
 NOISE = np.random.default_rng(0).normal(size=(TRANSFORMS, IMAGES))
 
 
@@ -84,8 +87,42 @@ def test_within_a_class_the_variance_of_classes_does_not_count():
     image = np.array([0.0, 2.0, 10.0, 12.0, 40.0])
     responses = units(image + np.array([[0.0], [2.0]]))
     # Variance 1 by transform, 1 by image within the two classes that have two.
-    np.testing.assert_allclose(class_conditional_variance_ratio(responses, labels), [1.0])
+    np.testing.assert_allclose(variance_ratio(responses, labels), [1.0])
     assert variance_ratio(responses)[0] < 0.01
+
+
+def test_shares_count_the_strongest_at_each_amount():
+    responses = jnp.array([[[1.0, 2.0], [3.0, 0.0]], [[0.0, 5.0], [0.0, 1.0]]])
+    np.testing.assert_array_equal(argmax_shares(responses), [[0.5, 0.5], [0.0, 1.0]])
+
+
+def test_shares_want_amounts_images_and_detectors():
+    with pytest.raises(ValueError, match=r"\[amounts, images, detectors\], got shape \(3, 2\)"):
+        argmax_shares(jnp.zeros((3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        ([[1.0, 0.0], [1.0, 0.0]], 1.0),
+        ([[1.0, 0.0], [0.0, 1.0]], 2.0),
+        # exp(-(3/4) log(3/4) - (1/4) log(1/4)) = 4 / 3^(3/4)
+        ([[1.0, 0.0], [0.5, 0.5]], 4 / 3**0.75),
+    ],
+)
+def test_the_effective_number_of_detectors_by_hand(shares, expected):
+    assert float(effective_number(jnp.array(shares))) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_detector_that_always_wins_has_no_direction_and_one_that_wins_once_has_all():
+    always = np.ones(8)
+    once = np.eye(8)[2]
+    # Wins in half the circle, 0 to 135 degrees: |1 + e^{i pi/4} + i + e^{3 i pi/4}| / 4.
+    half = np.array([1, 1, 1, 1, 0, 0, 0, 0.0])
+    never = np.zeros(8)
+    shares = jnp.asarray(np.stack([always, once, half, never], 1), jnp.float32)
+    expected = [0.0, 1.0, np.hypot(1, 1 + np.sqrt(2)) / 4, 0.0]
+    np.testing.assert_allclose(vector_strength(shares, ANGLES), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -96,8 +133,8 @@ def test_within_a_class_the_variance_of_classes_does_not_count():
         (lambda r: firing_scores(r[:1]), "2 transforms or more"),
         (lambda r: firing_invariance(r, top=0.0), "got 0.0"),
         (lambda r: variance_ratio(r[0]), r"got shape \(5, 2\)"),
-        (lambda r: class_conditional_variance_ratio(r, jnp.arange(4)), "got 4"),
-        (lambda r: class_conditional_variance_ratio(r, jnp.arange(5)), "name one class twice"),
+        (lambda r: variance_ratio(r, jnp.arange(4)), "got 4"),
+        (lambda r: variance_ratio(r, jnp.arange(5)), "name one class twice"),
     ],
 )
 def test_wrong_arguments_are_named(call, message):

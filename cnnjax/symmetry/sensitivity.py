@@ -1,0 +1,93 @@
+"""Sensitivity of a function to transformations, in units of what else changes its output."""
+
+import jax
+import jax.numpy as jnp
+
+from cnnjax.symmetry.equivariance import Function, equivariance_pair
+
+
+def normalised_invariance_error(moved: jax.Array, outputs: jax.Array) -> jax.Array:
+    """Change of the output under a transformation, relative to that from one image to another.
+
+        sqrt(mean over i of ||f(g x_i) - f(x_i)||^2  /  mean over i != j of ||f(x_i) - f(x_j)||^2)
+
+    0: invariant; 1: the transformed image is to f as good as another image. Unlike an error
+    relative to ||f(x)|| it does not change when a constant is added to f. 0 for a constant
+    function, infinite for one that only the transformation changes. Returns `[transforms]`.
+
+    Args:
+      moved: outputs for the transformed images, `[transforms, images, *output]`.
+      outputs: outputs for the images, `[images, *output]`.
+
+    Raises:
+      ValueError: fewer than 2 images, or shapes that do not fit.
+    """
+    if len(outputs) < 2 or moved.shape[1:] != outputs.shape:
+        raise ValueError(
+            f"`moved` must be [transforms, *outputs.shape] for at least 2 images, got shapes "
+            f"{moved.shape} and {outputs.shape}."
+        )
+    changes = jnp.sum((moved - outputs[None]).reshape(*moved.shape[:2], -1) ** 2, -1).mean(1)
+    # Differences from one of them, which are exactly zero for a constant function.
+    flat = (outputs - outputs[:1]).reshape(len(outputs), -1)
+    between = 2 * jnp.sum(flat.var(0, ddof=1))
+    return jnp.sqrt(jnp.where(changes == 0, 0, changes / between))
+
+
+def noise_like(key: jax.Array, x: jax.Array, moved: jax.Array) -> jax.Array:
+    """Images changed by Gaussian noise as much as a transformation changes them.
+
+        x_i + ||g x_i - x_i|| n_i / ||n_i||,    n_i standard normal
+
+    A network that responds to this as to the transformation is not invariant, but insensitive.
+    Returns `[batch, ...]`, one direction for each image.
+
+    Args:
+      key: random key.
+      x: `[batch, ...]`.
+      moved: the transformed images, of the shape of x.
+
+    Raises:
+      ValueError: different shapes.
+    """
+    if x.shape != moved.shape:
+        raise ValueError(f"`moved` must have the shape of `x`, {x.shape}, got {moved.shape}.")
+    axes = tuple(range(1, x.ndim))
+    noise = jax.random.normal(key, x.shape, x.dtype)
+    size = jnp.sqrt(jnp.sum((moved - x) ** 2, axes, keepdims=True))
+    return x + size * noise / jnp.sqrt(jnp.sum(noise**2, axes, keepdims=True))
+
+
+def equivariance_psnr(
+    f: Function,
+    g_in: Function,
+    g_out: Function,
+    x: jax.Array,
+    peak: float = 2.0,
+    valid: jax.Array | None = None,
+) -> jax.Array:
+    """Peak signal-to-noise ratio between f(g x) and g f(x), in decibels.
+
+        10 log10(peak^2 / mean of (f(g x) - g f(x))^2),    over examples, positions and channels
+
+    Infinite if f is equivariant. EQ-T for translations, EQ-R for rotations.
+    Source: Karras, Aittala, Laine, Haerkoenen, Hellsten, Lehtinen, Aila, Alias-free generative
+    adversarial networks, 2021, section 2.2 and appendix E.3 (peak 2: images between -1 and 1).
+
+    Args:
+      f: from x to an array.
+      g_in, g_out: how the transformation acts on x and on f(x).
+      x: `[batch, ...]`.
+      peak: range of the outputs, largest minus smallest possible value.
+      valid: mask that broadcasts to f(x), of the entries compared: those that the transformation
+        does not bring in from outside. None: all.
+
+    Raises:
+      ValueError: a peak that is not positive.
+    """
+    if not peak > 0:
+        raise ValueError(f"`peak` must be positive, got {peak!r}.")
+    actual, expected = equivariance_pair(f, g_in, g_out, x)
+    squares = (actual - expected) ** 2
+    error = squares.mean() if valid is None else squares.mean(where=jnp.asarray(valid, bool))
+    return 10 * (2 * jnp.log10(peak) - jnp.log10(error))

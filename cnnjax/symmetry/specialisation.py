@@ -1,0 +1,66 @@
+"""Specialisation of competing detectors: which one responds most to which transformation."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from cnnjax.symmetry.units import argmax_shares, effective_number, vector_strength
+
+
+def class_shares(detectors: jax.Array, labels: np.ndarray) -> dict[int, jax.Array]:
+    """`argmax_shares` of the detectors of each class, on images of that class.
+
+    Args:
+      detectors: responses `[amounts, images, classes, detectors]`.
+      labels: class of each image, `[images]`.
+
+    Returns:
+      For each class of which there is an image `[amounts, detectors]`.
+
+    Raises:
+      ValueError: responses of another rank, or another number of labels.
+    """
+    if detectors.ndim != 4 or detectors.shape[1] != len(labels):
+        raise ValueError(
+            f"`detectors` must be [amounts, images, classes, detectors] of {len(labels)} images, "
+            f"got shape {detectors.shape}."
+        )
+    return {
+        int(label): argmax_shares(detectors[:, labels == label, label])
+        for label in np.unique(labels)
+    }
+
+
+class Specialisation(NamedTuple):
+    """How competing detectors divide the angles of a circle among them."""
+
+    effective_number: float
+    """`effective_number`."""
+    direction: float
+    """`vector_strength` of each detector, weighted by its share: 1 if each has the largest response
+    at one angle alone, 0 if evenly over all."""
+    axis: float
+    """The same of the doubled angles: opposite angles count as one."""
+
+
+def specialisation(shares: Sequence[jax.Array], angles: np.ndarray) -> Specialisation:
+    """Specialisation of groups of competing detectors, such as those of each class; the mean.
+
+        direction = mean over groups of sum over j of p_j R_j,    p_j = mean over angles of shares
+
+    Args:
+      shares: for each group `[angles, detectors]`, from `class_shares`.
+      angles: in radians, evenly over the circle.
+
+    Returns:
+      Means over the groups; direction and axis to 6 decimals, so that even shares give 0.
+    """
+
+    def strength(harmonic: int) -> float:
+        each = [(s.mean(0) * vector_strength(s, harmonic * angles)).sum() for s in shares]
+        return round(float(np.mean(each)), 6)
+
+    effective = float(np.mean([effective_number(each) for each in shares]))
+    return Specialisation(effective, strength(1), strength(2))

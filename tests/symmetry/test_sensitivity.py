@@ -1,0 +1,93 @@
+"""Sensitivity in units of other images, of noise and of the output's range, in closed form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from cnnjax.symmetry import equivariance_psnr, noise_like, normalised_invariance_error, shift
+
+X = jax.random.normal(jax.random.key(0), (64, 8, 8, 1))
+
+
+def test_the_error_is_1_for_another_image_and_0_for_the_same():
+    outputs = jnp.array([[0.0], [1.0], [2.0], [5.0]])
+    # Pairs differ by 1, 2, 5, 1, 4, 3: mean square 56 / 6.
+    moved = jnp.stack([outputs, outputs + 2, outputs[::-1]])
+    error = normalised_invariance_error(moved, outputs)
+    np.testing.assert_allclose(
+        error, np.sqrt([0, 4 / (56 / 6), (25 + 1 + 1 + 25) / 4 / (56 / 6)]), rtol=1e-6
+    )
+
+
+def test_a_constant_added_to_the_output_changes_nothing_and_another_draw_is_another_image():
+    outputs, others = jax.random.normal(jax.random.key(1), (2, 4000, 3))
+    error = normalised_invariance_error(others[None], outputs)
+    np.testing.assert_allclose(error, 1, atol=0.02)
+    moved = normalised_invariance_error(100 + others[None], 100 + outputs)
+    np.testing.assert_allclose(moved, error, rtol=1e-4)
+
+
+def test_a_constant_function_is_invariant_and_maps_are_flattened():
+    constant = jnp.broadcast_to(X[:1], (7, *X.shape[1:]))
+    assert normalised_invariance_error(constant[None], constant) == 0
+    assert normalised_invariance_error(constant[None] + 1, constant) == jnp.inf
+    maps = X.reshape(64, -1)
+    np.testing.assert_allclose(
+        normalised_invariance_error(X[None, ::-1], X),
+        normalised_invariance_error(maps[None, ::-1], maps),
+        rtol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("moved", [jnp.zeros((2, 3, 4)), jnp.zeros((4, 4))])
+def test_shapes_that_do_not_fit_are_named(moved):
+    with pytest.raises(ValueError, match=r"`moved` must be .* got shapes .* and \(4, 4\)"):
+        normalised_invariance_error(moved, jnp.zeros((4, 4)))
+
+
+def test_one_image_has_no_other():
+    with pytest.raises(ValueError, match="at least 2 images"):
+        normalised_invariance_error(jnp.zeros((3, 1, 4)), jnp.zeros((1, 4)))
+
+
+def test_noise_changes_each_image_as_much_as_the_transformation_in_a_direction_of_its_own():
+    moved = shift(X, (1, 0)).at[0].set(X[0])
+    noisy = noise_like(jax.random.key(2), X, moved)
+    change, transformed = (noisy - X).reshape(64, -1), (moved - X).reshape(64, -1)
+    sizes = jnp.linalg.norm(change, axis=1), jnp.linalg.norm(transformed, axis=1)
+    np.testing.assert_allclose(*sizes, rtol=1e-5)
+    np.testing.assert_array_equal(noisy[0], X[0])
+    alike = (change @ change.T)[1:, 1:] / jnp.outer(sizes[0][1:], sizes[0][1:])
+    assert jnp.abs(alike - jnp.eye(63)).max() < 0.6
+    with pytest.raises(ValueError, match=r"\(64, 8, 8, 1\), got \(8, 8, 1\)"):
+        noise_like(jax.random.key(2), X, X[0])
+
+
+def test_decibels_by_hand():
+    """Off by 0.2 everywhere with a range of 2: 20 log10(2 / 0.2) = 20 dB."""
+
+    def g(x):
+        return shift(x, (1, 0))
+
+    def off(x):
+        return x + 0.2 * (jnp.arange(8) % 2)[None, :, None, None]
+
+    # Alternate rows: g moves the offset by one row, so that f(g x) and g f(x) differ by 0.2.
+    np.testing.assert_allclose(equivariance_psnr(off, g, g, X), 20, rtol=1e-5)
+    np.testing.assert_allclose(equivariance_psnr(off, g, g, X, peak=20), 40, rtol=1e-5)
+    assert equivariance_psnr(jnp.tanh, g, g, X) == jnp.inf
+
+
+def test_only_valid_entries_are_compared():
+    def g(x):
+        return shift(x, (1, 0), 0.0)
+
+    def blurred(x):
+        return x + shift(x, (1, 0))
+
+    valid = (jnp.arange(8) > 1)[None, :, None, None]
+    assert equivariance_psnr(blurred, g, g, X, valid=valid) == jnp.inf
+    assert equivariance_psnr(blurred, g, g, X) < 20
+    with pytest.raises(ValueError, match="`peak` must be positive, got 0"):
+        equivariance_psnr(blurred, g, g, X, peak=0)
