@@ -9,6 +9,7 @@ _SUBMODULES = {
     "cnnjax.ops.photometric": ("brightness", "contrast"),
     "alignment": ("fit_linear_map", "linear_equivalence"),
     "decomposition": ("Decomposition", "lie_decomposition"),
+    "detectors": ("Specialisation", "class_shares", "specialisation"),
     "equivariance": (
         "EXACT", "INDEPENDENT", "assert_equivariant", "equivariance_error", "equivariance_pair",
         "errors_over_shifts", "lattice_of_errors", "on_lattice", "relative_error",
@@ -27,7 +28,6 @@ _SUBMODULES = {
         "rotation", "scaling", "shearing", "term_products", "translation", "unchanged",
     ),
     "sensitivity": ("equivariance_psnr", "noise_like", "normalised_invariance_error"),
-    "specialisation": ("Specialisation", "class_shares", "specialisation"),
     "transformations": (
         "affine", "flip", "fourier_shift", "rotate", "rotate90", "scale", "shear", "shift",
         "translate",
