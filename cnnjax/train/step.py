@@ -22,6 +22,7 @@ from cnnjax.train.losses import (
     per_example,
 )
 from cnnjax.train.optimizer import schedule
+from cnnjax.train.share_key import share_key
 from cnnjax.train.state import DROPOUT, TrainState, step_key
 
 AXIS = "batch"
@@ -43,13 +44,15 @@ def train_step(
 
     Every device holds an equal share, so that the mean of their gradients is the gradient of the
     mean. What the network sows into the collection 'losses' is added to the loss; weight decay is
-    not part of it. Dropout masks are keyed by the first position of a device's share: they differ
-    between devices and repeat exactly, but depend on the number of devices.
+    not part of it. Dropout masks, and whatever else is drawn for a batch from the stream 'dropout',
+    are this device's part of those of the whole batch (`share_key.share_key`): the same on any
+    number of devices.
 
     Args:
       state: the same on every device.
       batch: this device's share: 'image' floating [b, ...], 'label' int [b], and 'position' int
-        [b], the examples' places in the batch of all devices, and what `loss` takes.
+        [b], the examples' places in the batch of all devices, which follow each other, and what
+        `loss` takes.
       model: called as `model.apply(variables, image, train=True)`, or without `train` where it
         takes none; gives logits [b, classes].
       optimizer: the transformation that made `state.opt_state`.
@@ -66,7 +69,9 @@ def train_step(
         into a collection that is neither 'losses', 'intermediates', nor read by the loss.
     """
     _check_batch(batch, ("image", "label", "position"))
-    dropout = jax.random.fold_in(step_key(state, DROPOUT), batch["position"][0])
+    # Folded with 0 as version 0.1.0 did on one device, whose numbers these are.
+    dropout = jax.random.fold_in(step_key(state, DROPOUT), 0)
+    share = batch["position"][0] // len(batch["position"])
     loss = loss or Classification.of(config)
 
     def mean_loss(params):
@@ -77,7 +82,7 @@ def train_step(
             batch["image"],
             config,
             train=True,
-            rngs={"dropout": dropout},
+            rngs={"dropout": share_key(dropout, share)},
             mutable=DenyList(("params", OBSERVED)),
         )
         sown = {name: tree for name, tree in updated.items() if name != "batch_stats"}

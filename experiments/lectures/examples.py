@@ -73,7 +73,8 @@ def numbers() -> dict[str, Any]:
             ops.conv(_image(CORRELATED_INPUT), _kernel(CORRELATED_KERNEL), padding="VALID")
         ),
         "volume": _strided_volume(),
-        "pooled": _plane(ops.max_pool(_image(POOLED_INPUT), (3, 3))),
+        "pooled": _plane(ops.max_pool(_image(POOLED_INPUT), (3, 3), strides=2, padding=1)),
+        "pooled_densely": _plane(ops.max_pool(_image(POOLED_INPUT), (3, 3))),
         "halved": _plane(halved[0]),
         "argmax": np.asarray(places[0, ..., 0]),
         "ceil_mode": np.asarray(
@@ -102,10 +103,12 @@ def numbers() -> dict[str, Any]:
 
 def blocks(numbers: Numbers) -> list[Block]:
     """The examples, with their inputs beside their results."""
+    bordered = np.pad(POOLED_INPUT, 1)
     shown = [
         ("Laplacian of an image, no padding", LAPLACE_INPUT, numbers["laplacian"]),
         ("Cross-correlation with a kernel", CORRELATED_INPUT, numbers["correlation"]),
-        ("Maximum of 3 x 3, stride 1", POOLED_INPUT, numbers["pooled"]),
+        ("Maximum of 3 x 3, stride 2, inside a border of zeros", bordered, numbers["pooled"]),
+        ("The same without the border, stride 1", POOLED_INPUT, numbers["pooled_densely"]),
         ("Maximum of 2 x 2, stride 2", HALVED_INPUT, numbers["halved"]),
     ]
     found: list[Block] = []

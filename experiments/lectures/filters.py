@@ -10,7 +10,7 @@ from sklearn.datasets import load_sample_image
 
 from cnnjax import ops
 from cnnjax.inspect import interleaved_seconds
-from cnnjax.report import Block, Figure, Heading, Paragraph, format_number, image_grid
+from cnnjax.report import Block, Figure, Heading, Paragraph, format_count, format_number, image_grid
 
 TITLE = "Fixed filters"
 
@@ -73,8 +73,9 @@ def blocks(numbers: Numbers) -> list[Block]:
             f"{format_number(edges['operations_ratio'], 3)} times as many. Timed here, medians of "
             f"interleaved calls: {format_number(1e6 * edges['convolution_seconds'], 3)} and "
             f"{format_number(1e6 * edges['dense_seconds'], 3)} microseconds, "
-            f"{format_number(edges['seconds_ratio'], 3)} times as long. (At 320 x 280 the matrix "
-            "would take 32 GB.)"
+            f"{format_number(edges['seconds_ratio'], 3)} times as long. (At "
+            f"{edges['large_height']} x {edges['large_width']} the matrix would take "
+            f"{format_count(edges['large_bytes'], 2)}B.)"
         ),
     ]
 
@@ -100,6 +101,10 @@ def _edges() -> dict[str, Any]:
     )
     outputs = (height - 1) * width
     operations = {"convolution": outputs * 3, "dense": 2 * height * width * outputs}
+    large_height, large_width = 320, 280
+    large_matrix = jax.ShapeDtypeStruct(
+        ((large_height - 1) * large_width, large_height * large_width), dense.dtype
+    )
     return {
         "height": height,
         "width": width,
@@ -107,4 +112,7 @@ def _edges() -> dict[str, Any]:
         **{f"{name}_seconds": each["median"] for name, each in seconds.items()},
         "operations_ratio": operations["dense"] / operations["convolution"],
         "seconds_ratio": seconds["dense"]["median"] / seconds["convolution"]["median"],
+        "large_height": large_height,
+        "large_width": large_width,
+        "large_bytes": large_matrix.size * large_matrix.dtype.itemsize,
     }

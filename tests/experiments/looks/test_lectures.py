@@ -34,7 +34,8 @@ def test_the_worked_examples_come_out_exactly():
             [[2, 3, 3], [3, 7, 3], [8, 10, -3]],
             [[-8, -8, -3], [-3, 1, 0], [-3, -8, -5]],
         ],
-        "pooled": [[3, 3, 3], [3, 3, 3], [3, 2, 3]],
+        "pooled": [[3, 3, 3], [3, 3, 3], [2, 2, 2]],
+        "pooled_densely": [[3, 3, 3], [3, 3, 3], [3, 2, 3]],
         "halved": [[10, 9], [10, 10]],
         # Rows 0, 0, 2, 2 and columns 1, 2, 0, 2 of four.
         "argmax": [[1, 2], [8, 10]],
@@ -164,6 +165,8 @@ def test_filters_and_algorithms_agree_with_arithmetic():
     # 79 x 70 outputs: two products and a sum each, or 80 x 70 of both.
     assert edges["convolution_operations"] == 79 * 70 * 3
     assert edges["dense_operations"] == 2 * 80 * 70 * 79 * 70
+    # Rows, columns, and four bytes of float32: 32 GB.
+    assert edges["large_bytes"] == 319 * 280 * 320 * 280 * 4
 
 
 def test_another_chapter_is_refused_by_name(capsys):
