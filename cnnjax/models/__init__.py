@@ -21,8 +21,9 @@ _SUBMODULES = {
     ),
     "detector_net": ("DetectorNet",),
     "googlenet": ("GoogLeNet",),
+    "lecun1989": ("LeCun1989",),
     "lenet": ("LeNet5",),
-    "plain": ("PlainNet",),
+    "plain": ("ConvPoolDense", "PlainNet"),
     "recurrent_segmentation": ("RecurrentSegmentation",),
     "resnet": (
         "ResNet",
