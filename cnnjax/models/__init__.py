@@ -20,7 +20,7 @@ _SUBMODULES = {
         "DenseNetBC100",
     ),
     "detector_net": ("DetectorNet",),
-    "googlenet": ("GoogLeNet",),
+    "googlenet": ("GoogLeNet", "GoogLeNetBatchNorm"),
     "lecun1989": ("LeCun1989",),
     "lenet": ("LeNet5",),
     "plain": ("ConvPoolDense", "PlainNet"),
