@@ -1,6 +1,6 @@
 """What a page says of a trained classifier: how accurate it is, and which errors it makes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,7 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
                 "Loss and accuracy of training batches, and of evaluations during training: faint "
                 "lines for each seed, a bold one for their mean.",
             ),
+            *_optimisation(curves),
         ]
     blocks += [
         Heading("Confusion matrix"),
@@ -99,6 +100,22 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
         _classes(matrices, names),
     ]
     return [*blocks, *_errors(found, names)]
+
+
+def _optimisation(curves: Mapping[str, Sequence[Any]]) -> list[Figure]:
+    """Learning rate and total loss of training, where they were logged."""
+    logged = {quantity for seeds in curves.values() for seed in seeds for quantity in seed}
+    caption = {
+        "total_loss": "total loss, the loss of the batch plus weight_decay / 2 times the sum of "
+        "the squares of all weights that decay",
+        "learning_rate": "learning rate",
+    }
+    shown = [quantity for quantity in caption if quantity in logged]
+    if not shown:
+        return []
+    named = ", and ".join(caption[quantity] for quantity in shown)
+    drawn = learning_curves(curves, shown)
+    return [Figure("optimisation", drawn, f"{named[0].upper()}{named[1:]} of training steps.")]
 
 
 def _lead(found: Observations, data: str, test_images: int, model: str) -> str:

@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+QUANTITIES = ("loss", "accuracy", "total_loss", "learning_rate")
+"""What training logs of a step that is drawn as a curve."""
+
 
 def learning_curves(
-    metrics: Sequence[Mapping[str, Any]], quantities: Sequence[str] = ("loss", "accuracy")
+    metrics: Sequence[Mapping[str, Any]], quantities: Sequence[str] = QUANTITIES
 ) -> dict[str, dict[str, dict[str, list]]]:
     """Steps and values of each quantity, and of its evaluations, by network.
 

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 Optimizer = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "exponential"]
+AverageStart = Literal["debiased", "ramped"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,10 @@ class TrainConfig:
     """Largest global norm of the gradient; 0 is off."""
     ema_decay: float = 0.0
     """Decay of the moving average of parameters that evaluation uses; 0 is off."""
+    ema_start: AverageStart = "debiased"
+    """Moving average at first: debiased, the mean of the parameters so far by their age; ramped, as
+    TensorFlow's: from the initial parameters, its decay after n updates min(ema_decay, (1 + n) /
+    (10 + n))."""
     bfloat16: bool = False
     """Run the network in bfloat16; parameters, losses, sums and the optimiser stay float32."""
     log_every: int = 50
@@ -70,6 +75,7 @@ class TrainConfig:
             _require(self, name, _is_int(self, name, at_least=0), "an integer of at least 0")
         _require_choice(self, "optimizer", get_args(Optimizer))
         _require_choice(self, "schedule", get_args(Schedule))
+        _require_choice(self, "ema_start", get_args(AverageStart))
         _require(self, "learning_rate", 0 < self.learning_rate < math.inf, "positive and finite")
         _require(self, "decay_rate", 0 < self.decay_rate <= 1, "above 0 and at most 1")
         for name in ("momentum", "label_smoothing", "ema_decay"):
@@ -96,6 +102,10 @@ class TrainConfig:
         if self.decay_only and self.weight_decay == 0:
             raise ValueError(
                 f"decay_only={self.decay_only} needs a weight_decay above 0, got weight_decay=0.0."
+            )
+        if self.ema_start != "debiased" and self.ema_decay == 0:
+            raise ValueError(
+                f"ema_start={self.ema_start!r} needs an ema_decay above 0, got ema_decay=0.0."
             )
         if self.optimizer == "adam" and self.weight_decay > 0:
             raise ValueError(

@@ -19,6 +19,7 @@ from cnnjax.train.losses import (
     Classification,
     Loss,
     cross_entropy,
+    l2_terms,
     per_example,
 )
 from cnnjax.train.optimizer import schedule
@@ -62,7 +63,8 @@ def train_step(
 
     Returns:
       The next state, and metrics of the whole batch before the update: sums 'loss', 'correct' and
-      'count', and 'gradient_norm' (before clipping) and 'learning_rate'.
+      'count', and 'gradient_norm' (before clipping) and 'learning_rate'; with weight decay also
+      'total_loss', the mean loss and the L2 terms of the weights (`losses.l2_terms`).
 
     Raises:
       ValueError: an entry of the batch is missing or is not what it must be, or the network sows
@@ -101,9 +103,12 @@ def train_step(
     metrics = lax.psum(_sums(losses, logits, batch["label"], jnp.ones_like(losses)), AXIS)
     metrics["gradient_norm"] = optax.tree.norm(gradient)
     metrics["learning_rate"] = jnp.asarray(schedule(config)(state.step), jnp.float32)
+    if config.weight_decay > 0:
+        metrics["total_loss"] = metrics["loss"] / metrics["count"] + l2_terms(state.params, config)
     ema_params = state.ema_params
     if config.ema_decay > 0:
-        ema_params = moving_average(ema_params, params, step, config.ema_decay)
+        average = moving_average if config.ema_start == "debiased" else ramped_average
+        ema_params = average(ema_params, params, step, config.ema_decay)
     return state.replace(
         step=step,
         params=params,
@@ -150,6 +155,20 @@ def moving_average(average: Any, params: Any, step: jax.Array, decay: float) -> 
     """
     # expm1 keeps the digits that 1 - decay ** step loses in float32 when decay is near 1.
     weight = jnp.expm1(math.log(decay)) / jnp.expm1(step * math.log(decay))
+    return jax.tree.map(lambda old, new: old + weight * (new - old), average, params)
+
+
+def ramped_average(average: Any, params: Any, step: jax.Array, decay: float) -> Any:
+    """Exponential moving average of parameters whose decay rises from 2/11 to `decay`.
+
+    `average += (1 - d) * (params - average)` with `d = min(decay, (1 + step) / (10 + step))`, where
+    `step` counts from 1. The average begins as the initial parameters, which count for less and
+    less: after n updates for the product of all d.
+    Source: TensorFlow, `train.ExponentialMovingAverage` with `num_updates`, as in its CIFAR-10
+    tutorial, 2015.
+    """
+    ramp = (1 + step) / (10 + step)
+    weight = 1 - jnp.minimum(decay, ramp)
     return jax.tree.map(lambda old, new: old + weight * (new - old), average, params)
 
 

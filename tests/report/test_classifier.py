@@ -134,6 +134,18 @@ def test_figures_show_all_seeds_and_the_errors_of_the_first(record):
     assert [list(line.get_ydata()) for line in lines] == [[2.0], [3.0], [4.0], [3.0]]
 
 
+def test_total_loss_and_learning_rate_are_drawn_where_they_are_logged(record):
+    found = observed(record)
+    for step, total in ((10, 2.5), (20, 1.5)):
+        record.metrics(step, network="seed 4", total_loss=total, learning_rate=0.1)
+    (_, figure, *_) = of_kind(classifier_blocks(found, record), Figure)
+    assert figure.caption.startswith("Total loss, the loss of the batch plus weight_decay / 2 tim")
+    left, right = figure.image.axes
+    assert (left.get_ylabel(), right.get_ylabel()) == ("total loss", "learning rate")
+    assert list(left.lines[0].get_ydata()) == [2.5, 1.5]
+    assert list(right.lines[0].get_ydata()) == [0.1, 0.1]
+
+
 def test_a_classifier_without_errors_and_without_metrics_has_a_page(record):
     found = observed(record, errors=False)
     (record.directory / "metrics.jsonl").unlink()

@@ -62,7 +62,8 @@ def learning_curves(
                     _draw(axes, found, scale, label, {"color": color_of(number), **look})
         axes.set_xlabel("steps")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_ylabel(f"{quantity} (%)" if quantity in _SCALES else quantity)
+        name = quantity.replace("_", " ")
+        axes.set_ylabel(f"{name} (%)" if quantity in _SCALES else name)
         axes.grid()
     named = [
         Line2D([], [], color=color_of(number), label=name)
