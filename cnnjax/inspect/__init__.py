@@ -7,7 +7,7 @@ from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
     "architecture": ("Layer", "cost_of", "layers_of"),
-    "classification": ("classification_metrics",),
+    "classification": ("classification_metrics", "most_probable"),
     "cost": ("arithmetic_intensity", "bytes_moved", "multiply_adds", "parameter_count"),
     "features": (
         "feature_maps",

@@ -6,7 +6,7 @@ Names are loaded when first used.
 from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
-    "classifier": ("classifier_blocks", "classifier_results"),
+    "classifier": ("classifier_blocks", "classifier_results", "score_table"),
     "figures.bar_charts": ("bars",),
     "figures.confusion_matrices": ("confusion",),
     "figures.curves": ("learning_curves",),

@@ -42,6 +42,11 @@ def classifier_results(found: Observations, record: Record) -> dict[str, Any]:
                 first.array("errors")[0].tolist(), first.array("confidence")[0], strict=True
             )
         ],
+        "first_image": {
+            "label": int(first.array("first_label")[0][0]),
+            "classes": first.array("first_top5")[0],
+            "scores": first.array("first_scores")[0],
+        },
         "curves": curves_by_network(record.read_metrics()),
     }
 
@@ -51,8 +56,8 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
 
     Args:
       found: accuracy, loss, top5 (if there are more than five classes), parameters and
-        multiply_adds of each network, and its arrays `confusion`, `errors`, `confidence` and
-        `error_images`.
+        multiply_adds of each network, and its arrays `confusion`, `errors`, `confidence`,
+        `error_images`, `first_label`, `first_top5` and `first_scores`.
       record: of the run; its metrics are drawn.
       model: name of the network, said first.
     """
@@ -99,7 +104,39 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
         ),
         _classes(matrices, names),
     ]
-    return [*blocks, *_errors(found, names)]
+    return [*blocks, _first_image(found, names), *_errors(found, names)]
+
+
+def score_table(
+    scores: Sequence[tuple[int, float]], label: int, names: Sequence[str], which: str
+) -> Table:
+    """The most probable classes of one image by name, and which of them is true.
+
+    Args:
+      scores: classes and their probabilities, from `inspect.most_probable`.
+      label: the image's class.
+      names: of all classes.
+      which: the image, said in the caption.
+    """
+    return Table(
+        ["class", "probability (%)"],
+        [
+            [f"{names[each]} (true)" if each == label else names[each], f"{100 * score:.2f}"]
+            for each, score in scores
+        ],
+        caption=f"The most probable classes of {which}, of class {names[label]}.",
+        align=["left", "right"],
+    )
+
+
+def _first_image(found: Observations, names: Sequence[str]) -> Table:
+    """The most probable classes of the first test image, for the first seed."""
+    first = found.where(seed=found.rows[0][SEED])
+    (label,), classes, scores = (
+        first.array(kind)[0] for kind in ("first_label", "first_top5", "first_scores")
+    )
+    which = f"the first test image for the network of seed {first.rows[0][SEED]}"
+    return score_table(list(zip(classes, scores, strict=True)), label, names, which)
 
 
 def _optimisation(curves: Mapping[str, Sequence[Any]]) -> list[Figure]:

@@ -243,7 +243,9 @@ def decisions(
     model: linen.Module, variables: Any, x: np.ndarray, labels: np.ndarray, key: jax.Array
 ) -> list[dict[str, Any]]:
     """Class and predicted class of each image, and the evidence for the latter."""
-    predicted = np.asarray(jax.jit(model.apply)(variables, x)).argmax(-1)
+    logits: Any = jax.jit(model.apply)(variables, x)
+    predicted = np.asarray(logits).argmax(-1)
+    scores = np.asarray(jax.nn.log_softmax(logits))
 
     def score(images: jax.Array) -> jax.Array:
         found: Any = model.apply(variables, images)
@@ -260,6 +262,7 @@ def decisions(
             "image": x[number].mean(-1),
             "label": int(labels[number]),
             "predicted": int(predicted[number]),
+            "top5": inspect.most_probable(scores[number]),
             "saliency": np.abs(np.asarray(gradients[number])).max(-1),
             "occlusion": np.asarray(covered[number]),
         }
@@ -319,6 +322,12 @@ def page(results: Results, record: Record) -> None:
                 "Test images; the gradient of the predicted class's logit, smoothed over noisy "
                 "copies, largest channel; and the decrease of that logit when a square is covered "
                 "with the darkest value of all images (red: decrease, blue: increase).",
+            ),
+            report.score_table(
+                results["decisions"][0]["top5"],
+                results["decisions"][0]["label"],
+                results["class_names"],
+                "the first of these images",
             ),
         ],
     )

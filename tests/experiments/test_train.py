@@ -76,6 +76,12 @@ def test_observations_are_those_of_each_seed_on_test_images(study, watch, tmp_pa
     np.testing.assert_array_equal(first.array("error_images")[0], test.images[errors[:, 0]])
     np.testing.assert_array_equal(test.labels[errors[:, 0]], errors[:, 1])
     assert (errors[:, 1] != errors[:, 2]).all()
+    classes, scores = first.array("first_top5")[0], first.array("first_scores")[0]
+    assert len(set(classes.tolist())) == 5
+    assert scores.tolist() == sorted(scores, reverse=True)
+    assert first.array("first_label")[0].tolist() == [test.labels[0]]
+    predicted = dict(zip(errors[:, 0].tolist(), errors[:, 2]))
+    assert classes[0] == predicted.get(0, classes[0])
     results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
     assert results["confusion"] == matrices.sum(0).tolist()
     assert results["errors"][0]["confidence"] == confidence[0]
@@ -98,6 +104,7 @@ def test_published_numbers_of_the_tutorial():
     assert full.decay_steps == 350 * 50_000 // 128
     assert (full.ema_decay, full.weight_decay) == (0.9999, 0.004)
     assert full.decay_only == ("local3", "local4")
+    assert full.ema_start == "ramped"
 
 
 def test_training_starts_from_weights_with_torchvisions_names(watch, tiny_weights, tmp_path):
