@@ -1,7 +1,8 @@
 """Chapters of the lectures, computed with cnnjax's operators: a file each.
 
 A chapter has a TITLE, `numbers()`, which computes all that it shows, and `blocks(numbers)`, the
-blocks of the page from those numbers alone.
+blocks of the page from those numbers alone; and, if it likes, `files(numbers)`, the contents of
+files that lie beside the page, by name.
 """
 
 from types import ModuleType
@@ -19,12 +20,20 @@ from experiments.lectures import (
     receptive_fields,
     sharing,
     signals,
+    sizes,
+    sound,
+    spectral_bias,
+    text,
+    training,
 )
 
 CHAPTERS: tuple[ModuleType, ...] = (
     examples,
     convolution,
+    sizes,
     signals,
+    sound,
+    text,
     sharing,
     gradients,
     pooling,
@@ -33,7 +42,9 @@ CHAPTERS: tuple[ModuleType, ...] = (
     algorithms,
     networks,
     augmentation,
+    training,
     learning,
+    spectral_bias,
 )
 """Chapters in the order of the page."""
 

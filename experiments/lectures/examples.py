@@ -115,6 +115,8 @@ def blocks(numbers: Numbers) -> list[Block]:
     for title, given, result in shown:
         found += [Heading(title, 3), Code(_beside(given, result))]
     few, many = numbers["stacked_weights"]
+    largest = numbers["shapes"][-1]
+    inputs = np.prod(largest["input"])
     return [
         *found,
         Paragraph(
@@ -145,6 +147,10 @@ def blocks(numbers: Numbers) -> list[Block]:
                 ]
                 for row in numbers["shapes"]
             ],
+        ),
+        Paragraph(
+            f"The last pooling discards {100 * (1 - largest['units'] / inputs):.0f} % of the "
+            "activations and no channel."
         ),
         Heading("Costs", 3),
         Paragraph(
@@ -187,11 +193,25 @@ def _shapes() -> list[dict[str, Any]]:
             "units": int(np.prod(out.shape)),
         }
 
-    pooled = jax.eval_shape(lambda x: ops.max_pool(x, (2, 2), strides=2), jnp.empty((32, 32, 16)))
+    def pooled(shape):
+        out = jax.eval_shape(lambda x: ops.max_pool(x, (2, 2), strides=2), jnp.empty(shape))
+        return {
+            "input": shape,
+            "operation": "2 x 2 pooling, stride 2",
+            "output": out.shape,
+            "weights": None,
+            "units": int(np.prod(out.shape)),
+        }
+
     return [
         row((443, 592, 3), (5, 5), 6, "5 x 5, 6 filters, VALID", padding="VALID"),
         row((2000, 2000, 3), (5, 5), 16, "5 x 5, 16 filters, SAME"),
-        row((16, 16, 1), (3, 3), 1, "3 x 3, VALID, stride 2", padding="VALID", strides=2),
+        *(
+            row((16, 16, 1), (3, 3), 1, f"3 x 3, VALID, stride {s}", padding="VALID", strides=s)
+            for s in (2, 3, 4)
+        ),
+        row((7, 7, 1), (3, 3), 1, "3 x 3, padding 1", padding=1),
+        row((32, 32, 3), (5, 5), 6, "5 x 5, 6 filters, VALID", padding="VALID"),
         row(
             (4, 10, 8, 128),
             (3, 3),
@@ -202,13 +222,8 @@ def _shapes() -> list[dict[str, Any]]:
             strides=2,
         ),
         row((32, 32, 3), (5, 5), 16, "5 x 5, 16 filters, SAME"),
-        {
-            "input": (32, 32, 16),
-            "operation": "2 x 2 pooling, stride 2",
-            "output": pooled.shape,
-            "weights": None,
-            "units": int(np.prod(pooled.shape)),
-        },
+        pooled((32, 32, 16)),
+        pooled((224, 224, 64)),
     ]
 
 

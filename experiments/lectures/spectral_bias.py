@@ -106,7 +106,7 @@ def blocks(numbers: Numbers) -> list[Block]:
                 [name, *(_listed(column) for column in zip(*half, strict=True))]
                 for name, half in numbers["half"].items()
             ],
-            caption="Step at which half of the sine's amplitude is reached: the least and the most "
+            caption="Steps after which half of the sine's amplitude is reached: the least and the most "
             "of all seeds.",
             align=["left", *["right"] * len(numbers["frequencies"])],
         ),
@@ -137,15 +137,16 @@ def _learned(network: nn.Module, steps: int) -> np.ndarray:
         shares = 2 / POINTS * (jnp.asarray(sines, jnp.float32) @ z)
         return (optax.apply_updates(params, updates), memory), shares
 
+    @jax.jit
     def trained(key: jax.Array) -> jax.Array:
         params = network.init(key, x)
         return jax.lax.scan(step, (params, optimizer.init(params)), length=steps)[1]
 
-    return np.asarray(jax.jit(jax.vmap(trained))(jax.random.split(jax.random.key(0), SEEDS)))
+    return np.stack([trained(jax.random.key(seed)) for seed in range(SEEDS)])
 
 
 def _half(shares: np.ndarray) -> list[int | None]:
-    """First step at which half of each frequency is there; None: at none."""
+    """Updates after which half of each frequency is there; None: never."""
     return [int(np.argmax(each >= 0.5)) if (each >= 0.5).any() else None for each in shares.T]
 
 

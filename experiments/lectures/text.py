@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from cnnjax import layers, models, ops, symmetry
 from cnnjax import inspect as measures
+from cnnjax import layers, models, ops, symmetry
 from cnnjax.report import Block, Heading, Paragraph, Table, format_number
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.loop import fit
@@ -60,7 +60,9 @@ def numbers() -> dict[str, Any]:
     return {
         "examples": [
             {"text": _words(image), "label": int(label), "predicted": int(found)}
-            for image, label, found in zip(*(e[_shown(labels)] for e in (images, labels, predicted)))
+            for image, label, found in zip(
+                *(e[_shown(labels)] for e in (images, labels, predicted))
+            )
         ],
         "training_letters": len(training),
         "test_examples": len(labels),

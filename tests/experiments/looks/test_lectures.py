@@ -53,9 +53,14 @@ def test_the_worked_examples_come_out_exactly():
         (439, 588, 6),
         (2000, 2000, 16),
         (7, 7, 1),
+        (5, 5, 1),
+        (4, 4, 1),
+        (7, 7, 1),
+        (28, 28, 6),
         (4, 21, 17, 32),
         (32, 32, 16),
         (16, 16, 16),
+        (112, 112, 64),
     ]
     assert [row["weights"] for row in found["shapes"][:2]] == [450, 1200]
     assert found["shapes"][1]["units"] == 64_000_000
