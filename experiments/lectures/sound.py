@@ -143,13 +143,13 @@ def _wav(samples: Any, rate: int) -> bytes:
 
 @styled
 def _figure(numbers: Numbers) -> Canvas:
-    canvas = Canvas(figsize=(DOUBLE_COLUMN, 2.6))
+    canvas = Canvas(figsize=(DOUBLE_COLUMN, 3.0))
     panels = canvas.subplots(3, 1, sharex=True)
     sounds = numbers["sounds"].items()
     for axes, (name, samples), color in zip(panels, sounds, (BLUE, GREEN, VERMILLION), strict=True):
         values = np.asarray(samples) / 32767
         axes.plot(np.arange(len(values)) / numbers["rate"], values, color=color, linewidth=0.4)
-        axes.set_ylabel(name)
+        axes.set_title(name, loc="left", pad=2)
         axes.set_yticks([0])
         axes.set_ylim(-1.05, 1.05)
     panels[-1].set_xlabel("time (s)")

@@ -20,6 +20,7 @@ from cnnjax.report import (
     Paragraph,
     Table,
     color_of,
+    format_number,
     styled,
 )
 
@@ -82,17 +83,25 @@ def blocks(numbers: Numbers) -> list[Block]:
     """The curves, and the steps until half of each frequency is learned."""
     dense = np.array(numbers["half"]["dense, of the time"], float)
     ordered = bool((np.diff(dense, axis=1) > 0).all())
+    ratios = ", ".join(
+        f"{format_number(float(np.mean([last / max(1, first) for first, *_, last in half])), 2)} "
+        f"({name})"
+        for name, half in numbers["half"].items()
+        if all(None not in steps for steps in half)
+    )
     return [
         Paragraph(
             "Dense networks with ReLU learn low frequencies first (Rahaman, Baratin, Arpit, "
             "Draxler, Lin, Hamprecht, Bengio, Courville, On the spectral bias of neural networks, "
             f"2019). Measured here: the sum of {len(numbers['frequencies'])} sines of one amplitude "
-            f"at {POINTS} points, full batches, Adam, {SEEDS} seeds. Half of a sine is learned at "
-            f"the step of the table, in the dense network {'' if ordered else 'not '}in the order "
-            "of the frequencies for every seed. A convolutional network has no time to start from; "
-            "it makes the signal from fixed noise of the same length, which holds all frequencies, "
-            "or of an eighth of it, whose resolution doubles three times (as the deep image "
-            "prior: Chakrabarty, Maji, The spectral bias of the deep image prior, 2019)."
+            f"at {POINTS} points, full batches, Adam, {SEEDS} seeds. The dense network takes the "
+            "time and gives the value; its frequencies are half learned "
+            f"{'' if ordered else 'not '}in their order for every seed. The convolutional networks "
+            "make the whole signal from fixed noise: of the same length, which holds all "
+            "frequencies, or of an eighth of it, with three layers that double the resolution (as "
+            "in Chakrabarty, Maji, The spectral bias of the deep image prior, 2019). Until half of "
+            "the highest frequency is learned pass so many times the steps of the lowest, mean "
+            f"over seeds: {ratios}."
         ),
         Figure(
             "spectral_bias",

@@ -126,7 +126,7 @@ def _letters(package: ModuleType) -> np.ndarray:
 def _examples(letters: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Pieces one-hot, `[examples, LENGTH, letters]`: as they are, labelled 0, and backwards, 1."""
     pieces = np.lib.stride_tricks.sliding_window_view(letters, LENGTH)[::step]
-    labels = np.repeat(np.int32([0, 1]), len(pieces))
+    labels = np.repeat(np.array([0, 1], np.int32), len(pieces))
     return _one_hot(np.concatenate([pieces, pieces[:, ::-1]])), labels
 
 

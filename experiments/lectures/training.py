@@ -27,7 +27,6 @@ from cnnjax.report import (
     Paragraph,
     Table,
     format_number,
-    learning_curves,
     styled,
 )
 from cnnjax.train.config import TrainConfig
@@ -45,12 +44,12 @@ CONFIG = TrainConfig(
     batch_size=64,
     optimizer="sgd",
     momentum=0.0,
-    learning_rate=0.1,
+    learning_rate=0.03,
     schedule="exponential",
     decay_steps=20,
     decay_rate=0.5,
     staircase=True,
-    weight_decay=0.01,
+    weight_decay=0.05,
     decay_only=("classifier",),
     log_every=1,
 )
@@ -82,8 +81,8 @@ def blocks(numbers: Numbers) -> list[Block]:
         ),
         Figure(
             "total_loss",
-            learning_curves({"": [curves]}, ("loss", "total_loss", "learning_rate")),
-            "Cross-entropy, total loss and learning rate of each step.",
+            _loss_figure(curves),
+            "Left: cross-entropy and total loss of each step. Right: its learning rate.",
             "Two falling curves and a staircase.",
         ),
         Heading("Moving average of the parameters", 3),
@@ -149,9 +148,13 @@ def _averages() -> dict[str, Any]:
     noise = 0.15 * np.random.default_rng(0).normal(size=UPDATES)
     values = 1 - 2 * np.exp(-step / 30) + noise
     found: dict[str, list[float]] = {"debiased": [-1.0], "ramped": [-1.0], "neither": [-1.0]}
+    updated = {
+        name: jax.jit(functools.partial(average, decay=DECAY))
+        for name, average in (("debiased", moving_average), ("ramped", ramped_average))
+    }
     for n, value in zip(step, values, strict=True):
-        for name, average in (("debiased", moving_average), ("ramped", ramped_average)):
-            found[name].append(float(average(found[name][-1], value, jnp.asarray(n), DECAY)))
+        for name, average in updated.items():
+            found[name].append(float(average(found[name][-1], value, n)))
         found["neither"].append(DECAY * found["neither"][-1] + (1 - DECAY) * value)
     difference = abs(found["debiased"][-1] - found["ramped"][-1]) / 2
     return {"values": [-1.0, *values], "averages": found, "difference": difference}
@@ -191,6 +194,25 @@ def _shares() -> dict[str, Any]:
             state, metrics = parallel(state, sharded)
             losses[-1].append(float(metrics["loss"] / metrics["count"]))
     return {"shares": SHARES, "losses": losses}
+
+
+@styled
+def _loss_figure(curves: Numbers) -> Canvas:
+    canvas = Canvas(figsize=(DOUBLE_COLUMN, 2.2))
+    left, right = canvas.subplots(1, 2)
+    for name, label, color in (
+        ("loss", "cross-entropy", BLUE), ("total_loss", "total loss", VERMILLION)
+    ):  # fmt: skip
+        left.plot(curves[name]["steps"], curves[name]["values"], color=color, label=label)
+    rate = curves["learning_rate"]
+    right.plot(rate["steps"], rate["values"], color=GREEN, drawstyle="steps-mid")
+    left.set_ylabel("loss")
+    left.legend()
+    right.set_ylabel("learning rate")
+    right.set_ylim(bottom=0)
+    for axes in (left, right):
+        axes.set_xlabel("steps")
+    return canvas
 
 
 @styled

@@ -217,4 +217,7 @@ def test_a_network_learns_while_the_page_is_made():
     assert found["accuracy"] > 0.8
     assert found["preferred"].shape == (10, 16, 16)
     assert 0 < found["threshold_iou"] < 0.9
+    scores = [score for _, score in found["unsure"]["scores"]]
+    assert len(scores) == 5
+    assert scores == sorted(scores, reverse=True)
     assert learning.blocks(found)
