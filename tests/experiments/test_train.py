@@ -13,6 +13,7 @@ from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.layers import TiledConv
 from cnnjax.models.choice import Convolution
 from cnnjax.train.config import TrainConfig
+from cnnjax.train.losses import l2_terms
 from experiments import cifar10, train
 from tests.experiments import fakes, pages
 
@@ -105,6 +106,9 @@ def test_published_numbers_of_the_tutorial():
     assert (full.ema_decay, full.weight_decay) == (0.9999, 0.004)
     assert full.decay_only == ("local3", "local4")
     assert full.ema_start == "ramped"
+    # What it prints at step 0, 'loss = 4.68': the logarithm of ten classes and the L2 terms.
+    start = models.CifarTutorial().init(jax.random.key(0), np.zeros((1, 24, 24, 3)))
+    assert np.log(10) + float(l2_terms(start["params"], full)) == pytest.approx(4.68, abs=0.01)
 
 
 def test_training_starts_from_weights_with_torchvisions_names(watch, tiny_weights, tmp_path):
