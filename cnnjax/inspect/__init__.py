@@ -23,7 +23,10 @@ _SUBMODULES = {
     ),
     "linear_maps": ("UNCONNECTED", "affine_error", "linear_map", "sharing_pattern", "sharing_rule"),
     "receptive_fields": ("ReceptiveField", "receptive_field"),
-    "predictions": ("classification_metrics", "intersection_over_union", "segmentation_metrics"),
+    "predictions": (
+        "classification_metrics", "intersection_over_union", "most_probable",
+        "segmentation_metrics",
+    ),
 }  # fmt: skip
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)

@@ -1,8 +1,10 @@
-"""Layers of a network: shapes, parameters, cost and receptive fields; traced, not computed."""
+"""Layers of a network: shapes, units, connections, parameters, cost and receptive fields; traced,
+not computed."""
 
 import dataclasses
 import inspect
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +36,10 @@ class Layer:
     """Number of its parameters; 0 at a second call, which shares those of the first."""
     multiply_adds: int
     """For one image."""
+    units: int
+    """Number of outputs of a layer that weighs its inputs by parameters; 0 of any other."""
+    connections: int
+    """Number of inputs of all units together, biases and inputs in the padding included."""
     receptive_field: tuple[int, ...] | None
     """Pixels that one output position depends on, along each axis of the image, padding included;
     None: all of them, or not known by arithmetic."""
@@ -53,6 +59,11 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
     axis, padding as (low, high) pairs (all convolutions of `cnnjax.layers` have it). It counts
     unless the output has another size than such a window gives, or the operations show a dependence
     on all positions. Modules that return their input, such as dropout at evaluation, are left out.
+
+    A layer with parameters has as many connections as multiply-adds, and one more a unit where it
+    has a bias; biases and scales that follow it in modules of their own, as in batch
+    normalisation, are no connections. A module may state its own, in a method
+    `units_and_connections(x)` that gives both.
 
     Args:
       model: called with a batch of images; returns one array.
@@ -101,6 +112,7 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
         # Units without space depend on the whole image.
         field = fields.get(mark) if len(shape) > 1 else None
         known = () if field is None or isinstance(field, str) else field
+        units, connections = _units(module, args[0], own.get("params", {}), cost, shape)
         layers.append(
             Layer(
                 name="/".join(path),
@@ -109,8 +121,10 @@ def layers_of(model: nn.Module, image_shape: Sequence[int]) -> list[Layer]:
                 output_shape=tuple(shape),
                 parameters=0 if path in counted else parameter_count(own.get("params", {})),
                 multiply_adds=cost,
-                receptive_field=tuple(axis.size for axis in known) or None,
-                effective_stride=tuple(axis.stride for axis in known) or None,
+                units=units,
+                connections=connections,
+                receptive_field=tuple(int(axis.size) for axis in known) or None,
+                effective_stride=tuple(int(axis.stride) for axis in known) or None,
             )
         )
         counted.add(path)
@@ -127,6 +141,20 @@ def cost_of(model: nn.Module, image_shape: Sequence[int]) -> tuple[int, int]:
     variables = jax.eval_shape(model.init, jax.random.key(0), image)
     cost = multiply_adds(model.apply, variables, image)
     return parameter_count(variables.get("params", {})), cost
+
+
+def _units(
+    module: nn.Module, x: jax.Array, params: Any, cost: int, output_shape: Sequence[int]
+) -> tuple[int, int]:
+    """Units and connections of a layer, see `layers_of`."""
+    stated = getattr(module, "units_and_connections", None)
+    if inspect.ismethod(stated):
+        found: Any = stated(x)
+        return found
+    if not params or not cost:
+        return 0, 0
+    units = math.prod(output_shape)
+    return units, cost + units * ("bias" in params)
 
 
 def _at(variables: Any, path: tuple[str, ...]) -> dict[str, Any]:

@@ -161,8 +161,8 @@ def preferred_classes(
 class Evidence(NamedTuple):
     """The predicted class of images, and what of each image speaks for it."""
 
-    predicted: np.ndarray
-    """`[images]`."""
+    log_probabilities: np.ndarray
+    """`[images, classes]`; the predicted class is the most probable."""
     saliency: np.ndarray
     """`smooth_saliency` of the predicted class's logit, `[images, height, width, channels]`."""
     occlusion: np.ndarray
@@ -182,7 +182,8 @@ def evidence(
       x: images `[images, height, width, channels]`.
       key: random key of the noise of `smooth_saliency`.
     """
-    predicted = np.asarray(jax.jit(model.apply)(variables, x)).argmax(-1)
+    logits: Any = jax.jit(model.apply)(variables, x)
+    predicted = logits.argmax(-1)
 
     def score(images: jax.Array) -> jax.Array:
         found: Any = model.apply(variables, images)
@@ -192,7 +193,8 @@ def evidence(
     stride, darkest = max(1, side // 2), float(x.min())
     covered = occlusion_map(score, jnp.asarray(x), size=side, stride=stride, value=darkest)
     gradients = smooth_saliency(score, jnp.asarray(x), key)
-    return Evidence(predicted, np.asarray(gradients), np.asarray(covered))
+    scores = np.asarray(jax.nn.log_softmax(logits))
+    return Evidence(scores, np.asarray(gradients), np.asarray(covered))
 
 
 def _parameters(variables: Mapping[str, Any], name: str) -> Any:

@@ -5,6 +5,17 @@ from typing import Any
 import numpy as np
 
 
+def most_probable(log_probabilities: np.ndarray, count: int = 5) -> list[tuple[int, float]]:
+    """Classes of the highest probability and their probabilities, the highest first.
+
+    Args:
+      log_probabilities: `[classes]` of one example.
+      count: number of classes, or all where there are fewer.
+    """
+    order = np.argsort(-log_probabilities, kind="stable")[:count]
+    return [(int(each), float(np.exp(log_probabilities[each]))) for each in order]
+
+
 def classification_metrics(
     log_probabilities: np.ndarray, labels: np.ndarray, errors: int = 12
 ) -> dict[str, Any]:

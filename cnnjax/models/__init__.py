@@ -15,9 +15,10 @@ _SUBMODULES = {
         "DenseNet", "DenseNet40", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNetBC100",
     ),
     "detector_net": ("DetectorNet",),
-    "googlenet": ("GoogLeNet",),
+    "googlenet": ("GoogLeNet", "GoogLeNetBatchNorm"),
+    "lecun1989": ("LeCun1989",),
     "lenet": ("LeNet5",),
-    "plain": ("PlainNet",),
+    "plain": ("ConvPoolDense", "PlainNet"),
     "recurrent_segmentation": ("RecurrentSegmentation",),
     "resnet": (
         "ResNet", "ResNet18", "ResNet20", "ResNet34", "ResNet44", "ResNet50", "ResNet101",

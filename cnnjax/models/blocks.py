@@ -17,14 +17,17 @@ he_conv = functools.partial(Conv, kernel_init=nn.initializers.he_normal())
 """Standard convolution that begins as in He et al., Delving deep into rectifiers, 2015, eq. 10."""
 
 
-def batch_norm(name: str, train: bool, axis_name: str | None) -> nn.BatchNorm:
+def batch_norm(
+    name: str, train: bool, axis_name: str | None, epsilon: float = 1e-5
+) -> nn.BatchNorm:
     """Batch normalisation over the batch of all devices in training, by running means otherwise.
 
-    `axis_name` is that of the axis of devices in training; None: each device by itself.
+    `axis_name` is that of the axis of devices in training; None: each device by itself. `epsilon`
+    is added to the variance.
     """
     return nn.BatchNorm(
         use_running_average=not train, axis_name=axis_name if train else None, momentum=0.9,
-        epsilon=1e-5, name=name,
+        epsilon=epsilon, name=name,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """LeNet-5: the network that read cheques."""
 
+import math
 from typing import ClassVar
 
 import jax
@@ -89,6 +90,15 @@ class Subsampling(nn.Module):
             jnp.expand_dims(each.astype(x.dtype), range(x.ndim - 1)) for each in (coefficient, bias)
         )
         return sums * coefficient + bias
+
+    def units_and_connections(self, x: jax.Array) -> tuple[int, int]:
+        """What `inspect.layers_of` counts: the sums, and each one's pixels and bias."""
+        *space, channels = x.shape[1:]
+        positions = [
+            ops.output_size(size, self.window_shape, self.strides, "VALID") for size in space
+        ]
+        units = math.prod(positions) * channels
+        return units, units * (self.window_shape ** len(space) + 1)
 
 
 def squash(x: jax.Array) -> jax.Array:

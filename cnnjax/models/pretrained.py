@@ -15,6 +15,7 @@ from flax import linen as nn
 
 from cnnjax.models.alexnet import AlexNet
 from cnnjax.models.densenet import DenseNet
+from cnnjax.models.googlenet import GoogLeNetBatchNorm
 from cnnjax.models.resnet import ResNet
 from cnnjax.models.vgg import VGG
 
@@ -47,6 +48,21 @@ _ALEXNET = {
     "fc7": "classifier.4",
     "fc8": "classifier.6",
 }
+_AUXILIARY_CHANNELS = 128
+"""Channels that a head of GoogLeNet flattens."""
+_GOOGLENET = {
+    "reduce2": "conv2",
+    "conv2": "conv3",
+    "classifier": "fc",
+    "conv1x1": "branch1",
+    "reduce3x3": "branch2.0",
+    "conv3x3": "branch2.1",
+    "reduce5x5": "branch3.0",
+    "conv5x5": "branch3.1",
+    "project": "branch4.1",
+    "auxiliary_4a": "aux1",
+    "auxiliary_4d": "aux2",
+}
 
 
 def load_weights(
@@ -59,7 +75,7 @@ def load_weights(
 
     Args:
       path: `.safetensors` or `.npz` file.
-      model: ResNet, DenseNet, VGG or AlexNetOneTower, of standard convolutions.
+      model: ResNet, DenseNet, VGG, AlexNetOneTower or GoogLeNetBatchNorm, of standard convolutions.
       variables: what `model.init` returns, or its shapes from `jax.eval_shape`.
 
     Returns:
@@ -84,8 +100,7 @@ def load_weights(
         if name not in weights:
             raise ValueError(f"{path} lacks {name!r}, of shape {leaf.shape} here.")
         used.add(name)
-        channels = model.features[-1] if modules == ["fc6"] else None
-        array = _our_layout(weights[name], channels)
+        array = _our_layout(weights[name], _flattened_channels(model, modules))
         if array.shape != leaf.shape:
             raise ValueError(
                 f"{name!r} of {path} must have shape {leaf.shape} as the network has it, got "
@@ -166,10 +181,32 @@ def _module_names(model: nn.Module) -> Callable[[list[str]], str]:
         return lambda modules: names[modules[0]]
     if isinstance(model, AlexNet) and model.towers == 1 and not model.normalization:
         return lambda modules: _ALEXNET[modules[0]]
+    if isinstance(model, GoogLeNetBatchNorm):
+        return _googlenet_name
     raise ValueError(
-        "The model of torchvision's weights must be ResNet, DenseNet, VGG or AlexNetOneTower, got "
-        f"{type(model).__name__}."
+        "The model of torchvision's weights must be ResNet, DenseNet, VGG, AlexNetOneTower or "
+        f"GoogLeNetBatchNorm, got {type(model).__name__}."
     )
+
+
+def _googlenet_name(modules: list[str]) -> str:
+    """A convolution and its batch normalisation are `conv` and `bn` of one module."""
+    *above, last = modules
+    if above and above[0].startswith("auxiliary"):
+        names = {"fc": "fc1", "classifier": "fc2", "conv": "conv.conv", "conv_bn": "conv.bn"}
+        return f"{_GOOGLENET[above[0]]}.{names[last]}"
+    own = last.removesuffix("_bn")
+    part = [] if own == "classifier" else ["bn" if own != last else "conv"]
+    return ".".join([name.replace("_", "") for name in above] + [_GOOGLENET.get(own, own), *part])
+
+
+def _flattened_channels(model: nn.Module, modules: list[str]) -> int | None:
+    """Channels of the volume that the dense layer at this path takes flattened, if it takes one."""
+    if modules == ["fc6"]:
+        return model.features[-1]
+    if isinstance(model, GoogLeNetBatchNorm) and modules[1:] == ["fc"]:
+        return _AUXILIARY_CHANNELS
+    return None
 
 
 def _vgg_names(model: VGG) -> dict[str, str]:

@@ -30,8 +30,9 @@ def fft_conv(
         z = F^-1(F(x) conj(F(kernel)))    without the conjugate where the kernel is flipped
 
     The cost does not depend on the window: it pays for large windows; strides save nothing, as what
-    they skip is computed first. Computed in float32 or better; rounding errors are relative to the
-    largest output, not to each.
+    they skip is computed first. Computed in float32 or better; rounding is relative to the largest
+    output, not to each: an output that `conv` gives as exactly 0 may be some 1e-7 of the largest
+    here, with strides of the largest before they skip any.
     Symmetry: that of `conv`.
     Source: Mathieu, Henaff, LeCun, Fast training of convolutional networks through FFTs, 2014.
 

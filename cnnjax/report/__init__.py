@@ -6,7 +6,7 @@ Names are loaded when first used.
 from cnnjax.run.lazy import lazy_exports
 
 _SUBMODULES = {
-    "classifier": ("classifier_blocks", "classifier_results"),
+    "classifier": ("classifier_blocks", "classifier_results", "score_table"),
     "figures.audits": ("audit_layers", "audit_sizes", "rotations_and_flips"),
     "figures.curves": ("learning_curves", "polar"),
     "figures.features": ("evidence_maps", "unit_patches"),

@@ -1,6 +1,6 @@
 """What a page says of a trained classifier: how accurate it is, and which errors it makes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,11 @@ def classifier_results(found: Observations, record: Record) -> dict[str, Any]:
                 first.array("errors")[0].tolist(), first.array("confidence")[0], strict=True
             )
         ],
+        "first_image": {
+            "label": int(first.array("first_label")[0][0]),
+            "classes": first.array("first_top5")[0],
+            "scores": first.array("first_scores")[0],
+        },
         "curves": curves_by_network(record.read_metrics()),
     }
 
@@ -43,8 +48,8 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
 
     Args:
       found: accuracy, loss, top5 (if there are more than five classes), parameters and
-        multiply_adds of each network, and its arrays `confusion`, `errors`, `confidence` and
-        `error_images`.
+        multiply_adds of each network, and its arrays `confusion`, `errors`, `confidence`,
+        `error_images`, `first_label`, `first_top5` and `first_scores`.
       record: of the run; its metrics are drawn.
       model: name of the network, said first.
     """
@@ -76,6 +81,7 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
                 f"{'validation' if facts.get('validation_examples') else 'test'} images during "
                 "training: faint lines for each seed, a bold one for their mean.",
             ),
+            *_optimisation(curves),
         ]
     blocks += [
         Heading("Confusion matrix"),
@@ -87,7 +93,55 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
         ),
         _classes(matrices, names),
     ]
-    return [*blocks, *_errors(found, names)]
+    return [*blocks, _first_image(found, names), *_errors(found, names)]
+
+
+def score_table(
+    scores: Sequence[tuple[int, float]], label: int, names: Sequence[str], which: str
+) -> Table:
+    """The most probable classes of one image by name, and which of them is true.
+
+    Args:
+      scores: classes and their probabilities, from `inspect.most_probable`.
+      label: the image's class.
+      names: of all classes.
+      which: the image, said in the caption.
+    """
+    return Table(
+        ["class", "probability (%)"],
+        [
+            [f"{names[each]} (true)" if each == label else names[each], f"{100 * score:.2f}"]
+            for each, score in scores
+        ],
+        caption=f"The most probable classes of {which}, of class {names[label]}.",
+        align=["left", "right"],
+    )
+
+
+def _first_image(found: Observations, names: Sequence[str]) -> Table:
+    """The most probable classes of the first test image, for the first seed."""
+    first = found.where(seed=found.rows[0][SEED])
+    (label,), classes, scores = (
+        first.array(kind)[0] for kind in ("first_label", "first_top5", "first_scores")
+    )
+    which = f"the first test image for the network of seed {first.rows[0][SEED]}"
+    return score_table(list(zip(classes, scores, strict=True)), label, names, which)
+
+
+def _optimisation(curves: Mapping[str, Sequence[Any]]) -> list[Figure]:
+    """Learning rate and total loss of training, where they were logged."""
+    logged = {quantity for seeds in curves.values() for seed in seeds for quantity in seed}
+    caption = {
+        "total_loss": "total loss, the loss of the batch plus weight_decay / 2 times the sum of "
+        "the squares of all weights that decay",
+        "learning_rate": "learning rate",
+    }
+    shown = [quantity for quantity in caption if quantity in logged]
+    if not shown:
+        return []
+    named = ", and ".join(caption[quantity] for quantity in shown)
+    drawn = learning_curves(curves, shown)
+    return [Figure("optimisation", drawn, f"{named[0].upper()}{named[1:]} of training steps.")]
 
 
 def _lead(found: Observations, data: str, test_images: int, model: str) -> str:

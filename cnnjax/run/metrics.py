@@ -8,6 +8,9 @@ from typing import Any
 
 from cnnjax.run.config import to_json
 
+QUANTITIES = ("loss", "accuracy", "total_loss", "learning_rate")
+"""What training logs of a step that is drawn as a curve."""
+
 
 def metrics_line(step: int, values: Mapping[str, Any]) -> bytes:
     """A line of step, wall_time (Unix seconds), and the values; what is not finite is null.
@@ -33,12 +36,12 @@ def metrics_of(directory: Path) -> list[dict[str, Any]]:
 def learning_curves(
     metrics: Sequence[Mapping[str, Any]],
 ) -> dict[str, dict[str, dict[str, list]]]:
-    """Steps and values of loss and accuracy, and of their evaluations, by network.
+    """Steps and values of each of `QUANTITIES`, and of its evaluations, by network.
 
     Returns:
       `{network: {"loss": {"steps": [...], "values": [...]}, "eval_loss": ...}}`.
     """
-    names = ("loss", "eval_loss", "accuracy", "eval_accuracy")
+    names = [f"{prefix}{quantity}" for quantity in QUANTITIES for prefix in ("", "eval_")]
     curves: dict[str, dict[str, dict[str, list]]] = {}
     for line in metrics:
         network = curves.setdefault(line["network"], {})

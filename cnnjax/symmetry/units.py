@@ -71,9 +71,10 @@ def variance_ratio(responses: jax.Array, labels: jax.Array | None = None) -> jax
         mean over images of (variance over transforms) / mean over transforms of (variance over
         images)
 
-    0: invariant; 1: transforming an image changes the response as much as replacing it. 0 for a
-    constant unit, infinite for one that varies over transformations alone. Within each class it
-    distinguishes invariance from selectivity for the class, which makes the variance over images
+    0: invariant; 1: transforming an image changes the response as much as replacing it. Exactly 0
+    for a constant unit and infinite for one that varies over transformations alone; for a unit that
+    is invariant but for float32 rounding, some (1e-7 mean / std over images)^2. Within each class
+    it distinguishes invariance from selectivity for the class, which makes the variance over images
     large. Returns `[units]`.
     Source: Quiroga, Torrents-Barrena, Lanzarini, Puig, Measuring (in)variances in convolutional
     networks, 2019 (normalised variance).

@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen
 
 from cnnjax.data.batches import evaluation_batches
-from cnnjax.inspect import classification_metrics
+from cnnjax.inspect import classification_metrics, most_probable
 from cnnjax.run.record import Record
 from cnnjax.tasks.network import Network
 from cnnjax.tasks.task import SplitName, Task
@@ -34,7 +34,8 @@ def train_classifiers(
     Observed are accuracy, loss, top5 (where there are more than five classes), parameters and
     multiply_adds, the confusion matrix [true, predicted], and of the most confident errors their
     `errors` [n, 3] (example, label, predicted class), their `confidence` [n] and their
-    `error_images` [n, height, width, channels].
+    `error_images` [n, height, width, channels]; and of the first test image its `first_label` [1],
+    the five most probable classes `first_top5` [5] and their `first_scores` [5].
 
     Args:
       task: the data.
@@ -58,7 +59,9 @@ def train_classifiers(
 
     for cell in record.each(seed=seeds):
         state = network.train(record, cell, evaluate=scores)
-        found = classification_metrics(*predictions(network, state))
+        log_probabilities, labels = predictions(network, state)
+        found = classification_metrics(log_probabilities, labels)
+        classes, scores_of_first = zip(*most_probable(log_probabilities[0]), strict=True)
         errors = found.pop("errors")
         examples = np.array([each["example"] for each in errors], int)
         record.observe(
@@ -70,6 +73,9 @@ def train_classifiers(
                 [[each[key] for key in ("example", "label", "predicted")] for each in errors], int
             ).reshape(-1, 3),
             confidence=np.array([each["confidence"] for each in errors], float),
+            first_label=labels[:1],
+            first_top5=np.array(classes),
+            first_scores=np.array(scores_of_first),
             error_images=task.test.read(examples)[0] if errors else np.zeros((0, *task.shape)),
         )
 

@@ -11,6 +11,7 @@ Schedule = Literal["constant", "cosine", "exponential"]
 Amount = Annotated[float, Requirement(lambda x: 0 <= x < math.inf, "at least 0 and finite")]
 Rate = Annotated[float, Requirement(lambda x: 0 < x < math.inf, "positive and finite")]
 Factor = Annotated[float, Requirement(lambda x: 0 < x <= 1, "above 0 and at most 1")]
+AverageStart = Literal["debiased", "ramped"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,10 @@ class TrainConfig(CheckedConfig):
     """Largest global norm of the gradient; 0 is off."""
     ema_decay: Fraction = 0.0
     """Decay of the moving average of parameters that evaluation uses; 0 is off."""
+    ema_start: AverageStart = "debiased"
+    """Moving average at first: debiased, the mean of the parameters so far by their age; ramped, as
+    TensorFlow's: from the initial parameters, its decay after n updates min(ema_decay, (1 + n) /
+    (10 + n))."""
     bfloat16: bool = False
     """Run the network in bfloat16; parameters, losses, sums and the optimiser stay float32."""
     log_every: Positive = 50
@@ -89,6 +94,8 @@ class TrainConfig(CheckedConfig):
             raise ValueError(
                 f"weight_decay must be above 0 for decay_only={self.decay_only}, got 0."
             )
+        if self.ema_start != "debiased" and self.ema_decay == 0:
+            raise ValueError(f"ema_decay must be above 0 for ema_start={self.ema_start!r}, got 0.")
         if self.optimizer == "adam" and self.weight_decay > 0:
             raise ValueError(
                 f"weight_decay must be 0 for optimizer='adam', got {self.weight_decay}: take "

@@ -58,8 +58,8 @@ def fit(
       evaluate: numbers of a state, every `eval_every` steps and after the last; its 'accuracy'
         says which checkpoint is best. The state is its only for the call.
       write: `write(step, values)` takes the numbers of a step, every `log_every` steps and after
-        the last: 'loss', 'accuracy', 'gradient_norm' and 'learning_rate' of that step's batch; and
-        those of `evaluate`, under names that begin with 'eval_'.
+        the last: 'loss', 'accuracy', 'gradient_norm' and 'learning_rate' of that step's batch, with
+        weight decay 'total_loss'; and those of `evaluate`, under names that begin with 'eval_'.
       checkpoints: where to save every `checkpoint_every` steps, every `checkpoint_minutes`, and
         after the last step.
       quiet: show no progress.
@@ -84,6 +84,8 @@ def fit(
             "gradient_norm": host["gradient_norm"],
             "learning_rate": host["learning_rate"],
         }
+        if "total_loss" in host:
+            values["total_loss"] = host["total_loss"]
         for name in ("loss", "gradient_norm"):
             if not math.isfinite(values[name]):
                 raise _diverged(f"{name} is {values[name]} at step {step}", checkpoints, config)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from cnnjax.train.config import TrainConfig
+from cnnjax.train.optimizer import decayed
 
 AUXILIARY = "auxiliary"
 """Collection into which a network sows further logits in training, whose loss counts as well."""
@@ -62,6 +63,24 @@ def cross_entropy(logits: jax.Array, label: jax.Array, smoothing: float = 0.0) -
     target = optax.smooth_labels(jax.nn.one_hot(label, logits.shape[-1]), smoothing)
     losses = -jnp.sum(target * jax.nn.log_softmax(logits.astype(jnp.float32)), axis=-1)
     return per_example(losses)
+
+
+def l2_terms(params: Any, config: TrainConfig) -> jax.Array:
+    """What weight decay adds to the loss, `weight_decay / 2 * sum of squares` of what it shrinks.
+
+    Of plain gradient descent the decoupled decay of `optimizer` is its gradient, exactly; of
+    momentum and Adam it is not.
+
+    Args:
+      params: of the network.
+      config: its `weight_decay` and `decay_only`.
+
+    Returns:
+      A scalar of float32.
+    """
+    mask = decayed(params, config.decay_only)
+    squares = jax.tree.map(lambda leaf, shrinks: jnp.sum(leaf**2) * shrinks, params, mask)
+    return config.weight_decay / 2 * sum(jax.tree.leaves(squares), jnp.zeros(()))
 
 
 def per_example(values: jax.Array) -> jax.Array:

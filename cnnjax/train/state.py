@@ -22,7 +22,7 @@ class TrainState(struct.PyTreeNode):
       params: parameters of the network, float32.
       batch_stats: running statistics of its BatchNorm modules, an empty dictionary without any.
       opt_state: state of the optimiser.
-      ema_params: bias-corrected moving average of `params`, None where it is off.
+      ema_params: moving average of `params`, None where it is off.
     """
 
     step: jax.Array

@@ -19,9 +19,11 @@ from cnnjax.train.losses import (
     Classification,
     Loss,
     cross_entropy,
+    l2_terms,
     per_example,
 )
 from cnnjax.train.optimizer import schedule
+from cnnjax.train.share_key import share_key
 from cnnjax.train.state import DROPOUT, TrainState, step_key
 
 AXIS = "batch"
@@ -43,13 +45,15 @@ def train_step(
 
     Every device holds an equal share, so that the mean of their gradients is the gradient of the
     mean. What the network sows into the collection 'losses' is added to the loss; weight decay is
-    not part of it. Dropout masks are keyed by the first position of a device's share: they differ
-    between devices and repeat exactly, but depend on the number of devices.
+    not part of it. Dropout masks, and whatever else is drawn for a batch from the stream 'dropout',
+    are this device's part of those of the whole batch (`share_key.share_key`): the same on any
+    number of devices.
 
     Args:
       state: the same on every device.
       batch: this device's share: 'image' floating [b, ...], 'label' int [b], and 'position' int
-        [b], the examples' places in the batch of all devices, and what `loss` takes.
+        [b], the examples' places in the batch of all devices, which follow each other, and what
+        `loss` takes.
       model: called as `model.apply(variables, image, train=True)`, or without `train` where it
         takes none; gives logits [b, classes].
       optimizer: the transformation that made `state.opt_state`.
@@ -59,14 +63,17 @@ def train_step(
 
     Returns:
       The next state, and metrics of the whole batch before the update: sums 'loss', 'correct' and
-      'count', and 'gradient_norm' (before clipping) and 'learning_rate'.
+      'count', and 'gradient_norm' (before clipping) and 'learning_rate'; with weight decay also
+      'total_loss', the mean loss and the L2 terms of the weights (`losses.l2_terms`).
 
     Raises:
       ValueError: an entry of the batch is missing or is not what it must be, or the network sows
         into a collection that is neither 'losses', 'intermediates', nor read by the loss.
     """
     _check_batch(batch, ("image", "label", "position"))
-    dropout = jax.random.fold_in(step_key(state, DROPOUT), batch["position"][0])
+    # Folded with 0 as version 0.1.0 did on one device, whose numbers these are.
+    dropout = jax.random.fold_in(step_key(state, DROPOUT), 0)
+    share = batch["position"][0] // len(batch["position"])
     loss = loss or Classification.of(config)
 
     def mean_loss(params):
@@ -77,7 +84,7 @@ def train_step(
             batch["image"],
             config,
             train=True,
-            rngs={"dropout": dropout},
+            rngs={"dropout": share_key(dropout, share)},
             mutable=DenyList(("params", OBSERVED)),
         )
         sown = {name: tree for name, tree in updated.items() if name != "batch_stats"}
@@ -96,9 +103,12 @@ def train_step(
     metrics = lax.psum(_sums(losses, logits, batch["label"], jnp.ones_like(losses)), AXIS)
     metrics["gradient_norm"] = optax.tree.norm(gradient)
     metrics["learning_rate"] = jnp.asarray(schedule(config)(state.step), jnp.float32)
+    if config.weight_decay > 0:
+        metrics["total_loss"] = metrics["loss"] / metrics["count"] + l2_terms(state.params, config)
     ema_params = state.ema_params
     if config.ema_decay > 0:
-        ema_params = moving_average(ema_params, params, step, config.ema_decay)
+        average = moving_average if config.ema_start == "debiased" else ramped_average
+        ema_params = average(ema_params, params, step, config.ema_decay)
     return state.replace(
         step=step,
         params=params,
@@ -145,6 +155,20 @@ def moving_average(average: Any, params: Any, step: jax.Array, decay: float) -> 
     """
     # expm1 keeps the digits that 1 - decay ** step loses in float32 when decay is near 1.
     weight = jnp.expm1(math.log(decay)) / jnp.expm1(step * math.log(decay))
+    return jax.tree.map(lambda old, new: old + weight * (new - old), average, params)
+
+
+def ramped_average(average: Any, params: Any, step: jax.Array, decay: float) -> Any:
+    """Exponential moving average of parameters whose decay rises from 2/11 to `decay`.
+
+    `average += (1 - d) * (params - average)` with `d = min(decay, (1 + step) / (10 + step))`, where
+    `step` counts from 1. The average begins as the initial parameters, which count for less and
+    less: after n updates for the product of all d.
+    Source: TensorFlow, `train.ExponentialMovingAverage` with `num_updates`, as in its CIFAR-10
+    tutorial, 2015.
+    """
+    ramp = (1 + step) / (10 + step)
+    weight = 1 - jnp.minimum(decay, ramp)
     return jax.tree.map(lambda old, new: old + weight * (new - old), average, params)
 
 

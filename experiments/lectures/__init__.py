@@ -2,7 +2,8 @@
 
 A chapter has a TITLE, `numbers()`, which computes what it shows and is the same at every run, and
 `blocks(numbers)`, the blocks of the page from those numbers alone. One that measures durations has
-`times()` as well, whose values `blocks` gets with the numbers.
+`times()` as well, whose values `blocks` gets with the numbers; one that lays files beside the page
+has `files(numbers)`, their contents by name.
 """
 
 from types import ModuleType
@@ -20,12 +21,20 @@ from experiments.lectures import (
     receptive_fields,
     sharing,
     signals,
+    sizes,
+    sound,
+    spectral_bias,
+    text,
+    training,
 )
 
 CHAPTERS: tuple[ModuleType, ...] = (
     examples,
     convolution,
+    sizes,
     signals,
+    sound,
+    text,
     sharing,
     gradients,
     pooling,
@@ -34,7 +43,9 @@ CHAPTERS: tuple[ModuleType, ...] = (
     algorithms,
     networks,
     augmentation,
+    training,
     learning,
+    spectral_bias,
 )
 """Chapters in the order of the page."""
 

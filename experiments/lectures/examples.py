@@ -73,7 +73,8 @@ def numbers() -> dict[str, Any]:
             ops.conv(_image(CORRELATED_INPUT), _kernel(CORRELATED_KERNEL), padding="VALID")
         ),
         "volume": _strided_volume(),
-        "pooled": _plane(ops.max_pool(_image(POOLED_INPUT), (3, 3))),
+        "pooled": _plane(ops.max_pool(_image(POOLED_INPUT), (3, 3), strides=2, padding=1)),
+        "pooled_densely": _plane(ops.max_pool(_image(POOLED_INPUT), (3, 3))),
         "halved": _plane(halved[0]),
         "argmax": np.asarray(places[0, ..., 0]),
         "ceil_mode": np.asarray(
@@ -102,16 +103,20 @@ def numbers() -> dict[str, Any]:
 
 def blocks(numbers: Numbers) -> list[Block]:
     """The examples, with their inputs beside their results."""
+    bordered = np.pad(POOLED_INPUT, 1)
     shown = [
         ("Laplacian of an image, no padding", LAPLACE_INPUT, numbers["laplacian"]),
         ("Cross-correlation with a kernel", CORRELATED_INPUT, numbers["correlation"]),
-        ("Maximum of 3 x 3, stride 1", POOLED_INPUT, numbers["pooled"]),
+        ("Maximum of 3 x 3, stride 2, inside a border of zeros", bordered, numbers["pooled"]),
+        ("The same without the border, stride 1", POOLED_INPUT, numbers["pooled_densely"]),
         ("Maximum of 2 x 2, stride 2", HALVED_INPUT, numbers["halved"]),
     ]
     found: list[Block] = []
     for title, given, result in shown:
         found += [Heading(title, 3), Code(_beside(given, result))]
     few, many = numbers["stacked_weights"]
+    largest = numbers["shapes"][-1]
+    inputs = np.prod(largest["input"])
     return [
         *found,
         Paragraph(
@@ -142,6 +147,10 @@ def blocks(numbers: Numbers) -> list[Block]:
                 ]
                 for row in numbers["shapes"]
             ],
+        ),
+        Paragraph(
+            f"The last pooling discards {100 * (1 - largest['units'] / inputs):.0f} % of the "
+            "activations and no channel."
         ),
         Heading("Costs", 3),
         Paragraph(
@@ -184,11 +193,25 @@ def _shapes() -> list[dict[str, Any]]:
             "units": int(np.prod(out.shape)),
         }
 
-    pooled = jax.eval_shape(lambda x: ops.max_pool(x, (2, 2), strides=2), jnp.empty((32, 32, 16)))
+    def pooled(shape):
+        out = jax.eval_shape(lambda x: ops.max_pool(x, (2, 2), strides=2), jnp.empty(shape))
+        return {
+            "input": shape,
+            "operation": "2 x 2 pooling, stride 2",
+            "output": out.shape,
+            "weights": None,
+            "units": int(np.prod(out.shape)),
+        }
+
     return [
         row((443, 592, 3), (5, 5), 6, "5 x 5, 6 filters, VALID", padding="VALID"),
         row((2000, 2000, 3), (5, 5), 16, "5 x 5, 16 filters, SAME"),
-        row((16, 16, 1), (3, 3), 1, "3 x 3, VALID, stride 2", padding="VALID", strides=2),
+        *(
+            row((16, 16, 1), (3, 3), 1, f"3 x 3, VALID, stride {s}", padding="VALID", strides=s)
+            for s in (2, 3, 4)
+        ),
+        row((7, 7, 1), (3, 3), 1, "3 x 3, padding 1", padding=1),
+        row((32, 32, 3), (5, 5), 6, "5 x 5, 6 filters, VALID", padding="VALID"),
         row(
             (4, 10, 8, 128),
             (3, 3),
@@ -199,13 +222,8 @@ def _shapes() -> list[dict[str, Any]]:
             strides=2,
         ),
         row((32, 32, 3), (5, 5), 16, "5 x 5, 16 filters, SAME"),
-        {
-            "input": (32, 32, 16),
-            "operation": "2 x 2 pooling, stride 2",
-            "output": pooled.shape,
-            "weights": None,
-            "units": int(np.prod(pooled.shape)),
-        },
+        pooled((32, 32, 16)),
+        pooled((224, 224, 64)),
     ]
 
 

@@ -12,12 +12,13 @@ from cnnjax import tasks
 from cnnjax.inspect import (
     classification_metrics,
     intersection_over_union,
+    most_probable,
     occlusion_map,
     preferred_inputs,
     smooth_saliency,
 )
 from cnnjax.models import PlainNet
-from cnnjax.report import Block, Code, Figure, Heading, Paragraph, image_grid
+from cnnjax.report import Block, Code, Figure, Heading, Paragraph, image_grid, score_table
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.loop import fit
 
@@ -37,7 +38,10 @@ def numbers() -> dict[str, Any]:
     batch = functools.partial(task.train_batch, batch_size=config.batch_size)
     begin = network.initial(0)
     state = fit(network.training, begin, batch, task.source("train"), quiet=True).state
-    found = classification_metrics(*tasks.predictions(network, state))
+    log_probabilities, test_labels = tasks.predictions(network, state)
+    found = classification_metrics(log_probabilities, test_labels)
+    # The test image with the least certain decision: the others have one class at 100 %.
+    unsure = int(log_probabilities.max(-1).argmin())
     variables = jax.device_get(state.variables)
     x = task.place(task.test.images[:5])
     labels = jnp.asarray(task.test.labels[:5])
@@ -68,6 +72,12 @@ def numbers() -> dict[str, Any]:
         "steps": STEPS,
         "batch_size": config.batch_size,
         "accuracy": found["accuracy"],
+        "unsure": {
+            "image": unsure,
+            "label": int(test_labels[unsure]),
+            "scores": most_probable(log_probabilities[unsure]),
+        },
+        "class_names": task.dataset.class_names,
         "preferred": np.asarray(preferred)[..., 0].round(3),
         "images": np.asarray(x)[..., 0].round(3),
         "saliency": np.abs(np.asarray(saliency)[..., 0]).round(4),
@@ -96,6 +106,12 @@ def blocks(numbers: Numbers) -> list[Block]:
             f"A network of two convolutions has an accuracy of {100 * numbers['accuracy']:.1f} % "
             f"on scikit-learn's test digits after {numbers['steps']} steps of "
             f"{numbers['batch_size']} images, trained while this page was made."
+        ),
+        score_table(
+            numbers["unsure"]["scores"],
+            numbers["unsure"]["label"],
+            numbers["class_names"],
+            f"test image {numbers['unsure']['image']}, the least certain of all",
         ),
         Figure(
             "preferred",

@@ -41,14 +41,13 @@ def blocks(numbers: Numbers) -> list[Block]:
         )
     ]
     for number, (name, layer) in enumerate(numbers.items(), start=1):
-        if name == "dense":
-            continue
+        windows = "" if name == "dense" else ", windows of three, circular padding"
         found += [
             Heading(name, 3),
             Figure(
                 f"connections_{number}",
                 connection_diagram(np.asarray(layer["labels"])),
-                f"{name}: six inputs, six outputs, windows of three, circular padding (after "
+                f"{name}: {UNITS} inputs, {UNITS} outputs{windows} (after "
                 "figures 9.2, 9.3, 9.5 and 9.16 of Goodfellow, Bengio, Courville, 2016).",
                 f"Units and their connections in a {name} layer.",
             ),

@@ -1,7 +1,9 @@
-"""What are the output shape, parameters, multiply-adds and receptive field of every layer of a network?
+"""What are the output shape, connections, parameters, cost and receptive field of every layer of a network?
 
-The network is traced and not computed, so that the largest takes seconds on any machine. Receptive
-fields are found by arithmetic, in pixels of the image, padding included.
+The network is traced and not computed, so that the largest takes seconds on any machine. Units are
+the outputs of layers that weigh their inputs by parameters, connections the inputs of all of them,
+biases and padding included. Receptive fields are found by arithmetic, in pixels of the image,
+padding included.
 
     python launch.py architecture VGG16
     python launch.py architecture ResNet50 --conv tiled --conv.tile 2
@@ -10,7 +12,8 @@ fields are found by arithmetic, in pixels of the image, padding included.
 
 Expected: VGG16 has 138,357,544 parameters and takes 15.5 GMACs for an image; nine tenths of the
 parameters are in three fully connected layers, nearly all multiply-adds in the convolutions; the
-receptive field of its last pooling is 212 pixels.
+receptive field of its last pooling is 212 pixels. AlexNet has 659,272 units, with 92 parameters
+each; LeCun1989 1,000 besides its 256 inputs, and 64,660 connections.
 
 Source: Araujo, Norris, Sim, Computing receptive fields of convolutional neural networks, 2019.
 """
@@ -42,6 +45,7 @@ COLUMNS = (
     "layer",
     "class",
     "output",
+    "connections",
     "parameters",
     "multiply-adds",
     "receptive field",
@@ -123,7 +127,7 @@ def page(results: Mapping[str, Any], record: Record) -> None:
                 rows(layers),
                 caption="Output: space and channels, or units. Receptive field and effective "
                 "stride in pixels; all: the whole image, or not known by arithmetic.",
-                align=("left",) * 3 + ("right",) * 4,
+                align=("left",) * 3 + ("right",) * 5,
             ),
         ],
     )
@@ -135,7 +139,7 @@ def totals(results: Mapping[str, Any]) -> str:
     conv = f" with {results['conv']} convolutions" if results["conv"] else ""
     found = (
         f"{results['model']}{conv} has {results['parameters']:,} parameters and takes "
-        f"{results['multiply_adds']:,} multiply-adds for an image of {size}."
+        f"{results['multiply_adds']:,} multiply-adds for an image of {size}. {units(results)}"
     )
     parameters, multiply_adds = (
         results[name] - sum(layer[name] for layer in results["layers"])
@@ -147,6 +151,18 @@ def totals(results: Mapping[str, Any]) -> str:
         f"{found} Of these, {parameters:,} parameters and {multiply_adds:,} multiply-adds are in "
         "modules that contain others, outside of all layers listed."
     )
+
+
+def units(results: Mapping[str, Any]) -> str:
+    """Inputs, units and connections in a sentence, and the parameters to a unit."""
+    inputs = math.prod(results["image_shape"])
+    count, connections = (
+        sum(layer[name] for layer in results["layers"]) for name in ("units", "connections")
+    )
+    found = f"Besides {inputs:,} inputs it has {count:,} units with {connections:,} connections"
+    if not count:
+        return f"{found}."
+    return f"{found}: {report.format_number(results['parameters'] / count, 2)} parameters a unit."
 
 
 def text(results: Mapping[str, Any]) -> str:
@@ -167,8 +183,10 @@ def rows(layers: Layers) -> list[tuple[str, ...]]:
             layer["name"],
             layer["kind"],
             "x".join(map(str, layer["output_shape"])),
-            f"{layer['parameters']:,}" if layer["parameters"] else report.MISSING,
-            f"{layer['multiply_adds']:,}" if layer["multiply_adds"] else report.MISSING,
+            *(
+                f"{layer[name]:,}" if layer[name] else report.MISSING
+                for name in ("connections", "parameters", "multiply_adds")
+            ),
             _pixels(layer["receptive_field"], "all"),
             _pixels(layer["effective_stride"], report.MISSING),
         )

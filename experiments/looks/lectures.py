@@ -1,10 +1,11 @@
 """What do lectures on convolutional networks teach, computed and drawn with cnnjax's own operators?
 
-Worked examples, convolution as mathematics, signals of one to three dimensions, weight sharing,
-gradients, pooling, receptive fields, fixed filters, efficient algorithms, classic networks,
-augmentation and learning. Every number and figure is computed when the page is made.
+Worked examples, convolution as mathematics, strides and sizes, signals of one to three dimensions,
+sound, text, weight sharing, gradients, pooling, receptive fields, fixed filters, efficient
+algorithms, classic networks, augmentation, training, learning and spectral bias. Every number and
+figure is computed when the page is made.
 
-    python launch.py lectures                            about a minute, 2 CPU cores
+    python launch.py lectures                            two minutes, 2 CPU cores
     python launch.py lectures smoke                      without the chapters that take longest
     python launch.py lectures --chapters pooling filters
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal, get_args
 
+from cnnjax.run import files, hosts
 from cnnjax.run.config import CheckedConfig, Distinct
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.record import Record
@@ -27,7 +29,10 @@ with lazy_imports():
 Chapter = Literal[
     "examples",
     "convolution",
+    "sizes",
     "signals",
+    "sound",
+    "text",
     "sharing",
     "gradients",
     "pooling",
@@ -36,7 +41,9 @@ Chapter = Literal[
     "algorithms",
     "networks",
     "augmentation",
+    "training",
     "learning",
+    "spectral_bias",
 ]
 CHAPTERS: tuple[Chapter, ...] = get_args(Chapter)
 
@@ -69,4 +76,7 @@ def run(config: Config, record: Record) -> None:
             report.Heading(chapter.TITLE),
             *chapter.blocks({**numbers, **timings.get(name, {})}),
         ]
+        for file, content in getattr(chapter, "files", lambda numbers: {})(numbers).items():
+            if hosts.is_first():
+                files.write(record.directory / file, content)
     report.write_page(record, __doc__, blocks)

@@ -190,11 +190,12 @@ def decisions(
         {
             "image": image.mean(-1),
             "label": int(label),
-            "predicted": int(predicted),
+            "predicted": int(scores.argmax()),
+            "top5": inspect.most_probable(scores),
             "saliency": np.abs(saliency).max(-1),
             "occlusion": occlusion,
         }
-        for image, label, predicted, saliency, occlusion in zip(x, labels, *found, strict=False)
+        for image, label, scores, saliency, occlusion in zip(x, labels, *found, strict=False)
     ]
 
 
@@ -242,6 +243,12 @@ def page(results: Results, record: Record) -> None:
                 "Test images; the gradient of the predicted class's logit, smoothed over noisy "
                 "copies, largest channel; and the decrease of that logit when a square is covered "
                 "with the darkest value of all images (red: decrease, blue: increase).",
+            ),
+            report.score_table(
+                results["decisions"][0]["top5"],
+                results["decisions"][0]["label"],
+                results["class_names"],
+                "the first of these images",
             ),
         ],
     )

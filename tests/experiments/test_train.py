@@ -14,6 +14,7 @@ from cnnjax.layers import TiledConv
 from cnnjax.models.choice import Convolution
 from cnnjax.tasks import Network
 from cnnjax.train.config import TrainConfig
+from cnnjax.train.losses import l2_terms
 from experiments import cifar10, train
 from tests.experiments import fakes, pages
 
@@ -77,6 +78,12 @@ def test_observations_are_those_of_each_seed_on_test_images(study, watch, tmp_pa
     np.testing.assert_array_equal(first.array("error_images")[0], test.images[errors[:, 0]])
     np.testing.assert_array_equal(test.labels[errors[:, 0]], errors[:, 1])
     assert (errors[:, 1] != errors[:, 2]).all()
+    classes, scores = first.array("first_top5")[0], first.array("first_scores")[0]
+    assert len(set(classes.tolist())) == 5
+    assert scores.tolist() == sorted(scores, reverse=True)
+    assert first.array("first_label")[0].tolist() == [test.labels[0]]
+    predicted = dict(zip(errors[:, 0].tolist(), errors[:, 2]))
+    assert classes[0] == predicted.get(0, classes[0])
     results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
     assert results["confusion"] == matrices.sum(0).tolist()
     assert results["errors"][0]["confidence"] == confidence[0]
@@ -123,6 +130,10 @@ def test_published_numbers_of_the_tutorial():
     assert full.decay_steps == 350 * 50_000 // 128
     assert (full.ema_decay, full.weight_decay) == (0.9999, 0.004)
     assert full.decay_only == ("local3", "local4")
+    assert full.ema_start == "ramped"
+    # What it prints at step 0, 'loss = 4.68': the logarithm of ten classes and the L2 terms.
+    start = models.CifarTutorial().init(jax.random.key(0), np.zeros((1, 24, 24, 3)))
+    assert np.log(10) + float(l2_terms(start["params"], full)) == pytest.approx(4.68, abs=0.01)
 
 
 def test_training_starts_from_weights_with_torchvisions_names(watch, tiny_weights, tmp_path):

@@ -160,7 +160,7 @@ def test_a_second_process_is_refused(unbroken, tmp_path):
 
 
 def test_on_other_devices_a_run_continues_to_the_same_numbers_but_for_rounding(tmp_path):
-    options = ("--dropout-rate", "0", "--seeds", "0")
+    options = ("--seeds", "0")
     finished(start(tmp_path / "one", *options))
     first = start(tmp_path / "run", *options)
     wait_for_a_write(tmp_path / "run", first, 3)

@@ -54,6 +54,39 @@ def test_every_column_of_lenet():
 
 @pytest.mark.fast
 @pytest.mark.parametrize(
+    ("name", "units", "connections"),
+    [
+        # Published: 1,256 units with the 256 inputs, 64,660 connections.
+        ("LeCun1989", 1000, 64_660),
+        # Published: 340,908, with 840 distances where the linear classifier has 850.
+        ("LeNet5", 4704 + 1176 + 1600 + 400 + 120 + 84 + 10, 340_908 - 840 + 850),
+        # 253,440 in the paper's text for layer 1, whose 55 x 55 x 96 are 290,400; then as there.
+        ("AlexNet", 290_400 + 186_624 + 2 * 64_896 + 43_264 + 2 * 4096 + 1000, None),
+        ("ConvPoolDense", 32 * 32 * 12 + 10, 32 * 32 * 12 * 28 + 30_730),
+    ],
+)
+def test_units_and_connections_as_published(name, units, connections):
+    model = getattr(models, name)()
+    layers = layers_of(model, model.image_shape)
+    assert sum(layer.units for layer in layers) == units
+    if connections:
+        assert sum(layer.connections for layer in layers) == connections
+
+
+@pytest.mark.fast
+def test_connections_of_layers_that_share_otherwise():
+    """9 inputs and a bias for each of 6 x 6 x 2 units, of any sharing; 37 if dense."""
+    for conv, inputs in ((Conv, 10), (LocalConv, 10), (FullyConnected, 37)):
+        (layer,) = layers_of(conv(2, 3), (6, 6, 1))
+        assert (layer.units, layer.connections) == (72, 72 * inputs), conv
+    (layer,) = layers_of(Conv(2, 3, use_bias=False), (6, 6, 1))
+    assert layer.connections == 72 * 9
+    normalised = nn.Sequential([Conv(2, 3, use_bias=False), nn.BatchNorm(True), nn.relu])
+    assert [layer.connections for layer in layers_of(normalised, (6, 6, 1))] == [72 * 9, 0]
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
     ("name", "layer", "field", "jump"),
     [("AlexNet", "pool5", 195, 32), ("VGG16", "pool5", 212, 32), ("VGG16", "conv5_3", 196, 16)],
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnjax.inspect import classification_metrics
+from cnnjax.inspect import classification_metrics, most_probable
 
 # Four examples of six classes; the rows' largest are classes 0, 2, 5 and 2.
 PROBABILITIES = np.array(
@@ -31,6 +31,12 @@ def test_every_metric_by_hand():
         {"example": 1, "label": 1, "predicted": 2, "confidence": pytest.approx(0.6)},
         {"example": 3, "label": 0, "predicted": 2, "confidence": pytest.approx(0.3)},
     ]
+
+
+def test_the_most_probable_classes_come_first():
+    found = most_probable(np.log(PROBABILITIES[1]), 3)
+    assert found == [(2, pytest.approx(0.6)), (1, pytest.approx(0.2)), (0, pytest.approx(0.1))]
+    assert [each for each, _ in most_probable(np.log(PROBABILITIES[2]))] == [5, 4, 3, 2, 1]
 
 
 def test_only_so_many_errors_are_listed_and_five_classes_have_no_top_five():

@@ -132,7 +132,8 @@ def test_evidence_is_that_for_the_predicted_class():
     x = np.ones((3, 12, 12, 1), np.float32)
     x[0, :, :6], x[1, :, 6:], x[2] = 2, 3, -1
     found = evidence(Linear(), {}, x, jax.random.key(0))
-    np.testing.assert_array_equal(found.predicted, [0, 1, 2])
+    np.testing.assert_array_equal(found.log_probabilities.argmax(-1), [0, 1, 2])
+    np.testing.assert_allclose(np.exp(found.log_probabilities).sum(-1), 1, rtol=1e-6)
     left = np.zeros((12, 12, 1))
     left[:, :6] = 1
     for saliency, expected in zip(

@@ -50,6 +50,8 @@ def count(name, shape, **arguments):
         pytest.param("VGG16", IMAGENET, 138_357_544, marks=pytest.mark.fast),
         ("VGG19", IMAGENET, 143_667_240),
         ("GoogLeNet", IMAGENET, 13_378_280),
+        # torchvision prints 13,004,888; without the heads 6,624,904.
+        ("GoogLeNetBatchNorm", IMAGENET, 13_004_888),
         pytest.param("ResNet18", IMAGENET, 11_689_512, marks=pytest.mark.fast),
         ("ResNet34", IMAGENET, 21_797_672),
         ("ResNet50", IMAGENET, 25_557_032),
@@ -73,6 +75,7 @@ def test_variants_count_as_published():
     modern = {"connection_table": False, "trained_subsampling": False}
     assert count("LeNet5", (32, 32, 1), **modern) == 61_706
     assert count("GoogLeNet", IMAGENET, auxiliary=False) == 6_998_552
+    assert count("GoogLeNetBatchNorm", IMAGENET, auxiliary=False) == 6_624_904
     local = (9 * 64 + 1) * 64 * 36 + (9 * 64 + 1) * 32 * 36 + (36 * 32 + 1) * 10
     convolutions = (25 * 3 + 1) * 64 + (25 * 64 + 1) * 64
     found = count("CifarTutorial", (24, 24, 3), locally_connected=True)

@@ -10,6 +10,9 @@ import pytest
 from cnnjax import models
 from cnnjax.models.pretrained import load_weights, read_weights
 
+STANDARD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's channels, as torchvision standardises them."""
+
 
 def write_safetensors(path, arrays):
     """The format by its description: length of the header, header, numbers one after another."""
@@ -146,6 +149,88 @@ def test_a_residual_stage_with_projection_gives_the_logits_of_its_weights(tmp_pa
     expected = z.mean((2, 3)) @ weights["fc.weight"].T + weights["fc.bias"][None]
     model = models.ResNet(classes=5, depths=(1, 1), features=(4, 6))
     np.testing.assert_allclose(logits_of(model, file, x), expected, rtol=1e-4, atol=1e-4)
+
+
+def largest_of_windows(x, size, stride, padding=0):
+    """torch's max pooling with `ceil_mode=True`, in a loop over windows."""
+    x = np.pad(x, ((0, 0), (0, 0), *[(padding, padding)] * 2), constant_values=-np.inf)
+    positions = [-(-(n - size) // stride) + 1 for n in x.shape[2:]]
+    z = np.empty((*x.shape[:2], *positions))
+    for i, j in np.ndindex(*positions):
+        window = x[:, :, i * stride : i * stride + size, j * stride : j * stride + size]
+        z[:, :, i, j] = window.max((2, 3))
+    return z
+
+
+def test_googlenet_gives_the_logits_of_its_weights(tmp_path, monkeypatch):
+    """torchvision's network by its source, with narrow modules: names, windows, epsilon 0.001."""
+    random = np.random.default_rng(2)
+    weights = {}
+    narrow = dict.fromkeys(
+        ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"), (3, 2, 4, 2, 3, 2)
+    )
+    monkeypatch.setattr("cnnjax.models.googlenet.INCEPTIONS", narrow)
+
+    def unit(x, name, features, size, stride=1):
+        """torchvision's BasicConv2d."""
+        inputs = x.shape[1]
+        kernel = normal(random, features, inputs, size, size) / np.sqrt(inputs * size**2 / 2)
+        weights[f"{name}.conv.weight"] = kernel.astype(np.float32)
+        add_norm(weights, random, f"{name}.bn", features)
+        z = convolve(np.float32(x), weights[f"{name}.conv.weight"], stride, size // 2)
+        scale, shift, mean, var = (
+            weights[f"{name}.bn.{part}"].reshape(1, -1, 1, 1)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        return np.maximum((np.asarray(z) - mean) / np.sqrt(var + 1e-3) * scale + shift, 0)
+
+    def inception(x, name):
+        one, reduce_three, three, reduce_five, five, projected = narrow[name]
+        name = f"inception{name}"
+        two = unit(x, f"{name}.branch2.0", reduce_three, 1)
+        small = unit(x, f"{name}.branch3.0", reduce_five, 1)
+        branches = [
+            unit(x, f"{name}.branch1", one, 1),
+            unit(two, f"{name}.branch2.1", three, 3),
+            unit(small, f"{name}.branch3.1", five, 3),
+            unit(largest_of_windows(x, 3, 1, 1), f"{name}.branch4.1", projected, 1),
+        ]
+        return np.concatenate(branches, 1)
+
+    def linear(x, name, features):
+        weights[f"{name}.weight"] = normal(random, features, x.shape[1]) / np.sqrt(x.shape[1])
+        weights[f"{name}.bias"] = normal(random, features)
+        return x @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]
+
+    def head(x, name):
+        n = x.shape[2]
+        regions = [(i * n // 4, -(-(i + 1) * n // 4)) for i in range(4)]
+        means = [[x[:, :, a:b, c:d].mean((2, 3)) for c, d in regions] for a, b in regions]
+        z = unit(np.moveaxis(np.array(means), (0, 1), (2, 3)), f"{name}.conv", 128, 1)
+        return linear(
+            np.maximum(linear(z.reshape(len(z), -1), f"{name}.fc1", 1024), 0), f"{name}.fc2", 5
+        )
+
+    x = normal(random, 2, 3, 42, 42)
+    mean, std = (np.array(each).reshape(1, 3, 1, 1) for each in STANDARD)
+    z = unit((x * std + mean - 0.5) / 0.5, "conv1", 64, 7, 2)
+    z = unit(largest_of_windows(z, 3, 2), "conv2", 64, 1)
+    z = largest_of_windows(unit(z, "conv3", 192, 3), 3, 2)
+    expected = {}
+    for name in narrow:
+        z = inception(z, name)
+        if name in ("4a", "4d"):
+            expected[f"auxiliary_{name}"] = head(z, "aux1" if name == "4a" else "aux2")
+        if name in ("3b", "4e"):
+            z = largest_of_windows(z, 3 if name == "3b" else 2, 2)
+    expected["network"] = linear(z.mean((2, 3)), "fc", 5)
+    file = tmp_path / "googlenet.npz"
+    np.savez(file, **weights)
+    model, images = models.GoogLeNetBatchNorm(classes=5), x.transpose(0, 2, 3, 1)
+    variables = load_weights(file, model, shapes(model, images.shape[1:]))
+    found = jax.jit(lambda v, x: model.apply(v, x, method="outputs"))(variables, images)
+    for name, logits in expected.items():
+        np.testing.assert_allclose(found[name], logits, rtol=1e-3, atol=1e-3, err_msg=name)
 
 
 def some_weights(model, image_shape, names):
@@ -303,13 +388,17 @@ def test_what_is_no_file_of_weights_is_one_sentence(tmp_path, header, sentence):
         read_weights(file)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg11", "alexnet", "densenet121"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet50", "vgg11", "alexnet", "densenet121", "googlenet"]
+)
 def test_logits_are_those_of_torchvision(tmp_path, name):
     """The whole published networks, with random weights and statistics."""
     torch = pytest.importorskip("torch")
     torchvision = pytest.importorskip("torchvision")
     torch.manual_seed(0)
-    theirs = getattr(torchvision.models, name)(weights=None).eval()
+    # As torchvision sets it up for its trained weights.
+    options = {"transform_input": True, "init_weights": True} if name == "googlenet" else {}
+    theirs = getattr(torchvision.models, name)(weights=None, **options).eval()
     for module in theirs.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.uniform_(-0.1, 0.1)
@@ -325,6 +414,7 @@ def test_logits_are_those_of_torchvision(tmp_path, name):
         "vgg11": models.VGG11,
         "alexnet": models.AlexNetOneTower,
         "densenet121": models.DenseNet121,
+        "googlenet": models.GoogLeNetBatchNorm,
     }[name]()
     found = logits_of(ours, file, x)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())

@@ -37,6 +37,19 @@ def test_equal_to_direct_convolution(space, taps, options):
         np.testing.assert_allclose(ours, direct, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_a_zero_comes_out_as_rounding_of_the_largest(strides):
+    x = jax.random.normal(jax.random.key(2), (1, 12, 12, 1)).at[:, :3].set(0)
+    kernel = jax.random.normal(jax.random.key(3), (3, 3, 1, 1))
+    largest = jnp.abs(ops.conv(x, kernel, padding="VALID")).max()
+    ours, direct = (
+        conv(x, kernel, strides=strides, padding="VALID") for conv in (ops.fft_conv, ops.conv)
+    )
+    np.testing.assert_array_equal(direct[:, 0], 0)
+    # Twelve float32 roundings of the largest, at most.
+    assert jnp.abs(ours[:, 0]).max() <= 1e-6 * largest
+
+
 def test_bfloat16_leading_axes_and_bad_channels():
     x, kernel = jnp.ones((2, 3, 8, 1), jnp.bfloat16), jnp.ones((3, 1, 2), jnp.bfloat16)
     z = ops.fft_conv(x, kernel, padding="VALID")

@@ -95,6 +95,8 @@ def test_strided_volume_with_two_filters(padding):
 
 def test_max_pooling():
     x = [[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]]
+    z = ops.max_pool(one_channel(x), (3, 3), strides=2, padding=1)
+    np.testing.assert_array_equal(z[..., 0], [[3, 3, 3], [3, 3, 3], [2, 2, 2]])
     z = ops.max_pool(one_channel(x), (3, 3))
     np.testing.assert_array_equal(z[..., 0], [[3, 3, 3], [3, 3, 3], [3, 2, 3]])
     x = [[0, 10, 9, 3], [4, 3, 2, 1], [10, 2, 10, 3], [3, -1, -3, -3]]

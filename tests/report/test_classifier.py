@@ -56,6 +56,9 @@ def observed(record, *, top5=None, errors=True):
             multiply_adds=7_890_000,
             confusion=COUNTS[number],
             errors=np.array([[11, 1, 0], [17 - number, 0, 2]] if errors else np.zeros((0, 3)), int),
+            first_label=np.array([1]),
+            first_top5=np.array([0, 1, 2]),
+            first_scores=np.array([0.7, 0.2, 0.1]),
             confidence=np.array([0.97, 0.61] if errors else []),
             error_images=np.stack([image(11), image(17 - number)][: 2 * errors] or [image(0)])[
                 : 2 * errors
@@ -81,7 +84,7 @@ def test_the_lead_and_the_table_hold_the_numbers(record):
         "Accuracy 70 ± 30 % on 19 test images of animals (mean ± 95 % interval over 3 seeds)."
     )
     assert blocks[1].text.startswith("animals: 100 training, 10 validation and 19 test images")
-    first, _ = of_kind(blocks, Table)
+    first, *_ = of_kind(blocks, Table)
     assert dict(zip(first.columns, first.rows[0], strict=True)) == {
         "accuracy (%)": "70 ± 30",
         "loss": "0.500 ± 0",
@@ -96,14 +99,14 @@ def test_the_lead_and_the_table_hold_the_numbers(record):
 def test_top5_accuracy_is_named_where_there_are_classes_enough(record):
     blocks = classifier_blocks(observed(record, top5=0.925), record)
     assert blocks[0].startswith("Accuracy 70 ± 30 %, top-5 accuracy 92.50 ± 0 % on 19 test images")
-    (table, _) = of_kind(blocks, Table)
+    table, *_ = of_kind(blocks, Table)
     cells = dict(zip(table.columns, table.rows[0], strict=True))
     assert cells["top-5 accuracy (%)"] == "92.5 ± 0"
 
 
 @pytest.mark.fast
 def test_classes_are_listed_by_accuracy_with_what_they_are_confused_with(record):
-    _, table = of_kind(classifier_blocks(observed(record), record), Table)
+    _, table, _ = of_kind(classifier_blocks(observed(record), record), Table)
     assert table.columns == [
         "class", "test images", "accuracy (%)", "most often predicted instead",
     ]  # fmt: skip
@@ -132,6 +135,27 @@ def test_figures_show_all_seeds_and_the_errors_of_the_first(record):
     assert figures["errors"].caption.endswith("Seed 4.")
     lines = list(figures["learning_curves"].image.axes[0].lines)
     assert [list(line.get_ydata()) for line in lines] == [[2.0], [3.0], [4.0], [3.0]]
+
+
+@pytest.mark.fast
+def test_the_scores_of_one_image_stand_under_their_class_names(record):
+    *_, table = of_kind(classifier_blocks(observed(record), record), Table)
+    assert table.rows == [["cat", "70.00"], ["dog (true)", "20.00"], ["owl", "10.00"]]
+    assert table.caption == (
+        "The most probable classes of the first test image for the network of seed 4, of class dog."
+    )
+
+
+def test_total_loss_and_learning_rate_are_drawn_where_they_are_logged(record):
+    found = observed(record)
+    for step, total in ((10, 2.5), (20, 1.5)):
+        record.metrics(step, network="seed 4", total_loss=total, learning_rate=0.1)
+    (_, figure, *_) = of_kind(classifier_blocks(found, record), Figure)
+    assert figure.caption.startswith("Total loss, the loss of the batch plus weight_decay / 2 tim")
+    left, right = figure.image.axes
+    assert (left.get_ylabel(), right.get_ylabel()) == ("total loss", "learning rate")
+    assert list(left.lines[0].get_ydata()) == [2.5, 1.5]
+    assert list(right.lines[0].get_ydata()) == [0.1, 0.1]
 
 
 def test_a_classifier_without_errors_and_without_metrics_has_a_page(record):

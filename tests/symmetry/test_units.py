@@ -71,6 +71,15 @@ def test_the_best_units_count():
     assert firing_invariance(responses, 0.1, top=1.0) < 4
 
 
+def test_an_invariant_unit_may_differ_from_zero_by_squared_rounding():
+    random = np.random.default_rng(0)
+    image = 10 + 3 * random.normal(size=(1, 50, 20))
+    rounding = 1 + 6e-8 * random.integers(-2, 3, (6, 50, 20))
+    ratios = variance_ratio(jnp.asarray(image * rounding, jnp.float32))
+    # Two roundings of float32 of a mean of 10 over a standard deviation of 3.
+    assert 0 < ratios.max() < (2 * 1.2e-7 * 10 / 3) ** 2
+
+
 def test_variance_ratios_by_hand():
     image, transform = np.arange(4.0), np.arange(3.0)[:, None]
     only_image = np.broadcast_to(image, (3, 4))

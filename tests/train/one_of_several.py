@@ -30,14 +30,15 @@ from cnnjax.train.training import compile_training
 
 
 class Network(linen.Module):
-    """Convolution, BatchNorm, dense; dropout would depend on the number of devices."""
+    """Convolution, BatchNorm, dropout, dense."""
 
     @linen.compact
     def __call__(self, image, train: bool = False):
         # Batch normalisation takes a bias away: its gradient is rounding, which Adam would blow up.
         x = linen.Conv(4, (3, 3), use_bias=False)(image)
         x = linen.BatchNorm(use_running_average=not train, axis_name="batch")(x)
-        return linen.Dense(3)(linen.relu(x).mean((1, 2)))
+        x = linen.Dropout(0.2, deterministic=not train)(linen.relu(x))
+        return linen.Dense(3)(x.mean((1, 2)))
 
 
 def batch(seed, step):

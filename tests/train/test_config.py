@@ -33,6 +33,8 @@ pytestmark = pytest.mark.fast
         ({"decay_rate": 1.5}, "decay_rate must be above 0 and at most 1, got 1.5."),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1, got 1.0."),
         ({"label_smoothing": -0.1}, "label_smoothing must be at least 0 and below 1, got -0.1."),
+        ({"ema_start": "slow"}, "ema_start must be one of 'debiased', 'ramped', got 'slow'."),
+        ({"ema_start": "ramped"}, "ema_decay must be above 0 for ema_start='ramped', got 0."),
         ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1, got 1.0."),
         ({"gradient_clip": -1.0}, "gradient_clip must be at least 0 and finite, got -1.0."),
         ({"optimizer": "sgd", "weight_decay": -1.0}, "weight_decay must be at least 0"),

@@ -147,7 +147,7 @@ def test_the_given_state_stays_usable_and_as_it_was(training):
 
 def test_what_is_written(unbroken):
     _, lines = unbroken
-    trained = {"loss", "accuracy", "gradient_norm", "learning_rate"}
+    trained = {"loss", "total_loss", "accuracy", "gradient_norm", "learning_rate"}
     evaluated = {"eval_loss", "eval_accuracy", "eval_count"}
     assert [(step, set(values)) for step, values in lines] == [
         (2, trained),

@@ -1,5 +1,7 @@
 """One step: its numbers against formulas in float64, and against numbers committed here."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from flax import linen
 
 from cnnjax.train.config import TrainConfig
-from cnnjax.train.losses import cross_entropy
+from cnnjax.train.losses import cross_entropy, l2_terms
 from cnnjax.train.state import (
     AUGMENTATION,
     DROPOUT,
@@ -17,7 +19,7 @@ from cnnjax.train.state import (
     example_keys,
     step_key,
 )
-from cnnjax.train.step import moving_average
+from cnnjax.train.step import moving_average, ramped_average
 from cnnjax.train.training import compile_training
 
 
@@ -107,6 +109,7 @@ def test_updates_equal_logistic_regression_in_float64():
                 "count": 8.0,
                 "gradient_norm": norm,
                 "learning_rate": 0.3,
+                "total_loss": -(target * np.log(p)).sum() / 8 + 0.1 / 2 * (kernel**2).sum(),
             }
         )
         velocity = [
@@ -175,6 +178,62 @@ def test_moving_average_is_the_weighted_mean_of_what_followed_each_update():
         expected = np.average(values[:step], weights=weights)
         # A rounding of the 100 that is left behind.
         assert float(average) == pytest.approx(expected, abs=2e-5)
+
+
+def test_ramped_average_as_published():
+    """min(decay, (1 + n) / (10 + n)): 2/11, 3/12, then 0.3, the decay, below 4/13."""
+    values = [3.0, -1.0, 2.0, 7.0]
+    average, expected = jnp.float32(100.0), 100.0
+    for step, (value, decay) in enumerate(zip(values, (2 / 11, 3 / 12, 0.3, 0.3)), start=1):
+        average = ramped_average(average, jnp.float32(value), jnp.int32(step), 0.3)
+        expected = decay * expected + (1 - decay) * value
+        assert float(average) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_configuration_chooses_the_average():
+    batch = waves()
+    old = compile_training(Linear(), TrainConfig(batch_size=8)).init(0, batch["image"]).params
+    for start, share in (("debiased", 0.0), ("ramped", 2 / 11)):
+        config = TrainConfig(batch_size=8, learning_rate=0.1, ema_decay=0.9, ema_start=start)
+        state, _ = train(Linear(), config, 1)
+        for before, after, average in zip(
+            *map(jax.tree.leaves, (old, state.params, state.ema_params)), strict=True
+        ):
+            expected = share * np.asarray(before) + (1 - share) * np.asarray(after)
+            np.testing.assert_allclose(average, expected, atol=1e-6)
+
+
+def test_total_loss_is_the_loss_and_the_squared_weights_that_decay():
+    """Plain gradient descent on it, by hand, is what decoupled decay does."""
+    config = TrainConfig(
+        batch_size=8,
+        optimizer="sgd",
+        momentum=0.0,
+        schedule="constant",
+        learning_rate=0.3,
+        weight_decay=0.1,
+    )
+    batch = waves()
+    start = compile_training(Linear(), config).init(0, batch["image"]).params["Dense_0"]
+    kernel = np.float64(start["kernel"])
+    state, (metrics,) = train(Linear(), config, 1)
+    loss = metrics["loss"] / metrics["count"]
+    assert metrics["total_loss"] == pytest.approx(loss + 0.05 * (kernel**2).sum(), rel=1e-6)
+    x = batch["image"].reshape(8, 16)
+
+    def total(kernel):
+        logits = x @ kernel + start["bias"][None]
+        rows = jax.nn.log_softmax(logits)[jnp.arange(8), batch["label"]]
+        return -rows.mean() + 0.05 * (kernel**2).sum()
+
+    gradient = jax.grad(total)(start["kernel"])
+    np.testing.assert_allclose(
+        state.params["Dense_0"]["kernel"], start["kernel"] - 0.3 * gradient, rtol=1e-5, atol=1e-6
+    )
+    only = dataclasses.replace(config, decay_only=("second",))
+    params = {"first": {"kernel": jnp.full(2, 3.0)}, "second": {"kernel": jnp.full(2, 2.0)}}
+    assert float(l2_terms(params, only)) == pytest.approx(0.05 * 8)
+    assert "total_loss" not in train(Linear(), TrainConfig(batch_size=8), 1)[1][0]
 
 
 def test_evaluation_uses_the_moving_average():

@@ -14,7 +14,12 @@ from cnnjax.report.figures.style import DOUBLE_COLUMN, color_of, legend_columns,
 Curves = Mapping[str, Mapping[str, Sequence[Any]]]
 """Curves of a network, see `run.metrics.learning_curves`: `{"loss": {"steps", "values"}, ...}`."""
 
-_QUANTITIES = {"loss": ("loss", 1), "accuracy": ("accuracy (%)", 100)}
+_QUANTITIES = {
+    "loss": ("loss", 1),
+    "accuracy": ("accuracy (%)", 100),
+    "total_loss": ("total loss", 1),
+    "learning_rate": ("learning rate", 1),
+}
 _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "": ("training batches", {"linestyle": (0, (2, 1.2)), "linewidth": 0.9}),
     "eval_": ("evaluation", {"linewidth": 1.5, "marker": "o", "markersize": 2.6}),
@@ -22,21 +27,24 @@ _KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @styled
-def learning_curves(groups: Mapping[str, Sequence[Curves]]) -> Figure:
-    """Panels of loss and accuracy against steps: faint lines of seeds, a bold one of their mean.
+def learning_curves(
+    groups: Mapping[str, Sequence[Curves]], quantities: Sequence[str] = ("loss", "accuracy")
+) -> Figure:
+    """Panels of quantities against steps: faint lines of seeds, a bold one of their mean.
 
     Args:
       groups: for each name, in a colour of its own, the curves of its seeds: of training batches
         (dashed) and, if there are any, of evaluations (with dots). The mean is drawn at steps that
         all seeds have; a value that is None is a gap.
+      quantities: a panel each, of loss, accuracy, total_loss and learning_rate.
 
     Raises:
-      ValueError: there is neither loss nor accuracy in any curve.
+      ValueError: there is none of the quantities in any curve.
     """
     present = {name for seeds in groups.values() for seed in seeds for name in seed}
-    drawn = [name for name in _QUANTITIES if any(f"{kind}{name}" in present for kind in _KINDS)]
+    drawn = [name for name in quantities if any(f"{kind}{name}" in present for kind in _KINDS)]
     if not drawn:
-        raise ValueError(f"groups must have curves of {list(_QUANTITIES)}, got {dict(groups)}.")
+        raise ValueError(f"groups must have curves of {list(quantities)}, got {dict(groups)}.")
     kinds = [kind for kind in _KINDS if any(f"{kind}{name}" in present for name in drawn)]
     figure = Figure(figsize=(DOUBLE_COLUMN, 2.4 + 0.1 * len(groups)))
     panels = figure.subplots(1, len(drawn), squeeze=False)[0]

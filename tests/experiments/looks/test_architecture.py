@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import flax.linen as nn
 import pytest
@@ -35,6 +36,8 @@ def layer(name, kind, inputs, output, parameters, multiply_adds, field, stride):
         "output_shape": output,
         "parameters": parameters,
         "multiply_adds": multiply_adds,
+        "units": math.prod(output) * bool(parameters),
+        "connections": multiply_adds + math.prod(output) if parameters else 0,
         "receptive_field": field,
         "effective_stride": stride,
     }
@@ -66,6 +69,7 @@ def test_every_number_of_a_layer_stands_under_its_heading(tmp_path):
         "layer": "conv",
         "class": "Conv",
         "output": "8x8x4",
+        "connections": "2,560",
         "parameters": "40",
         "multiply-adds": "2,304",
         "receptive field": "3x5",
@@ -76,7 +80,8 @@ def test_every_number_of_a_layer_stands_under_its_heading(tmp_path):
     assert found["mean"]["receptive field"] == "all"
     assert pages.lead(tmp_path) == (
         "Made with tiled(tile=2) convolutions has 90 parameters and takes 2,345 multiply-adds for "
-        "an image of 8 x 8 x 1."
+        "an image of 8 x 8 x 1. Besides 64 inputs it has 266 units with 2,611 connections: 0.34 "
+        "parameters a unit."
     )
     assert len(architecture.text(RESULTS).splitlines()) == 1 + len(LAYERS) + 2
 

@@ -34,7 +34,8 @@ def test_the_worked_examples_come_out_exactly():
             [[2, 3, 3], [3, 7, 3], [8, 10, -3]],
             [[-8, -8, -3], [-3, 1, 0], [-3, -8, -5]],
         ],
-        "pooled": [[3, 3, 3], [3, 3, 3], [3, 2, 3]],
+        "pooled": [[3, 3, 3], [3, 3, 3], [2, 2, 2]],
+        "pooled_densely": [[3, 3, 3], [3, 3, 3], [3, 2, 3]],
         "halved": [[10, 9], [10, 10]],
         # Rows 0, 0, 2, 2 and columns 1, 2, 0, 2 of four.
         "argmax": [[1, 2], [8, 10]],
@@ -52,9 +53,14 @@ def test_the_worked_examples_come_out_exactly():
         (439, 588, 6),
         (2000, 2000, 16),
         (7, 7, 1),
+        (5, 5, 1),
+        (4, 4, 1),
+        (7, 7, 1),
+        (28, 28, 6),
         (4, 21, 17, 32),
         (32, 32, 16),
         (16, 16, 16),
+        (112, 112, 64),
     ]
     assert [row["weights"] for row in found["shapes"][:2]] == [450, 1200]
     assert found["shapes"][1]["units"] == 64_000_000
@@ -165,6 +171,8 @@ def test_filters_and_algorithms_agree_with_arithmetic():
     # 79 x 70 outputs: two products and a sum each, or 80 x 70 of both.
     assert edges["convolution_operations"] == 79 * 70 * 3
     assert edges["dense_operations"] == 2 * 80 * 70 * 79 * 70
+    # Rows, columns, and four bytes of float32: 32 GB.
+    assert edges["large_bytes"] == 319 * 280 * 320 * 280 * 4
 
 
 def test_two_runs_leave_the_same_results_and_what_the_clock_says_is_beside_them(
@@ -238,4 +246,7 @@ def test_a_network_learns_while_the_page_is_made():
     assert found["accuracy"] > 0.8
     assert found["preferred"].shape == (10, 16, 16)
     assert 0 < found["threshold_iou"] < 0.9
+    scores = [score for _, score in found["unsure"]["scores"]]
+    assert len(scores) == 5
+    assert scores == sorted(scores, reverse=True)
     assert learning.blocks(found)

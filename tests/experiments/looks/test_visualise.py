@@ -42,6 +42,8 @@ def test_a_run_is_shown_with_its_own_weights_and_images(trained, tmp_path):
     for decision in results["decisions"]:
         assert np.array(decision["saliency"]).min() >= 0
         assert np.abs(decision["occlusion"]).max() > 0
+        assert decision["top5"][0][0] == decision["predicted"]
+        assert len(decision["top5"]) == 5
     # Trained for 20 steps, it classifies nearly all digits correctly.
     assert all(each["label"] == each["predicted"] for each in results["decisions"])
 
@@ -89,6 +91,7 @@ RESULTS = {
         {
             "label": label,
             "predicted": predicted,
+            "top5": [[0, 0.625], [2, 0.25], [1, 0.125]],
             "image": image(1),
             "saliency": image(2),
             "occlusion": image(-5),
@@ -109,6 +112,12 @@ def test_the_page_shows_the_numbers_under_their_names(tmp_path):
     assert "Kernels of first, mean" in page
     assert "deep: receptive field 23 pixels." in page
     assert "8 feature maps of 12 of 14 layers" in page
+    (table,) = pages.tables(tmp_path)
+    assert [(row["class"], row["probability (%)"]) for row in table] == [
+        ("cat (true)", "62.50"),
+        ("owl", "25.00"),
+        ("dog", "12.50"),
+    ]
     figures = {path.stem for path in (tmp_path / "figures").iterdir()}
     assert figures == {"filters", "feature_maps", "units_1", "classes", "decisions"}
 
