@@ -118,10 +118,10 @@ def _download(file: File, folder: Path) -> None:
 
 def _copy(file: File, output: BinaryIO) -> int:
     """Copy the content of the URL to an open file; returns the number of bytes."""
-    bar = {"total": file.size, "description": file.name, "console": console.Console(stderr=True)}
+    errors = console.Console(stderr=True)
     with (
         urllib.request.urlopen(file.url, timeout=SILENCE_SECONDS) as response,
-        progress.wrap_file(response, **bar) as content,
+        progress.wrap_file(response, file.size, description=file.name, console=errors) as content,
     ):
         shutil.copyfileobj(content, output, BLOCK)
     return output.tell()

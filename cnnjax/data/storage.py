@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +231,7 @@ def _check(path: Path, features) -> None:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Generator[None]:
     """Silence TFDS: no progress bars, no output, no log messages below errors."""
     logger = logging.getLogger("absl")
     level, bars = logger.level, tqdm_utils._active

@@ -153,8 +153,7 @@ def _inner_jaxprs(equation: core.JaxprEqn) -> list[core.Jaxpr]:
     found = []
     for parameter in equation.params.values():
         for each in parameter if isinstance(parameter, (tuple, list)) else (parameter,):
-            if isinstance(each, core.ClosedJaxpr):
-                found.append(each.jaxpr)
-            elif isinstance(each, core.Jaxpr):
-                found.append(each)
+            inner = each.jaxpr if isinstance(each, core.ClosedJaxpr) else each
+            if isinstance(inner, core.Jaxpr):
+                found.append(inner)
     return found

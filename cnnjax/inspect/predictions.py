@@ -10,16 +10,15 @@ def classification_metrics(
 ) -> dict[str, Any]:
     """Accuracy, top-5 accuracy, cross-entropy, confusion matrix, and the most confident errors.
 
+    Returns 'accuracy'; 'loss', the mean cross-entropy; 'top5', the share of examples whose class is
+    among the five most probable, None with five classes or fewer; 'confusion', counts
+    `[true, predicted]`; 'errors', a list of 'example', 'label', 'predicted' and 'confidence', the
+    probability of the predicted class.
+
     Args:
       log_probabilities: `[examples, classes]`.
       labels: `[examples]`.
       errors: number of errors listed, those with the highest confidence first.
-
-    Returns:
-      'accuracy'; 'loss', the mean cross-entropy; 'top5', the share of examples whose class is among
-      the five most probable, None with five classes or fewer; 'confusion', counts
-      `[true, predicted]`; 'errors', a list of 'example', 'label', 'predicted' and 'confidence', the
-      probability of the predicted class.
 
     Raises:
       ValueError: shapes that do not fit.

@@ -84,10 +84,8 @@ def receptive_field(
     output = jax.eval_shape(function, x)
     out_space = output.shape[1:-1]
     at = tuple(size // 2 for size in out_space) if position is None else tuple(position)
-    inside = len(at) == len(out_space) and all(
-        0 <= place < size for place, size in zip(at, out_space)
-    )
-    if not inside:
+    inside = [0 <= place < size for place, size in zip(at, out_space)]
+    if len(at) != len(out_space) or not all(inside):
         raise ValueError(f"`position` must lie in an output of sizes {tuple(out_space)}, got {at}.")
 
     u = jnp.asarray(noise.normal(size=(samples, output.shape[-1])), output.dtype)

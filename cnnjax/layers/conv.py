@@ -231,15 +231,9 @@ class ConvTranspose(ConvolutionLayer):
         shape = (*window, *(reversed(channels) if self.transpose_kernel else channels))
         kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
         x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
-        z = ops.conv_transpose(
-            x,
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            kernel_dilation=self.kernel_dilation,
-            transpose_kernel=self.transpose_kernel,
-            precision=self.precision,
-        )
+        options = self.conv_options(x)
+        del options["input_dilation"], options["feature_group_count"]
+        z = ops.conv_transpose(x, kernel, transpose_kernel=self.transpose_kernel, **options)
         return add_bias(z, bias)
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:

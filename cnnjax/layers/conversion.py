@@ -65,7 +65,8 @@ def local_to_tiled(parameters: Parameters, tile: int | Sequence[int]) -> Paramet
         shares = np.arange(step)[:, None] == np.arange(size)[None, :] % step
         average = shares / shares.sum(axis=1, keepdims=True)
         for name, leaf in projected.items():
-            projected[name] = _along(average, leaf, axis)
+            product = jnp.tensordot(jnp.asarray(average, leaf.dtype), leaf, axes=(1, axis))
+            projected[name] = jnp.moveaxis(product, 0, axis)
     return projected
 
 
@@ -167,11 +168,6 @@ def _across_groups(kernel: jax.Array, groups: int) -> jax.Array:
     belongs = np.expand_dims(belongs[:, None, :], tuple(range(kernel.ndim - 2)))
     widened = kernel[..., None, :, :] * jnp.asarray(belongs, kernel.dtype)
     return widened.reshape(*kernel.shape[:-2], groups * one_group, features)
-
-
-def _along(matrix: np.ndarray, leaf: jax.Array, axis: int) -> jax.Array:
-    product = jnp.tensordot(jnp.asarray(matrix, leaf.dtype), leaf, axes=(1, axis))
-    return jnp.moveaxis(product, 0, axis)
 
 
 def _bank_axes(parameters: Parameters) -> int:

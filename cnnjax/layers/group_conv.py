@@ -28,12 +28,9 @@ class GroupLayer(ConvolutionLayer):
                 f"{type(self).__name__} turns its kernel, so kernel_size must be the same on both "
                 f"axes, got {self.kernel_size!r}."
             )
-        return {
-            "strides": self.strides,
-            "padding": self.padding,
-            "kernel_dilation": self.kernel_dilation,
-            "precision": self.precision,
-        }
+        options = super().conv_options(x)
+        del options["input_dilation"], options["feature_group_count"]
+        return options
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
         """Every shift by `strides`, under circular padding."""

@@ -251,12 +251,8 @@ def _convolve_group_by_group(
     x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
 ) -> jax.Array:
     groups = window.feature_group_count
-    parts = [
-        _convolve_at_once(part, part_kernel, window, precision, groups=1)
-        for part, part_kernel in zip(
-            jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1), strict=True
-        )
-    ]
+    split = (jnp.split(each, groups, axis=-1) for each in (x, kernel))
+    parts = [_convolve_at_once(*part, window, precision, groups=1) for part in zip(*split)]
     return jnp.concatenate(parts, axis=-1)
 
 

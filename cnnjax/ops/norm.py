@@ -40,13 +40,8 @@ def local_response_normalization(
     total = squares[..., :channels]
     for shift in range(1, 2 * radius + 1):
         total = total + squares[..., shift : shift + channels]
-    return x * _inverse_power(bias + alpha * total, beta)
-
-
-def _inverse_power(base: jax.Array, beta: float) -> jax.Array:
-    if beta == 0.5:
-        return jax.lax.rsqrt(base)
-    if beta == 0.75:
-        root = jax.lax.rsqrt(base)
-        return root * jnp.sqrt(root)
-    return base**-beta
+    total = bias + alpha * total
+    if beta not in (0.5, 0.75):
+        return x * total**-beta
+    root = jax.lax.rsqrt(total)
+    return x * (root if beta == 0.5 else root * jnp.sqrt(root))

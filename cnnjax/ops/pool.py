@@ -6,7 +6,7 @@ first and the last; with one int an axis, x may have any number of leading axes.
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from jax import lax
 from cnnjax.ops import geometry
 from cnnjax.ops.convolution import Sizes, conv
 from cnnjax.ops.pool_window import WindowShape, along_axis, prepare, sums, write_border
-from cnnjax.ops.window import Window, as_floating, window_slices
+from cnnjax.ops.window import Window, as_floating, per_axis, window_slices
 
 
 def max_pool(
@@ -222,8 +222,7 @@ def pool_or_stride(
     axes = kernel.ndim - 2
     if pool is None:
         return conv(x, kernel, strides=strides, padding=padding)
-    shape = strides if window_shape is None else window_shape
-    shape = tuple(shape) if isinstance(shape, Sequence) else (shape or 1,) * axes
+    shape = per_axis("window_shape", strides if window_shape is None else window_shape, axes)
     return pool(conv(x, kernel, padding=padding), shape, strides=strides, padding=padding)
 
 

@@ -5,7 +5,6 @@ differently on inputs and on outputs; f is any function.
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -161,13 +160,8 @@ def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int
     for axis, size in enumerate(errors.shape):
         line = errors[(0,) * axis + (slice(None),) + (0,) * (errors.ndim - axis - 1)]
         exact = line <= tolerance
-        steps.append(
-            next(
-                step
-                for step in itertools.chain(range(1, size), [size])
-                if size % step == 0 and exact[::step].all()
-            )
-        )
+        divisors = (step for step in range(1, size + 1) if size % step == 0)
+        steps.append(next(step for step in divisors if exact[::step].all()))
     return tuple(steps)
 
 

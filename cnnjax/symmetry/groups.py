@@ -56,7 +56,7 @@ class Group:
         return moved[..., sources, :]
 
     def actions(self) -> list[Action]:
-        """Actions of all elements on images, as functions."""
+        """Actions of all elements on images."""
         return [functools.partial(self.act, element) for element in range(self.order)]
 
     def regular_actions(self) -> list[Action]:

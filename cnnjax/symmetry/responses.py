@@ -62,12 +62,10 @@ def transformations(space: Sequence[int]) -> dict[str, Act]:
     for axis, size in enumerate(space):
         for step in divisors(size):
             acts[shift_name(axis, step)] = _Shift(axis, step, tuple(space))
-    square = space[0] == space[1]
-    return acts | {
-        name: act
-        for name, act in ROTATIONS_AND_FLIPS.items()
-        if square or name != "90-degree rotation"
-    }
+    acts |= ROTATIONS_AND_FLIPS
+    if space[0] != space[1]:
+        del acts["90-degree rotation"]
+    return acts
 
 
 def divisors(size: int) -> list[int]:

@@ -52,19 +52,14 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     )
 
     def _info(self) -> tfds.core.DatasetInfo:
+        image = tfds.features.Image(shape=(32, 32, 3))
+        features = {"id": tfds.features.Text(), "image": image}
+        for key, classes, _ in self.LABELS:
+            features[key] = tfds.features.ClassLabel(num_classes=classes)
         return tfds.core.DatasetInfo(
             builder=self,
             description=self.DESCRIPTION,
-            features=tfds.features.FeaturesDict(
-                {
-                    "id": tfds.features.Text(),
-                    "image": tfds.features.Image(shape=(32, 32, 3)),
-                    **{
-                        key: tfds.features.ClassLabel(num_classes=classes)
-                        for key, classes, _ in self.LABELS
-                    },
-                }
-            ),
+            features=tfds.features.FeaturesDict(features),
             supervised_keys=("image", "label"),
             homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
             citation=(
@@ -94,12 +89,6 @@ class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         index = 0
         for content in contents:
             for labels, image in zip(*read_records(content, len(keys)), strict=True):
-                yield (
-                    index,
-                    {
-                        "id": f"{split}_{index:05d}",
-                        "image": Image.fromarray(image),
-                        **dict(zip(keys, map(int, labels), strict=True)),
-                    },
-                )
+                example = {"id": f"{split}_{index:05d}", "image": Image.fromarray(image)}
+                yield index, example | dict(zip(keys, map(int, labels), strict=True))
                 index += 1
