@@ -209,15 +209,11 @@ def separable_conv(
         )
     steps, sides = per_axis("strides", strides, axes), padding_per_axis(padding, axes)
     for axis, (factor, step, side) in enumerate(zip(factors, steps, sides, strict=True)):
-        before, after = (1,) * axis, (1,) * (axes - axis - 1)
-        taps = jnp.asarray(factor, x.dtype).reshape(*before, -1, *after, 1, 1)
-        x = conv(
-            x,
-            jnp.tile(taps, channels),
-            strides=(*before, step, *after),
-            padding=side if isinstance(side, str) else ((0,) * axis + (side,) + (0,) * len(after)),
-            feature_group_count=channels,
-        )
+        last = jnp.moveaxis(x, axis - axes - 1, -2)
+        kernel = jnp.tile(jnp.asarray(factor, x.dtype)[:, None, None], channels)
+        one = side if isinstance(side, str) else (side,)
+        z = conv(last, kernel, strides=step, padding=one, feature_group_count=channels)
+        x = jnp.moveaxis(z, -2, axis - axes - 1)
     return x
 
 
