@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
+from cnnjax.report.layer_equivariance import equivariance_blocks
 from cnnjax.report.page import Block, Code, Heading, Paragraph, write_document
 from cnnjax.run import hosts
 from cnnjax.run.record import Record
@@ -13,8 +14,8 @@ from cnnjax.run.record import Record
 def write_page(record: Record, doc: str | None, blocks: Sequence[Block | str]) -> Path:
     """Write report.html, report.md and figures/*.png of a run; the path of report.html.
 
-    After the lead stands what the docstring says of the protocol, at the end its sources, and where
-    the numbers come from.
+    After the lead stands what the docstring says of the protocol, at the end what was logged of
+    equivariance while the networks trained, the sources, and where the numbers come from.
 
     Args:
       record: of the run.
@@ -36,6 +37,7 @@ def write_page(record: Record, doc: str | None, blocks: Sequence[Block | str]) -
     ]
     if protocol:
         page[start:start] = [Heading("Protocol"), *protocol]
+    page += equivariance_blocks(record)
     if sources:
         page += [Heading("Source"), *map(Paragraph, sources)]
     if hosts.is_first():
