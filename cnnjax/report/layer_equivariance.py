@@ -31,7 +31,7 @@ OUTPUT = "network output"
 
 _MOST_LINES = 16
 """Layers in one panel; of a network with more, only those outside of blocks are drawn."""
-_ROUNDING = 1e-8
+_SMALL = 1e-3
 """Errors below are drawn on a linear scale, so that zeros are seen."""
 _UNRELATED = math.sqrt(2)
 
@@ -72,14 +72,14 @@ def equivariance_blocks(record: Record) -> list[Block]:
                     steps,
                     "steps",
                     y_label="equivariance error",
-                    limits=(-_ROUNDING / 2, 4),
-                    linear_below=_ROUNDING,
+                    limits=(-_SMALL / 5, 3),
+                    linear_below=_SMALL,
                     reference=_UNRELATED,
                     markers=".",
                 ),
                 f"Equivariance error of the output of each layer{name} against the training step, "
                 f"{_images(record, cells[0])}; {_seeds(len(cells))}. 0 is equivariant, the dashed "
-                "line, the square root of 2, unrelated.",
+                f"line, the square root of 2, unrelated; the scale is linear below {_SMALL}.",
             )
         )
     return [*blocks, _table(conditions, found.conditions)]

@@ -26,7 +26,7 @@ def layer_errors(
 ) -> Callable[[Mapping[str, Any], Any], Errors]:
     """Function from variables and images to the equivariance error of the output of each layer.
 
-        error = ||f(g x) - g f(x)|| / ||f(x)||,    norms over all images
+        error = ||f(g x) - g f(x)|| / ||g f(x)||,    norms over all images
 
     f is the network from its images up to the layer's output, in evaluation mode, and g acts on
     that as in an audit, see `responses`: on positions, in shifts by the same fraction of the size;

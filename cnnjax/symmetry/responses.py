@@ -92,7 +92,7 @@ def responses(
 ) -> list[Response | None]:
     """Responses of everything that is computed from images to their transformations.
 
-        error = ||f(g x) - g f(x)|| / ||f(x)||, the largest over the arrays of a group
+        error = ||f(g x) - g f(x)|| / ||g f(x)||, the largest over the arrays of a group
 
     On arrays `[batch, height, width, ...]` g moves positions, in shifts by the same fraction of the
     size: between positions by Fourier interpolation, or rounded to either side, whichever fits each
