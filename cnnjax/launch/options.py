@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from cnnjax.run.config import CheckedConfig, Counted, Positive, differences
-from cnnjax.run.equivariance_log import EquivarianceLog
+from cnnjax.run.metrics import EquivarianceLog
 
 _Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 

@@ -15,7 +15,7 @@ from cnnjax.launch.options import Options
 from cnnjax.models.choice import Convolution
 from cnnjax.run.config import configuration_hash, from_json, to_json
 from cnnjax.run.directory import run_directory
-from cnnjax.run.equivariance_log import EquivarianceLog
+from cnnjax.run.metrics import EquivarianceLog
 
 
 @dataclasses.dataclass(frozen=True)

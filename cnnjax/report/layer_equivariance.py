@@ -20,8 +20,8 @@ from cnnjax.report.table import (
 )
 from cnnjax.run.cells import Cell
 from cnnjax.run.config import read_json
-from cnnjax.run.equivariance_log import Curves, logged_errors
 from cnnjax.run.files import file_name
+from cnnjax.run.metrics import LayerCurves
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.run.statistics import summarize
@@ -39,15 +39,16 @@ _Condition = tuple[list[str], list[Cell], dict[str, tuple[list[int], dict[str, n
 """Words for its factors, its networks, and their errors, see `over_networks`."""
 
 
-def equivariance_blocks(record: Record) -> list[Block]:
-    """A figure for each condition of a run, and a table of all; none where nothing was logged.
+def equivariance_blocks(logged: Mapping[str, LayerCurves], record: Record) -> list[Block]:
+    """A figure for each condition of a run, and a table of all.
 
     A panel for each transformation shows the error of each layer against the training step, mean
     over seeds; the table holds the errors at the first and the last step that were logged.
+
+    Args:
+      logged: the errors of each network, from `logged_errors`.
+      record: of the run, whose networks these are.
     """
-    logged = logged_errors(record.read_metrics())
-    if not logged:
-        return []
     found = Observations.read(record.directory)
     conditions: list[_Condition] = []
     for words, group in groups_in_words(found, ()):
@@ -86,7 +87,7 @@ def equivariance_blocks(record: Record) -> list[Block]:
 
 
 def over_networks(
-    networks: Sequence[Curves],
+    networks: Sequence[LayerCurves],
 ) -> dict[str, tuple[list[int], dict[str, np.ndarray]]]:
     """Steps that all networks logged, and errors `[networks, steps]` by transformation and layer.
 

@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from cnnjax.report.layer_equivariance import equivariance_blocks
 from cnnjax.report.page import Block, Code, Heading, Paragraph, write_document
 from cnnjax.run import hosts
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.metrics import logged_errors
 from cnnjax.run.record import Record
+
+with lazy_imports():
+    from cnnjax.report import layer_equivariance
 
 
 def write_page(record: Record, doc: str | None, blocks: Sequence[Block | str]) -> Path:
@@ -37,7 +41,9 @@ def write_page(record: Record, doc: str | None, blocks: Sequence[Block | str]) -
     ]
     if protocol:
         page[start:start] = [Heading("Protocol"), *protocol]
-    page += equivariance_blocks(record)
+    errors = logged_errors(record.read_metrics())
+    if errors:
+        page += layer_equivariance.equivariance_blocks(errors, record)
     if sources:
         page += [Heading("Source"), *map(Paragraph, sources)]
     if hosts.is_first():

@@ -13,9 +13,8 @@ from cnnjax.run.cells import SEED, Cell, announced, flat_values, grid
 from cnnjax.run.config import read_json, to_json
 from cnnjax.run.directory import begin, json_bytes, merge_json, remove
 from cnnjax.run.environment import now
-from cnnjax.run.equivariance_log import EquivarianceLog, results_of_log
 from cnnjax.run.files import LOCK, DirectoryLock, exclusive
-from cnnjax.run.metrics import metrics_line, metrics_of
+from cnnjax.run.metrics import EquivarianceLog, metrics_line, metrics_of, results_of_log
 from cnnjax.run.observations import Observations
 from cnnjax.run.share import Share, ShareObserved
 from cnnjax.run.stored import TABLE, append_row, write_arrays

@@ -14,8 +14,8 @@ from cnnjax.inspect import multiply_adds, parameter_count
 from cnnjax.models.description import describe_model
 from cnnjax.run.cells import SEED, Cell
 from cnnjax.run.config import InputError
-from cnnjax.run.equivariance_log import EquivarianceLog, column
 from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.metrics import EquivarianceLog, column
 from cnnjax.run.record import Record
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.evaluation import evaluate

@@ -9,8 +9,7 @@ from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 from cnnjax.launch.main import main
 from cnnjax.launch.sweep import points
 from cnnjax.run.config import read_json
-from cnnjax.run.equivariance_log import EquivarianceLog, logged_errors
-from cnnjax.run.metrics import metrics_of
+from cnnjax.run.metrics import EquivarianceLog, logged_errors, metrics_of
 
 STUDIES = Path(__file__).resolve().parents[1] / "faults" / "experiments"
 WORDS = ("--equivariance.every", "12", "--equivariance.transformations", "shift2", "flip")
@@ -34,11 +33,12 @@ def test_a_study_that_knows_nothing_of_it_logs_and_shows_it(tmp_path):
     assert "Equivariance while" not in (tmp_path / "without" / "report.md").read_text("utf-8")
     for name in ("observations.csv", "config.json"):
         assert (tmp_path / "with" / name).read_bytes() == (tmp_path / "without" / name).read_bytes()
-    hashes = [read_json(tmp_path / n / "environment.json")["configuration"] for n in ("with",)]
-    assert hashes == [read_json(tmp_path / "without" / "environment.json")["configuration"]]
-    results = [read_json(tmp_path / name / "results.json") for name in ("with", "without")]
-    assert results[0].pop("equivariance_while_training") == found
-    assert results[0] == results[1]
+    both = (tmp_path / "with", tmp_path / "without")
+    first, second = (read_json(each / "environment.json")["configuration"] for each in both)
+    assert first == second
+    first, second = (read_json(each / "results.json") for each in both)
+    assert first.pop("equivariance_while_training") == found
+    assert first == second
 
 
 @pytest.mark.fast

@@ -15,7 +15,7 @@ from cnnjax.layers import Conv, GroupConv, LiftingConv, LocalConv
 from cnnjax.layers.conversion import standard_to_tiled, tiled_to_local
 from cnnjax.run.cells import grid
 from cnnjax.run.config import InputError, read_json
-from cnnjax.run.equivariance_log import EquivarianceLog, logged_errors
+from cnnjax.run.metrics import EquivarianceLog, logged_errors
 from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 
@@ -167,9 +167,10 @@ def test_errors_are_on_the_first_images_that_are_held_out(held_out, tmp_path):
     task = made(split(5, 2) if held_out == "validation" else None)
     assert task.held_out == held_out
     log = EquivarianceLog(every=6, transformations=("flip",), images=3)
-    lines, state = trained(tmp_path, Pixels(), log, task=task)
+    config = dataclasses.replace(CONFIG, ema_decay=0.9)
+    lines, state = trained(tmp_path, Pixels(), log, task=task, config=config)
     x = np.asarray(place(task.split(held_out).images[:3]), np.float64).reshape(3, 6, 6)
-    params = jax.tree.map(np.float64, jax.device_get(state.params["head"]))
+    params = jax.tree.map(np.float64, jax.device_get(state.ema_params["head"]))
 
     def logits(images):
         return images.reshape(3, -1) @ params["kernel"] + params["bias"]

@@ -215,6 +215,17 @@ def test_a_monitor_writes_from_step_0_on_and_changes_nothing(training, unbroken,
         assert again == [line for line in lines if line[0] > 4]
         last = checkpoints.restore(training.init(0, SAMPLE))
     assert run(training, last, **options)[1] == []
+
+    # Lines are written before the checkpoint that comes after them.
+    def ending(state):
+        if int(jax.device_get(state.step)) == 4:
+            raise KeyboardInterrupt
+        return kernel_of(state)
+
+    with Checkpoints(tmp_path / "ended") as checkpoints:
+        with pytest.raises(KeyboardInterrupt):
+            run(training, started, monitor=ending, monitor_every=4, checkpoints=checkpoints)
+        assert checkpoints.steps() == []
     # Without an interval before the first step and after the last.
     _, ends = run(training, started, monitor=kernel_of)
     assert [step for step, values in ends if "kernel" in values] == [0, 8]

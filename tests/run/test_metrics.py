@@ -1,8 +1,8 @@
-"""What is logged of equivariance: names of columns, and the configuration."""
+"""Equivariance errors in metrics.jsonl: names of columns, and what to log."""
 
 import pytest
 
-from cnnjax.run.equivariance_log import (
+from cnnjax.run.metrics import (
     EquivarianceLog,
     column,
     logged_errors,
