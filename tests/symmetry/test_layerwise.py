@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from cnnjax.layers import Conv, GroupConv, LiftingConv
+from cnnjax.layers import Conv, GroupConv, LiftingConv, TiledConv
 from cnnjax.symmetry import layer_errors
 from cnnjax.symmetry.audit import audit, noise
 
@@ -122,6 +122,16 @@ def test_a_group_convolution_keeps_rotations_and_loses_flips():
     found = layer_errors(Rotations(), ("rotate90", "flip"), (8, 8))(initial(Rotations(), x), x)
     assert max(found["rotate90"].values()) < 1e-5
     assert min(found["flip"].values()) > 0.01
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("tile", [(1, 2), (2, 1)])
+def test_a_shift_is_one_down_and_one_to_the_right(tile):
+    """Kernels that alternate along one axis keep shifts by one along the other."""
+    model, x = TiledConv(2, 3, tile=tile, padding="CIRCULAR"), noise((2, 4, 4, 1))
+    found = layer_errors(model, ("shift1", "shift2"), (4, 4))(initial(model, x), x)
+    assert found["shift1"][""] > 0.1
+    assert found["shift2"][""] < 1e-6
 
 
 @pytest.mark.fast
