@@ -22,6 +22,7 @@ _SUBMODULES = {
         "classes_over_shifts", "one_pixel_flip_rate", "shift_consistency", "worst_case_accuracy",
     ),
     "lattices": ("errors_by_lattice", "layer_lattices"),
+    "layerwise": ("layer_errors",),
     "lie_derivatives": (
         "MOTIONS", "Generators", "invariant_generators", "invariant_plane_motions",
         "estimated_layer_errors", "layer_terms", "lie_derivative", "local_equivariance_error",
