@@ -91,7 +91,8 @@ def group_conv(
         sources = [product(inverse(element), other) for other in range(group)]
         turned = _turned(kernel, element)[:, :, np.array(sources)]
         copies.append(turned.reshape(*turned.shape[:2], -1, turned.shape[-1]))
-    flat = x.reshape(*x.shape[:-2], -1)
+    # Spelled out: an empty batch does not tell the last size.
+    flat = x.reshape(*x.shape[:-2], group * kernel.shape[3])
     options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
     return _convolved(flat, copies, precision=precision, **options)
 

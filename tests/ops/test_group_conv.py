@@ -234,3 +234,14 @@ def test_wrong_input_is_one_sentence(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("order", [4, 8])
+def test_an_empty_batch_gives_an_empty_batch(order):
+    x, kernel = jnp.zeros((0, 6, 6, order, 2)), jnp.ones((3, 3, order, 2, 5))
+    z, pull = jax.vjp(lambda x, kernel: group_conv(x, kernel, padding="VALID"), x, kernel)
+    assert z.shape == (0, 4, 4, order, 5)
+    dx, dkernel = pull(z)
+    assert dx.shape == x.shape
+    np.testing.assert_array_equal(dkernel, np.zeros_like(kernel))
