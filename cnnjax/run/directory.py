@@ -1,5 +1,7 @@
 """The directory of a run: in which state it is, and how a run begins there."""
 
+import contextlib
+import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
@@ -7,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.run import files
-from cnnjax.run.config import configuration_hash, differences, read_json, to_json
+from cnnjax.run.config import configuration_hash, differences, from_json, read_json, to_json
 from cnnjax.run.environment import environment
 from cnnjax.run.files import LOCK, DirectoryLock, exclusive, file_name
 
@@ -133,7 +135,11 @@ def _state(directory: Path) -> str:
 
 
 def _require_same(directory: Path, config: Any) -> None:
-    differing = differences(read_json(directory / "config.json"), config)
+    stored = read_json(directory / "config.json")
+    # What does not fit is named below. A field that is younger than the run counts as its default.
+    with contextlib.suppress(ValueError):
+        stored = from_json(type(config), stored) if dataclasses.is_dataclass(config) else stored
+    differing = differences(stored, config)
     if differing:
         fields = [f"{name} (was {was!r}, is {now!r})" for name, (was, now) in differing.items()]
         raise ValueError(

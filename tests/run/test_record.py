@@ -301,3 +301,16 @@ def test_what_another_process_is_told(monkeypatch):
 
 def test_importing_the_record_needs_no_jax():
     assert "jax" not in vars(record_module)
+
+
+@pytest.mark.fast
+def test_a_field_that_is_younger_than_the_run_counts_as_its_default(tmp_path):
+    Record.open(tmp_path, Config())
+    stored = {"seeds": [0, 1], "train": {}}
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match=r"differs in train.steps \(was 10, is 11\)"):
+        Record.open(tmp_path, Config(train=Train(11)), resume=True)
+    assert Record.open(tmp_path, Config(), resume=True).resumed
+    (tmp_path / "config.json").write_text(json.dumps({**stored, "older": 1}))
+    with pytest.raises(ValueError, match=r"older \(was 1, is None\)"):
+        Record.open(tmp_path, Config(), resume=True)
