@@ -86,7 +86,7 @@ def read_array(directory: Path, cell: Cell, name: str) -> np.ndarray:
     """An array of a cell; an InputError names the file that does not hold it."""
     file = arrays_path(directory, cell)
     try:
-        with np.load(file) as arrays:
+        with open(file, "rb") as opened, np.load(opened) as arrays:
             return arrays[name]
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{file} must hold the array {name!r}: {error}.") from error
