@@ -13,12 +13,9 @@ from cnnjax.data.augmentation import augment as augmented
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.data.batches import batch_indices, evaluation_batches
 from cnnjax.data.datasets import load
+from cnnjax.data.streaming import stream
 from cnnjax.run.config import InputError
-from cnnjax.run.lazy import lazy_imports
 from cnnjax.tasks.task import SplitName, Task, pipeline
-
-with lazy_imports():  # for data sets that stay on disk
-    from cnnjax.data import streaming
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of each channel, in values from 0 to 1, with which torchvision's
@@ -54,7 +51,7 @@ def resized(
     """
     if from_disk and size is None:
         raise InputError("size must be given for images from disk, 224 for ImageNet, got None.")
-    dataset = streaming.stream(data, size or 1, data_dir) if from_disk else load(data, data_dir)
+    dataset = stream(data, size or 1, data_dir) if from_disk else load(data, data_dir)
     some, _ = dataset.train.read(np.arange(min(1000, len(dataset.train))))
     own = some.shape[-1]
     if channels not in (None, own) and own != 1:
