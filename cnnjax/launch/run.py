@@ -1,7 +1,6 @@
 """One run, here: its directory, its experiment, and how it ends."""
 
 import contextlib
-import errno
 import os
 import re
 import shlex
@@ -15,6 +14,7 @@ from cnnjax.launch.exits import (
     FAILED,
     INTERRUPTED,
     TERMINATED,
+    exhausted,
     one_sentence,
     say,
     sentence,
@@ -49,7 +49,7 @@ def run(experiment: Experiment, invocation: Invocation, arguments: list[str]) ->
     failed = (RuntimeError,) if distributed else ()
     # Of several processes jax tells all when one gets SIGTERM, if nothing else listens.
     with contextlib.nullcontext() if distributed else stops.ending_at_once():
-        with one_sentence(ValueError, FileNotFoundError, FileExistsError, *failed):
+        with one_sentence(ValueError, OSError, *failed):
             _prepare_process(invocation)
             record = _open(experiment, invocation, arguments)
         try:
@@ -84,8 +84,8 @@ def _carry_out(experiment: Experiment, invocation: Invocation, record: Record) -
         if isinstance(error, stops.Diverged):
             say(sentence(error))
             return DIVERGED
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            say(f"The disk is full{way_on}.")
+        if (what := exhausted(error)) is not None:
+            say(f"{what}{way_on}.")
             return FAILED
         raise
     record.finish()

@@ -25,7 +25,7 @@ def run_several(experiment: Experiment, invocation: Invocation) -> int:
     Raises:
       SystemExit: 2, wrong input.
     """
-    with one_sentence(ValueError, FileNotFoundError):
+    with one_sentence(ValueError, OSError):
         every = points(experiment, invocation)
         left = [point for point in every if point.to_run]
         if invocation.options.dry_run:
