@@ -12,8 +12,7 @@ _SUBMODULES = {
     "detectors": ("Specialisation", "class_shares", "specialisation"),
     "equivariance": (
         "EXACT", "INDEPENDENT", "assert_equivariant", "equivariance_error", "equivariance_pair",
-        "errors_over_shifts", "lattice_of_errors", "on_lattice", "relative_error",
-        "translate_output", "translation_lattice",
+        "errors_over_shifts", "relative_error", "translate_output",
     ),
     "errors": ("border_errors", "equivariance_errors"),
     "groups": ("Group", "cyclic", "dihedral"),
@@ -21,7 +20,10 @@ _SUBMODULES = {
         "accuracy_curve", "chance_corrected_consistency", "classes_over_crops",
         "classes_over_shifts", "one_pixel_flip_rate", "shift_consistency", "worst_case_accuracy",
     ),
-    "lattices": ("errors_by_lattice", "layer_lattices"),
+    "lattices": (
+        "errors_by_lattice", "lattice_of_errors", "layer_lattices", "on_lattice",
+        "translation_lattice",
+    ),
     "lie_derivatives": (
         "MOTIONS", "Generators", "invariant_generators", "invariant_plane_motions",
         "estimated_layer_errors", "layer_terms", "lie_derivative", "local_equivariance_error",

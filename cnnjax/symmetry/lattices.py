@@ -1,12 +1,71 @@
-"""Lattices of the layers of a chain, and equivariance errors on and off a lattice."""
+"""Lattices of translations with which a function commutes, and equivariance errors on and off a
+lattice."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from cnnjax.symmetry.equivariance import EXACT, errors_over_shifts, lattice_of_errors, on_lattice
+from cnnjax.symmetry.equivariance import (
+    EXACT,
+    Function,
+    called,
+    compiled_or_called,
+    errors_over_shifts,
+    one_array,
+)
+
+
+def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int, ...]:
+    """Smallest step on each axis all of whose multiples have at most the error `tolerance`.
+
+    Takes the errors `[*space]` at all circular shifts, from `errors_over_shifts`; returns steps in
+    input positions, the size of an axis where only the zero shift is exact.
+
+    Raises:
+      ValueError: not even the zero shift is exact.
+    """
+    if not (still := float(errors.flat[0])) <= tolerance:
+        raise ValueError(
+            f"`errors` must be zero at the zero shift, got {still:.2g}: the function is random, "
+            "not finite, or its examples interact."
+        )
+    steps = []
+    for axis, size in enumerate(errors.shape):
+        line = errors[(0,) * axis + (slice(None),) + (0,) * (errors.ndim - axis - 1)]
+        exact = line <= tolerance
+        divisors = (step for step in range(1, size + 1) if size % step == 0)
+        steps.append(next(step for step in divisors if exact[::step].all()))
+    return tuple(steps)
+
+
+def on_lattice(space: Sequence[int], lattice: Sequence[int]) -> np.ndarray:
+    """Mask `[*space]` of the shifts that are multiples of the lattice's steps on every axis."""
+    shifts = np.indices(tuple(space))
+    return np.all([shift % step == 0 for shift, step in zip(shifts, lattice, strict=True)], axis=0)
+
+
+def translation_lattice(
+    f: Function, shape: Sequence[int], *, tolerance: float = EXACT
+) -> tuple[int, ...]:
+    """Smallest steps of the translations that a function commutes with, measured over noise.
+
+    In input positions; the size of an axis where only the zero shift is exact.
+
+    Args:
+      f: from `[batch, *space, channels]` to an array or a tree of arrays, see `errors_over_shifts`;
+        of several arrays, each must commute.
+      shape: shape of the input, with batch and channels.
+      tolerance: largest relative error that counts as zero.
+
+    Raises:
+      ValueError: f returns something else, or not even the zero shift is exact.
+    """
+    x = jax.random.normal(jax.random.key(0), tuple(shape))
+    errors = jax.tree.leaves(errors_over_shifts(f, x))
+    return lattice_of_errors(functools.reduce(np.maximum, errors), tolerance)
 
 
 def layer_lattices(
@@ -37,7 +96,8 @@ def layer_lattices(
         key = jax.random.fold_in(jax.random.key(seed), number)
         x = jax.random.normal(key, tuple(shape))
         lattices.append(lattice_of_errors(errors_over_shifts(layer, x, *arguments), tolerance))
-        shape = jax.eval_shape(layer, x, *arguments).shape
+        output = compiled_or_called(layer, jax.eval_shape, called)(x, *arguments)
+        shape = one_array(output).shape
     return lattices
 
 
