@@ -168,8 +168,9 @@ def page(found: Observations, record: Record) -> None:
         name = f"{NAMES[pooling]}{f', k = {k}' if k else ''}"
         curves[training][name] = group.array("accuracy_by_angle").mean(0)
         if "effective_number" in group.numbers:
-            for key, panels in shown.items():
-                panels[f"{name}\ntrained {training}"] = group.array(key)[0]
+            shown["shares"][f"{name}\ntrained {training}"] = group.array("shares")[0]
+            if training == "rotated":
+                shown["filters"][name] = group.array("filters")[0].round(3)
     results = {"seeds": found.seeds, "observations": found.results(), "rotated_images": images}
     record.results(record.task | results | {"accuracy_by_angle": curves, **shown})
     percent = {
@@ -200,13 +201,9 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Learned filters"),
             report.Figure(
                 "filters",
-                report.image_rows(
-                    {n: row for n, row in shown["filters"].items() if n.endswith("rotated")},
-                    signed=True,
-                    framed=True,
-                ),
-                f"Filters of class {label}, framed in the colours above; blue: negative, red: "
-                "positive weights. First seed.",
+                report.image_rows(shown["filters"], signed=True, framed=True),
+                f"Filters of class {label}, trained on rotated images, framed in the colours "
+                "above; blue: negative, red: positive weights. First seed.",
             ),
             report.Heading("Accuracy against angle"),
             report.Figure(

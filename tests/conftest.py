@@ -8,7 +8,8 @@ from cnnjax.run import process
 
 # Numbers are tested here, speed never: skip XLA's optimisation, keep what is compiled.
 os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+    os.environ.get("XLA_FLAGS", "")
+    + " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 ).strip()
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir()) / "cnnjax-test-compilations")
@@ -20,5 +21,6 @@ import hypothesis
 import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-hypothesis.settings.register_profile("cnnjax", deadline=None, print_blob=True, max_examples=25)
+# Each example is compiled; thousands of them are tried by `pytest -m slow`.
+hypothesis.settings.register_profile("cnnjax", deadline=None, print_blob=True, max_examples=15)
 hypothesis.settings.load_profile("cnnjax")

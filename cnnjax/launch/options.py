@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from cnnjax.run.config import CheckedConfig, Counted, Positive, differences
+from cnnjax.run.metrics import EquivarianceLog
 
 _Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -66,6 +67,7 @@ class Options(CheckedConfig):
     run, its cells. By default one."""
     slurm: _Flag = False
     """Submit the run, or every point of the sweep, to Slurm."""
+    equivariance: EquivarianceLog = EquivarianceLog()
     job: Annotated[Slurm, tyro.conf.arg(name="slurm")] = Slurm()
 
     def __post_init__(self) -> None:

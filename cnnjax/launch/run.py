@@ -1,6 +1,7 @@
 """One run, here: its directory, its experiment, and how it ends."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import shlex
@@ -110,7 +111,12 @@ def _prepare_process(invocation: Invocation) -> None:
 def _open(experiment: Experiment, invocation: Invocation, arguments: list[str]) -> Record:
     options = invocation.options
     directory = directory_of(experiment, invocation, invocation.config)
-    return Record.open(
+    if options.equivariance.every and experiment.replaces_earlier_run:
+        raise ValueError(
+            f"--equivariance.every is of experiments that train networks, which {experiment.name} "
+            "does not."
+        )
+    record = Record.open(
         directory,
         invocation.config,
         resume=options.resume,
@@ -118,6 +124,7 @@ def _open(experiment: Experiment, invocation: Invocation, arguments: list[str]) 
         command=["python", "launch.py", *arguments],
         source=experiment.folder,
     )
+    return dataclasses.replace(record, equivariance=options.equivariance)
 
 
 def _require_devices(devices: int | None) -> None:

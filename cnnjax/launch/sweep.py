@@ -15,6 +15,7 @@ from cnnjax.launch.options import Options
 from cnnjax.models.choice import Convolution
 from cnnjax.run.config import configuration_hash, from_json, to_json
 from cnnjax.run.directory import run_directory
+from cnnjax.run.metrics import EquivarianceLog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _option_words(options: Options) -> list[str]:
         words.append("--deterministic")
     if options.distributed or (options.slurm and options.job.nodes > 1):
         words.append("--distributed")
-    return words
+    return [*words, *config_words(options.equivariance, EquivarianceLog(), "equivariance.")]
 
 
 def config_words(config: Any, start: Any, prefix: str = "") -> list[str]:

@@ -91,14 +91,9 @@ class DenseNet(ImageNetwork):
             x = MaxPool(3, strides=2, padding=1, name="pool0")(x)
         for block, depth in enumerate(self.depths, start=1):
             for number in range(1, depth + 1):
-                layer = DenseLayer(
-                    self.growth,
-                    self.bottleneck,
-                    self.conv,
-                    self.axis_name,
-                    name=f"denseblock{block}_denselayer{number}",
-                )
-                x = layer(x, train)
+                name = f"denseblock{block}_denselayer{number}"
+                shared = self.growth, self.bottleneck, self.conv, self.axis_name
+                x = DenseLayer(*shared, name=name)(x, train)
             if block < len(self.depths):
                 kept = int(x.shape[-1] * self.compression)
                 name = f"transition{block}"

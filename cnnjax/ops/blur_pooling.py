@@ -3,13 +3,13 @@
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.ops import geometry
-from cnnjax.ops.convolution import Sizes
-from cnnjax.ops.filters import separable_conv
+from cnnjax.ops.convolution import Sizes, conv
 from cnnjax.ops.pool import max_pool
-from cnnjax.ops.window import per_axis
+from cnnjax.ops.window import as_floating, padding_per_axis, per_axis
 
 
 def binomial_filter(size: int) -> np.ndarray:
@@ -50,8 +50,19 @@ def blur_pool(
       ValueError: a filter or stride that does not fit.
     """
     steps = per_spatial_axis("blur_pool", x, strides)
-    taps = binomial_filter(filter_size)
-    return separable_conv(x, [taps] * len(steps), strides=steps, padding=padding)
+    x, channels = as_floating(x), x.shape[-1]
+    taps = jnp.asarray(binomial_filter(filter_size), x.dtype)
+    sides = padding_per_axis(padding, len(steps))
+    # The filter is a product, so one axis is blurred at a time: fewer multiplications.
+    for axis, (step, side) in enumerate(zip(steps, sides, strict=True)):
+        before, after = (1,) * axis, (1,) * (len(steps) - axis - 1)
+        kernel = jnp.tile(taps.reshape(*before, -1, *after, 1, 1), channels)
+        # Explicit numbers of the other axes wait for their turn.
+        alone = [side if other == axis else 0 for other in range(len(steps))]
+        border = padding if isinstance(padding, str) else alone
+        strides = (*before, step, *after)
+        x = conv(x, kernel, strides=strides, padding=border, feature_group_count=channels)
+    return x
 
 
 def max_blur_pool(

@@ -7,14 +7,19 @@ from pathlib import Path
 
 from cnnjax.report.page import Block, Code, Heading, Paragraph, write_document
 from cnnjax.run import hosts
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.metrics import logged_errors
 from cnnjax.run.record import Record
+
+with lazy_imports():
+    from cnnjax.report import layer_equivariance
 
 
 def write_page(record: Record, doc: str | None, blocks: Sequence[Block | str]) -> Path:
     """Write report.html, report.md and figures/*.png of a run; the path of report.html.
 
-    After the lead stands what the docstring says of the protocol, at the end its sources, and where
-    the numbers come from.
+    After the lead stands what the docstring says of the protocol, at the end what was logged of
+    equivariance while the networks trained, the sources, and where the numbers come from.
 
     Args:
       record: of the run.
@@ -36,6 +41,9 @@ def write_page(record: Record, doc: str | None, blocks: Sequence[Block | str]) -
     ]
     if protocol:
         page[start:start] = [Heading("Protocol"), *protocol]
+    errors = logged_errors(record.read_metrics())
+    if errors:
+        page += layer_equivariance.equivariance_blocks(errors, record)
     if sources:
         page += [Heading("Source"), *map(Paragraph, sources)]
     if hosts.is_first():

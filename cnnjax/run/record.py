@@ -14,7 +14,7 @@ from cnnjax.run.config import read_json, to_json
 from cnnjax.run.directory import begin, json_bytes, merge_json, remove, remove_empty
 from cnnjax.run.environment import now
 from cnnjax.run.files import LOCK, DirectoryLock, exclusive
-from cnnjax.run.metrics import metrics_line, metrics_of
+from cnnjax.run.metrics import EquivarianceLog, metrics_line, metrics_of, results_of_log
 from cnnjax.run.observations import Observations
 from cnnjax.run.share import Share, ShareObserved
 from cnnjax.run.stored import TABLE, append_row, write_arrays
@@ -24,9 +24,8 @@ from cnnjax.run.stored import TABLE, append_row, write_arrays
 class Record:
     """A run's directory. Files appear whole or not at all, and lines of the two that grow, too.
 
-    Only one process of one machine can be at work there, beside its own workers; `release` ends
-    that. Of the many hosts of one run only the first writes; the others call the same methods and
-    get what it found.
+    Only one process of one machine can be at work there, beside its own workers; `release` ends it.
+    Of many hosts only the first writes; the others call the same methods and get what it found.
     """
 
     directory: Path
@@ -35,6 +34,8 @@ class Record:
     """Whether an unfinished run continues here."""
     share: Share | None = None
     """The share of the cells that this process observes; None: all that are left."""
+    equivariance: EquivarianceLog = EquivarianceLog()
+    """What to log of equivariance while networks train."""
     _lock: DirectoryLock | None = dataclasses.field(default=None, repr=False, compare=False)
     _made: list[Path] = dataclasses.field(default_factory=list, repr=False, compare=False)
     _cells: list[Cell] = dataclasses.field(default_factory=list, repr=False, compare=False)
@@ -79,7 +80,9 @@ class Record:
         before = hosts.agree(
             lambda: begin(directory, config, resume, overwrite, command, source, locks, made)
         )
-        return cls(directory, before != "empty", None, *locks, _made=made)
+        return cls(
+            directory, before != "empty", _lock=next(iter(locks), None), _made=made
+        )
 
     @property
     def finished(self) -> bool:
@@ -259,13 +262,13 @@ class Record:
     # Results
 
     def results(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Write results.json, and return what it holds, in plain JSON values.
+        """Write results.json, with logged equivariance errors; returns what it holds, as JSON.
 
         It holds what the configuration determines, so that a run that was interrupted leaves the
         same bytes as one that was not; what the clock says belongs to `timings`. A number that is
         not finite is a ValueError naming its place.
         """
-        plain = to_json(values, "results")
+        plain = to_json({**values, **results_of_log(self.read_metrics())}, "results")
         self.write("results.json", json.dumps(plain, allow_nan=False) + "\n")
         return plain
 

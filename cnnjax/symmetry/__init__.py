@@ -24,6 +24,7 @@ _SUBMODULES = {
         "errors_by_lattice", "lattice_of_errors", "layer_lattices", "on_lattice",
         "translation_lattice",
     ),
+    "layerwise": ("layer_errors",),
     "lie_derivatives": (
         "MOTIONS", "Generators", "invariant_generators", "invariant_plane_motions",
         "estimated_layer_errors", "layer_terms", "lie_derivative", "local_equivariance_error",

@@ -65,26 +65,14 @@ def observe(
     model: linen.Module, variables: Mapping[str, Any], x: np.ndarray, tolerance: float
 ) -> list[Event]:
     """Calls of all submodules of a network, starts and ends in order, with their responses."""
-    events: list[Event] = []
-
-    def run(variables, x):
-        events.clear()
-        arrays: list[list[Any]] = []
-        with linen.intercept_methods(_interceptor(events, arrays)):
-            model.apply(variables, x, **in_evaluation(model))
-        return arrays
-
-    compiled = jax.jit(run, compiler_options=LEAST)
+    events, compiled = observed(model)
     acts = transformations(x.shape[1:3])
     seen: list[list[Any]] = []
 
     def once(x):
         arrays = compiled(dict(variables), x)
         seen[:] = seen or arrays  # the first call is on the untransformed images
-        return [
-            [_flat(array) for array in group] if event.call.among_tokens else group
-            for event, group in zip(events, arrays, strict=True)
-        ]
+        return without_tokens(events, arrays)
 
     found = responses(once, x, lambda name: acts[name](x), x.shape[1:3], len(x), tolerance)
     for event, arrays, response in zip(events, seen, found, strict=True):
@@ -94,6 +82,41 @@ def observe(
             event.call.returned = response
             event.call.output_shape = shape_of(arrays, len(x))
     return events
+
+
+def observed(
+    model: linen.Module, *, ends: bool = False
+) -> tuple[list[Event], Callable[[Mapping[str, Any], Any], list[list[Any]]]]:
+    """The calls of all submodules of a network, and a function that computes their arrays.
+
+    The function, of variables and images, is compiled once for all variables of equal shapes, and
+    its first call fills the list of events; it returns the inputs or outputs of each.
+
+    Args:
+      model: the network, called in evaluation mode.
+      ends: only the ends of calls, with their outputs.
+    """
+    events: list[Event] = []
+
+    def run(variables, x):
+        events.clear()
+        arrays: list[list[Any]] = []
+        with linen.intercept_methods(_interceptor(events, arrays)):
+            model.apply(variables, x, **in_evaluation(model))
+        if ends:
+            arrays = [group for group, event in zip(arrays, events) if not event.enters]
+            events[:] = [event for event in events if not event.enters]
+        return arrays
+
+    return events, jax.jit(run, compiler_options=LEAST)
+
+
+def without_tokens(events: Sequence[Event], arrays: Sequence[list[Any]]) -> list[list[Any]]:
+    """The arrays of events, those among tokens `[batch, tokens, channels]` without space."""
+    return [
+        [_flat(array) for array in group] if event.call.among_tokens else group
+        for event, group in zip(events, arrays, strict=True)
+    ]
 
 
 def alone(

@@ -52,15 +52,16 @@ class Response:
         return height, width
 
 
-def transformations(space: Sequence[int]) -> dict[str, Act]:
+def transformations(space: Sequence[int], steps: Sequence[int] | None = None) -> dict[str, Act]:
     """All transformations of images of this height and width, by name.
 
-    Circular shifts down and to the right by every proper divisor of the size, of which all exact
-    shifts are multiples; flips and the 180-degree rotation; for squares, the 90-degree rotation.
+    Circular shifts down and to the right by so many `steps`, or by every proper divisor of the
+    size, of which all exact shifts are multiples; flips and the 180-degree rotation; for squares,
+    the 90-degree rotation.
     """
     acts: dict[str, Act] = {}
     for axis, size in enumerate(space):
-        for step in divisors(size):
+        for step in divisors(size) if steps is None else steps:
             acts[shift_name(axis, step)] = _Shift(axis, step, tuple(space))
     acts |= ROTATIONS_AND_FLIPS
     if space[0] != space[1]:
@@ -85,10 +86,13 @@ def responses(
     space: Sequence[int],
     batch: int,
     tolerance: float,
+    acts: Mapping[str, Act] | None = None,
+    *,
+    finite: bool = True,
 ) -> list[Response | None]:
     """Responses of everything that is computed from images to their transformations.
 
-        error = ||f(g x) - g f(x)|| / ||f(x)||, the largest over the arrays of a group
+        error = ||f(g x) - g f(x)|| / ||g f(x)||, the largest over the arrays of a group
 
     On arrays `[batch, height, width, ...]` g moves positions, in shifts by the same fraction of the
     size: between positions by Fourier interpolation, or rounded to either side, whichever fits each
@@ -103,6 +107,8 @@ def responses(
       space: height and width of the images.
       batch: number of images.
       tolerance: largest error that counts as zero.
+      acts: the transformations; by default all of the space.
+      finite: raise where a number is not finite; else its error is NaN.
 
     Raises:
       ValueError: numbers that are not finite.
@@ -110,17 +116,18 @@ def responses(
 
     def groups(inputs: Any) -> list[list[np.ndarray]]:
         return [
-            [_finite(array) for array in group if is_batched(array, batch)] for group in run(inputs)
+            [_double(array, finite) for array in group if is_batched(array, batch)]
+            for group in run(inputs)
         ]
 
     base = groups(inputs)
     errors: list[dict[str, float]] = [{} for _ in base]
     reordered: list[set[str]] = [set() for _ in base]
-    for name, act in transformations(space).items():
+    for name, act in (transformations(space) if acts is None else acts).items():
         for index, (actual, reference) in enumerate(zip(groups(move(name)), base, strict=True)):
             pairs = zip(actual, reference, strict=True)
             each = [_error(*pair, name, act, tolerance) for pair in pairs]
-            errors[index][name] = max((error for error, _ in each), default=0.0)
+            errors[index][name] = float(np.max([error for error, _ in each], initial=0.0))
             if errors[index][name] <= tolerance and any(other for _, other in each):
                 reordered[index].add(name)
     size = space[0], space[1]
@@ -137,14 +144,16 @@ def is_batched(array: Any, batch: int) -> bool:
     return bool(jnp.issubdtype(array.dtype, jnp.floating))
 
 
-def _finite(array: Any) -> np.ndarray:
+def _double(array: Any, finite: bool) -> np.ndarray:
     values = np.asarray(array, np.float64)
-    if not np.isfinite(values).all():
+    if np.isfinite(values).all():
+        return values
+    if finite:
         raise ValueError(
             f"all outputs must be finite, got numbers that are not finite in an array of shape "
             f"{array.shape}."
         )
-    return values
+    return np.full_like(values, np.nan)
 
 
 def _error(

@@ -12,7 +12,7 @@ from cnnjax.data.batches import evaluation_batches
 from cnnjax.inspect import classification_metrics, most_probable
 from cnnjax.run.record import Record
 from cnnjax.tasks.network import Network
-from cnnjax.tasks.task import SplitName, Task
+from cnnjax.tasks.task import Task
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.state import TrainState
 
@@ -51,10 +51,8 @@ def train_classifiers(
     task.check_logits(model)
     network = task.network(model, train).starting_from(start)
 
-    split: SplitName = "test" if task.validation is None else "validation"
-
     def scores(state: TrainState) -> dict[str, float]:
-        found = network.evaluate(state, split)
+        found = network.evaluate(state, task.held_out)
         return {name: found[name] for name in ("loss", "accuracy")}
 
     for cell in record.each(seed=seeds):

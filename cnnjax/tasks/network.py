@@ -13,12 +13,18 @@ from flax import linen
 from cnnjax.inspect import multiply_adds, parameter_count
 from cnnjax.models.description import describe_model
 from cnnjax.run.cells import SEED, Cell
+from cnnjax.run.config import InputError
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.metrics import EquivarianceLog, column
 from cnnjax.run.record import Record
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.evaluation import evaluate
 from cnnjax.train.loop import fit
 from cnnjax.train.state import TrainState
 from cnnjax.train.training import Training
+
+with lazy_imports():
+    from cnnjax.symmetry import layerwise
 
 if TYPE_CHECKING:  # a task makes its networks
     from cnnjax.tasks.task import SplitName, Task
@@ -67,7 +73,8 @@ class Network:
         """Train the network of a cell, or continue from its newest checkpoint; the final state.
 
         Checkpoints go to checkpoints/NAME, networks/NAME.json says of what, and the lines of
-        metrics.jsonl hold the network's name, which is the cell's.
+        metrics.jsonl hold the network's name, which is the cell's. Where `record.equivariance` says
+        so, they hold the equivariance error of every layer too, see `layer_errors`.
 
         Args:
           record: of the run.
@@ -77,7 +84,13 @@ class Network:
 
         Raises:
           Diverged: the loss or the gradient is not finite.
+          InputError: the images do not take the transformations of `record.equivariance`.
         """
+        log, monitor, logged = record.equivariance, None, {}
+        if log.every:
+            monitor, split = self.layer_errors(log), self.task.held_out
+            images = min(log.images, len(self.task.split(split)))
+            logged["equivariance"] = {"images": images, "split": split}
 
         def write(step: int, numbers: dict[str, float]) -> None:
             record.metrics(step, network=cell.name, **numbers)
@@ -90,13 +103,15 @@ class Network:
                 "input_shape": self.task.shape,
                 "description": describe_model(self.model),
                 "task": self.task.description,
+                **logged,
             },
         )
         config = self.training.config
         folder = record.checkpoints(cell.name)
         with Checkpoints(folder, keep_every=config.keep_every) as checkpoints:
             state = checkpoints.restore(self.initial(cell[SEED]))
-            record.rewind(int(state.step), network=cell.name)
+            # Without a checkpoint training begins anew: its line of step 0 goes, too.
+            record.rewind(int(state.step) or -1, network=cell.name)
             found = fit(
                 self.training,
                 state,
@@ -104,6 +119,8 @@ class Network:
                 self.task.source("train", **values),
                 evaluate=evaluate,
                 write=write,
+                monitor=monitor,
+                monitor_every=log.every,
                 checkpoints=checkpoints,
             )
         if found.images_per_second is not None:
@@ -131,6 +148,40 @@ class Network:
     ) -> float:
         """Accuracy on the examples of a split, see `evaluate`."""
         return self.evaluate(state, split, repeats=repeats, **values)["accuracy"]
+
+    def layer_errors(self, log: EquivarianceLog) -> Callable[[TrainState], dict[str, float]]:
+        """Function from a state to the equivariance error of each layer, see `column`.
+
+        On the first images of the validation examples, or of the test examples where the task has
+        none, without augmentation and with averaged parameters where the state has them. The error
+        is that of `symmetry.layer_errors`, compiled once for this network.
+
+        Raises:
+          InputError: a shift as long as the images, or rotations by 90 degrees where they are not
+            square.
+        """
+        key = ("layer_errors", log.transformations)
+        if key not in self._functions:
+            try:
+                self._functions[key] = layerwise.layer_errors(
+                    self.model, log.transformations, self.task.shape[:2]
+                )
+            except ValueError as error:
+                raise InputError(f"equivariance.transformations: {error}") from error
+        measure = self._functions[key]
+        examples = self.task.split(self.task.held_out)
+        images, _ = examples.read(np.arange(min(log.images, len(examples))))
+        x = np.asarray(self.task.place(images))
+
+        def errors(state: TrainState) -> dict[str, float]:
+            found = measure(jax.device_get(state.variables), x)
+            return {
+                column(transformation, layer): error
+                for transformation, layers in found.items()
+                for layer, error in layers.items()
+            }
+
+        return errors
 
     def compute(self, function: Callable, variables: Any, *args: Any) -> Any:
         """`function(model, variables, *args)`, compiled once for this network, on the host.

@@ -86,6 +86,11 @@ class Task:
             raise ValueError(f"split of {self.dataset.name} must be one of {kept}, got {name!r}.")
         return found
 
+    @property
+    def held_out(self) -> SplitName:
+        """The split that networks are evaluated on in training: validation, if there is one."""
+        return "test" if self.validation is None else "validation"
+
     def on(self, **splits: Split) -> "Task":
         """The same pipeline, compiled once, on other examples: `train`, `validation`, `test`."""
         validation = splits.pop("validation", self.validation)

@@ -269,17 +269,14 @@ def symmetry(subject: Subject) -> tuple[bool, str]:
             continue
         claimed, exact = on_lattice(space, claim), errors <= EXACT
         if not exact[claimed].all():
-            wrong.append(
-                f"{name}: claims shifts by {extent(claim)}, but is off by "
-                f"{errors[claimed].max():.2g} at one of them"
-            )
+            off = f"is off by {errors[claimed].max():.2g} at one of them"
+            wrong.append(f"{name}: claims shifts by {extent(claim)}, but {off}")
         more = np.argwhere(exact & ~claimed)
         along = [step for step in more if np.count_nonzero(step) == 1]
         if along:
             example = tuple(map(int, along[0]))
-            wrong.append(
-                f"{name}: claims only shifts by {extent(claim)}, but has {example} as well"
-            )
+            only = f"{name}: claims only shifts by {extent(claim)}"
+            wrong.append(f"{only}, but has {example} as well")
         said.append(f"{name}: {extent(claim)}")
         if len(more) and not along:
             said[-1] += f", and {tuple(map(int, more[0]))}, which no steps along the axes make"

@@ -41,6 +41,8 @@ def fit(
     *,
     evaluate: Callable[[TrainState], dict[str, float]] | None = None,
     write: Callable[[int, dict[str, float]], None] | None = None,
+    monitor: Callable[[TrainState], dict[str, float]] | None = None,
+    monitor_every: int = 0,
     checkpoints: Checkpoints | None = None,
     quiet: bool = False,
 ) -> Fit:
@@ -60,6 +62,9 @@ def fit(
       write: `write(step, values)` takes the numbers of a step, every `log_every` steps and after
         the last: 'loss', 'accuracy', 'gradient_norm' and 'learning_rate' of that step's batch, with
         weight decay 'total_loss'; and those of `evaluate`, under names that begin with 'eval_'.
+      monitor: further numbers of a state to write, under their own names: before the first step, as
+        step 0, every `monitor_every` steps and after the last. NaN is no reason to stop.
+      monitor_every: steps between two calls of `monitor`; 0: before the first and after the last.
       checkpoints: where to save every `checkpoint_every` steps, every `checkpoint_minutes`, and
         after the last step.
       quiet: show no progress.
@@ -104,23 +109,30 @@ def fit(
             write(step, {f"eval_{name}": value for name, value in scores.items()})
         return scores
 
+    def monitored(step: int, state: TrainState) -> None:
+        if monitor is not None and write is not None:
+            write(step, monitor(state))
+
     with (
         Progress(config.steps, config.batch_size, config.log_every, quiet=quiet) as progress,
         _termination() as terminated,
     ):
         unread = []
         saved_at = time.monotonic()
+        if start == 0:
+            monitored(0, state)
         for step in range(start + 1, config.steps + 1):
             inputs = shard(batch(seed, step - 1), devices)
             state, metrics = training.train_step(state, source, inputs)
             unread.append((step, metrics))
             stopping = terminated(step)
+            monitoring = monitor is not None and _due(step, monitor_every, config.steps)
             evaluating = _due(step, config.eval_every, config.steps)
             saving = stopping or _due(step, config.checkpoint_every, config.steps)
             if config.checkpoint_minutes > 0 and step % config.log_every == 0:
                 since = time.monotonic() - saved_at
                 saving |= hosts.agree(lambda late=since: late > 60 * config.checkpoint_minutes)
-            pausing = evaluating or saving
+            pausing = evaluating or monitoring or saving
             # One step is read while the next one runs; more than two calls in flight dead-lock
             # virtual CPU devices.
             while len(unread) > (0 if pausing else 1):
@@ -133,6 +145,8 @@ def fit(
                     )
                 with throughput.pause():
                     scores = evaluated(step, state) if evaluating else {}
+                    if monitoring:
+                        monitored(step, state)
                     if saving and checkpoints is not None:
                         checkpoints.save(state, accuracy=scores.get("accuracy"))
                         saved_at = time.monotonic()

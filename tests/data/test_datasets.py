@@ -252,6 +252,12 @@ ZEROS = np.zeros((2, 2, 1))
             "labels of .* must be one integer each, got float32 of shape",
         ),
         (
+            {"image": SIZED, "label": tfds.features.Scalar(np.int64)},
+            {"image": ZEROS.astype(np.uint8), "label": -1},
+            ("train", "test"),
+            "labels of .* must be at least 0, got -1: examples without a class",
+        ),
+        (
             {"image": SIZED, "label": LABEL},
             {"image": ZEROS.astype(np.uint8), "label": 1},
             ("train",),

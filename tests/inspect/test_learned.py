@@ -20,7 +20,7 @@ DRAW = np.random.default_rng(0)
 
 
 def layer(name, *, field=(3, 3), stride=(1, 1), output=(8, 8, 4)):
-    return Layer(name, "Conv", (8, 8, 1), output, 0, 0, field, stride)
+    return Layer(name, "Conv", (8, 8, 1), output, 0, 0, 0, 0, field, stride)
 
 
 def variables_of(**kernels):

@@ -26,7 +26,9 @@ TRY = (sys.executable, "-m", "tests.ops.try_configurations")
 def environment():
     """Without what makes tests fast: other programs would be tried than users run."""
     flags = os.environ.get("XLA_FLAGS", "").split()
-    ours = re.compile("--xla_(backend_optimization_level|force_host_platform|cpu_experimental_ynn)")
+    ours = re.compile(
+        "--xla_(backend_optimization|llvm_disable|force_host_platform|cpu_experimental_ynn)"
+    )
     kept = {key: value for key, value in os.environ.items() if key != "JAX_COMPILATION_CACHE_DIR"}
     return {**kept, "XLA_FLAGS": " ".join(flag for flag in flags if not ours.match(flag))}
 

@@ -50,6 +50,16 @@ def test_scales_ticks_and_reference_are_those_asked_for():
     assert line_panels(PANELS, X, "size").axes[0].get_xscale() == "linear"
 
 
+def test_twenty_names_have_twenty_looks_and_zeros_a_place_on_a_logarithmic_axis():
+    axes = line_panels({"": {str(n): [0, 1, 2] for n in range(20)}}, X, "size", linear_below=0.1)
+    (axes,) = axes.axes
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 20
+    heights = axes.transData.transform([(0, y) for y in (0.0, 0.05, 0.1, 1.0, 10.0)])[:, 1]
+    steps = np.diff(heights)
+    assert steps[0] == pytest.approx(steps[1])
+    assert steps[2] == pytest.approx(steps[3])
+
+
 def test_what_is_no_curve_is_an_error():
     with pytest.raises(ValueError, match=r"at least one curve, got \{'a': \{\}\}"):
         line_panels({"a": {}}, X, "size")

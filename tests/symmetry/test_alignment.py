@@ -35,9 +35,9 @@ def test_unrelated_features_explain_nothing_and_half_of_them_half():
 def test_explained_variance_by_hand():
     """Fitted on 0 -> (0, 0) and 1 -> (2, 1), which predicts (4, 2) and (6, 3) on the others."""
     a = jnp.array([[0.0], [1.0], [2.0], [3.0]])
-    b = jnp.array([[0.0, 0.0], [2.0, 1.0], [4.0, 1.0], [8.0, 3.0]])
-    # Squared errors 0 + 4 and 1 + 0, about means 6 and 2: 4 + 4 and 1 + 1.
-    np.testing.assert_allclose(linear_equivalence(a, b, ridge=0), 1 - 5 / 10, rtol=1e-6)
+    b = jnp.array([[0.0, 0.0], [2.0, 1.0], [4.0, 1.0], [8.0, 4.0]])
+    # Squared errors 0 + 4 and 1 + 1, about means 6 and 2.5: 4 + 4 and 2.25 + 2.25.
+    np.testing.assert_allclose(linear_equivalence(a, b, ridge=0), 1 - 6 / 12.5, rtol=1e-6)
 
 
 def test_ridge_shrinks_as_its_formula_says():

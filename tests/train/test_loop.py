@@ -186,6 +186,51 @@ def test_resuming_is_exact(training, unbroken, tmp_path):
     assert not np.array_equal(other.params["Dense_0"]["kernel"], state.params["Dense_0"]["kernel"])
 
 
+def kernel_of(state):
+    return {"kernel": float(jax.device_get(state.params["Dense_0"]["kernel"])[0, 0])}
+
+
+def test_a_monitor_writes_from_step_0_on_and_changes_nothing(training, unbroken, tmp_path):
+    started = training.init(5, SAMPLE)
+    options = {"monitor": kernel_of, "monitor_every": 3}
+    state, lines = run(training, started, **options)
+    assert_identical(state, unbroken[0])
+    monitored = [line for line in lines if "kernel" in line[1]]
+    assert [line for line in lines if line not in monitored] == unbroken[1]
+    assert [step for step, _ in monitored] == [0, 3, 6, 8]
+    assert (monitored[0][1], monitored[-1][1]) == (kernel_of(started), kernel_of(state))
+
+    # From a checkpoint on the later lines alone, the same ones; from the last one none.
+    def killed(seed, step):
+        if step == 6:
+            raise KeyboardInterrupt
+        return make_batch(seed, step)
+
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(KeyboardInterrupt):
+        run(training, started, killed, checkpoints=checkpoints, **options)
+    with Checkpoints(tmp_path) as checkpoints:
+        restored = checkpoints.restore(training.init(0, SAMPLE))
+        assert int(restored.step) == 4
+        _, again = run(training, restored, checkpoints=checkpoints, **options)
+        assert again == [line for line in lines if line[0] > 4]
+        last = checkpoints.restore(training.init(0, SAMPLE))
+    assert run(training, last, **options)[1] == []
+
+    # Lines are written before the checkpoint that comes after them.
+    def ending(state):
+        if int(jax.device_get(state.step)) == 4:
+            raise KeyboardInterrupt
+        return kernel_of(state)
+
+    with Checkpoints(tmp_path / "ended") as checkpoints:
+        with pytest.raises(KeyboardInterrupt):
+            run(training, started, monitor=ending, monitor_every=4, checkpoints=checkpoints)
+        assert checkpoints.steps() == []
+    # Without an interval before the first step and after the last.
+    _, ends = run(training, started, monitor=kernel_of)
+    assert [step for step, values in ends if "kernel" in values] == [0, 8]
+
+
 def test_sigterm_saves_and_exits_and_the_run_goes_on_exactly(training, unbroken, tmp_path):
     def terminated(seed, step):
         if step == 4:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from cnnjax.report.figures.style import DOUBLE_COLUMN, GREY, color_of, styled
+from cnnjax.report.figures.style import COLORS, DOUBLE_COLUMN, GREY, color_of, styled
 
 _STYLES = ("-", "--", ":", "-.")
 
@@ -20,6 +20,7 @@ def line_panels(
     limits: tuple[float, float] | None = None,
     ticks: Sequence[float] | None = None,
     logarithmic: bool = False,
+    linear_below: float | None = None,
     reference: float | None = None,
     markers: str = "",
 ) -> Figure:
@@ -33,6 +34,7 @@ def line_panels(
       limits: of the vertical axes.
       ticks: of the horizontal axes.
       logarithmic: whether both axes are.
+      linear_below: the vertical axes are logarithmic above this value, and linear down to 0.
       reference: height of a dashed line in all panels, such as chance.
       markers: a matplotlib marker for every point.
 
@@ -56,11 +58,15 @@ def line_panels(
         for name, curve in curves.items():
             place = names.index(name)
             look = {"color": color_of(place), "marker": markers or None, "markersize": 3}
-            axes.plot(x, curve, _STYLES[place % len(_STYLES)], label=name, **look)
+            # Colours that repeat have another line.
+            style = _STYLES[(place + place // len(COLORS)) % len(_STYLES)]
+            axes.plot(x, curve, style, label=name, **look)
         if reference is not None:
             axes.axhline(reference, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)))
         if logarithmic:
             axes.set(xscale="log", yscale="log")
+        if linear_below is not None:
+            axes.set_yscale("symlog", linthresh=linear_below, linscale=0.5)
         if ticks is not None:
             axes.set_xticks(ticks, labels=[f"{tick:g}" for tick in ticks])
             axes.minorticks_off()
