@@ -14,7 +14,7 @@ from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
     import tensorflow_datasets as tfds
-    from array_record.python import array_record_module
+    from array_record.python import array_record_data_source
     from PIL import Image
     from tensorflow_datasets import proto
     from tensorflow_datasets.core.utils import tqdm_utils
@@ -67,9 +67,7 @@ class Records:
         if not file.is_file():
             raise damaged(file, "it is missing")
         try:
-            reader = array_record_module.ArrayRecordReader(str(file))
-            held = reader.num_records()
-            reader.close()
+            held = len(array_record_data_source.ArrayRecordDataSource(str(file)))
         except RuntimeError as error:
             raise damaged(file, str(error)) from error
         if held != count:

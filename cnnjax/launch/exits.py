@@ -60,7 +60,7 @@ def outlive_readers() -> None:
 class _Pipe(io.FileIO):
     """An output that becomes the null device when its reader closes it."""
 
-    def write(self, content: Any, /) -> int | None:
+    def write(self, content: Any, /) -> int:
         try:
             return super().write(content)
         except BrokenPipeError:

@@ -26,8 +26,8 @@ from cnnjax.models.choice import convolutions
 from cnnjax.run import hosts, process
 from cnnjax.run.config import InputError, read_json
 from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.process import Share, ShareObserved
 from cnnjax.run.record import Record
-from cnnjax.run.share import Share, ShareObserved
 from cnnjax.train import stops
 
 with lazy_imports():

@@ -8,8 +8,8 @@ from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.sweep import Point, points
 from cnnjax.launch.workers import Command, run_commands
 from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.process import Share
 from cnnjax.run.record import Record
-from cnnjax.run.share import Share
 from cnnjax.train.stops import Terminated
 
 with lazy_imports():

@@ -16,7 +16,7 @@ from cnnjax.run.environment import now
 from cnnjax.run.files import LOCK, DirectoryLock, exclusive
 from cnnjax.run.metrics import EquivarianceLog, metrics_line, metrics_of, results_of_log
 from cnnjax.run.observations import Observations
-from cnnjax.run.share import Share, ShareObserved
+from cnnjax.run.process import Share, ShareObserved
 from cnnjax.run.stored import TABLE, append_row, write_arrays
 
 
@@ -80,9 +80,7 @@ class Record:
         before = hosts.agree(
             lambda: begin(directory, config, resume, overwrite, command, source, locks, made)
         )
-        return cls(
-            directory, before != "empty", _lock=next(iter(locks), None), _made=made
-        )
+        return cls(directory, before != "empty", _lock=next(iter(locks), None), _made=made)
 
     @property
     def finished(self) -> bool:
@@ -290,8 +288,7 @@ class Record:
         self.release()
 
     def discard(self) -> bool:
-        """Remove a run that ended before it recorded anything, and the folders that were made for
-        it; returns whether it did."""
+        """Remove a run that recorded nothing, and folders made for it; returns whether it did."""
         if self.resumed or not hosts.is_first():
             return False
         recorded = {path.name for path in self.directory.iterdir()}

@@ -236,7 +236,8 @@ def one_array(output: Any) -> Any:
     return output
 
 
-_Arguments, _Result = ParamSpec("_Arguments"), TypeVar("_Result")
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 def of_derivatives(measure: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from cnnjax.launch.main import main
-from cnnjax.run import directory as run_directory
-from cnnjax.run import files, hosts, process
+from cnnjax.run import directory as run_directory, files, hosts, process
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = '''"""How does it end?"""
