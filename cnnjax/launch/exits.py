@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Generator
 from typing import Any, NoReturn
@@ -79,9 +80,10 @@ def exhausted(error: BaseException) -> str | None:
     if isinstance(error, MemoryError):
         return f"The memory is too small: {error or 'an array does not fit'}"
     # jax's error, which is not imported here; XLA says what it could not allocate.
-    if type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error):
-        first = str(error).splitlines()[0].removeprefix("RESOURCE_EXHAUSTED: ").rstrip(".")
-        return f"The memory is too small: {first}"
+    if type(error).__name__ == "JaxRuntimeError":
+        allocation = re.search(r"Out of memory[^\n]*|(?<=RESOURCE_EXHAUSTED: )[^\n]*", str(error))
+        if allocation is not None:
+            return f"The memory is too small: {allocation[0].rstrip('.')}"
     return None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cnnjax.launch import exits
 from cnnjax.launch.main import main
 from cnnjax.run import directory as run_directory, files, hosts, process
 
@@ -116,6 +117,32 @@ def test_each_ending_has_a_code_and_one_sentence(call, ending, code, said):
     assert (found, complaint) == (code, said)
     assert Path("w/done").exists() == (code == 0)
     assert Path("w/metrics.jsonl").exists()
+
+
+class JaxRuntimeError(RuntimeError):
+    """Named as jax's."""
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            JaxRuntimeError("INTERNAL: Error dispatching: Out of memory allocating 36 bytes.\nAt"),
+            "The memory is too small: Out of memory allocating 36 bytes",
+        ),
+        (
+            JaxRuntimeError("RESOURCE_EXHAUSTED: Failed to allocate request for 2GiB.\nAt"),
+            "The memory is too small: Failed to allocate request for 2GiB",
+        ),
+        (JaxRuntimeError("INTERNAL: a fault"), None),
+        (RuntimeError("Out of memory"), None),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/x"), "The disk is full"),
+        (OSError(errno.ENOENT, "No such file", "/x"), None),
+    ],
+)
+def test_what_of_the_machine_is_exhausted(error, said):
+    assert exits.exhausted(error) == said
 
 
 @pytest.mark.fast
