@@ -145,7 +145,7 @@ def samples(task: tasks.Task) -> np.ndarray:
     """The first training digit augmented four times, `[4, height, width]`."""
     images, _ = task.train.read(np.zeros(4, int))
     keys = jax.random.split(jax.random.key(0), 4)
-    return np.asarray(task.augment(images, keys, {}))[..., 0].round(3)
+    return np.asarray(task.augment(jax.numpy.asarray(images), keys, {}))[..., 0].round(3)
 
 
 def page(found: Observations, record: Record) -> None:

@@ -121,7 +121,8 @@ def sweep() -> Iterator[dict[str, Any]]:
 def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
     task = tasks.on_canvas(config.data, config.data_dir, canvas=config.canvas)
-    images, side = task.place(task.test.images[: config.error_images]), task.shape[0]
+    some, _ = task.test.read(np.arange(min(config.error_images, len(task.test))))
+    images, side = task.place(some), task.shape[0]
     for cell in record.each(conv=config.conv, training=tuple(TRAINING), seed=config.seeds):
         model = models.ConvNet(
             task.classes, cell["conv"].layer(), config.features, config.strides, config.kernel_size

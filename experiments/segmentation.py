@@ -117,7 +117,7 @@ def run(config: Config, record: Record) -> None:
 
 
 def _estimated_labels(model: models.RecurrentSegmentation, variables: Any, images: Any) -> Any:
-    estimates = model.apply(variables, images, method="estimates")
+    estimates: Any = model.apply(variables, images, method="estimates")
     return [estimate.argmax(-1) for estimate in estimates]
 
 

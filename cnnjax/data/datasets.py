@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from cnnjax.data import storage
+from cnnjax.data import records, storage
+from cnnjax.run.config import InputError
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():  # for what is not prepared
@@ -81,13 +82,14 @@ def load(name: str, data_dir: str | os.PathLike | None = None) -> Dataset:
 
     Raises:
       DatasetNotFoundError: the data set is missing and cannot be prepared.
-      ValueError: it is prepared, but cannot be used.
+      InputError: it is prepared, but cannot be used.
     """
     path = prepare(name, data_dir)
+    classes = number_of_classes(path)
 
     def split(which: str) -> Split:
         images, labels = storage.read(path, which)
-        return Split(images, checked_labels(labels, path))
+        return Split(images, checked_labels(labels, path, classes))
 
     return assembled(path, name, split)
 
@@ -96,18 +98,16 @@ def assembled(path: Path, name: str, split: Callable[[str], Any]) -> Dataset:
     """The data set prepared in a folder, its splits opened by name.
 
     Raises:
-      ValueError: it lacks a split to train or to test on.
+      InputError: it lacks a split to train or to test on.
     """
-    info, tested_on = storage.info(path), storage.test_split(path)
+    info, tested_on = records.info(path), storage.test_split(path)
     if "train" not in info.splits or tested_on is None:
-        raise ValueError(
+        raise InputError(
             f"Data set {name!r} in {path} must have the splits 'train' and 'test' (or "
             f"'validation'), got {sorted(info.splits)}."
         )
     train, test, label = split("train"), split(tested_on), info.features["label"]
-    num_classes = getattr(label, "num_classes", None) or 1 + int(
-        max(train.labels.max(), test.labels.max())
-    )
+    num_classes = number_of_classes(path) or 1 + int(max(train.labels.max(), test.labels.max()))
     return Dataset(
         name=info.full_name.rsplit("/", 1)[0],
         version=str(info.version),
@@ -119,17 +119,36 @@ def assembled(path: Path, name: str, split: Callable[[str], Any]) -> Dataset:
     )
 
 
-def checked_labels(labels: Sequence[int] | np.ndarray, where: object) -> np.ndarray:
+def number_of_classes(path: Path) -> int | None:
+    """Number of classes of the data set prepared in a folder; None where its labels have none."""
+    features = dict(records.info(path).features.items())
+    return getattr(features.get("label"), "num_classes", None)
+
+
+def checked_labels(
+    labels: Sequence[int] | np.ndarray, where: object, classes: int | None
+) -> np.ndarray:
     """The labels, int32.
 
+    Args:
+      labels: one for each example.
+      where: what to call the data set in a sentence about it.
+      classes: number of classes; None: as many as the labels need.
+
     Raises:
-      ValueError: one is negative.
+      InputError: one is negative, or not below the number of classes.
     """
-    if (lowest := min(labels)) < 0:
-        raise ValueError(
+    checked = np.asarray(labels, np.int64)
+    if len(checked) and (lowest := checked.min()) < 0:
+        raise InputError(
             f"The labels of {where} must be at least 0, got {lowest}: examples without a class."
         )
-    return np.asarray(labels, np.int32)
+    if classes is not None and len(checked) and (highest := checked.max()) >= classes:
+        raise InputError(
+            f"The labels of {where} must be below {classes}, the number of classes in its "
+            f"features.json, got {highest}: correct that number, or prepare the data set again."
+        )
+    return checked.astype(np.int32)
 
 
 def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
@@ -141,7 +160,7 @@ def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
 
     Raises:
       DatasetNotFoundError: the data set is missing and cannot be prepared.
-      ValueError: it is prepared but cannot be used, or a downloaded file is not the registered one.
+      InputError: it is prepared but cannot be used, or a downloaded file is not the registered one.
     """
     wanted = storage.parse(name)
     searched = storage.folders(data_dir)
@@ -178,7 +197,7 @@ def prepare(name: str, data_dir: str | os.PathLike | None = None) -> Path:
 def _build(builder_class, folder: Path, sources: dict[str, Path]) -> Path:
     """Prepare by TFDS, which renames a temporary folder, so that no partial data set is ever
     seen."""
-    with storage.quiet():
+    with records.quiet():
         builder = builder_class(data_dir=folder, file_format="array_record", **sources)
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(try_download_gcs=False)

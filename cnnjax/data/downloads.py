@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from cnnjax.run.config import InputError
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
@@ -56,7 +57,7 @@ def fetch(files: Sequence[File], folder: Path) -> list[Path]:
 
     Raises:
       DownloadError: a host cannot be reached (found within seconds) or does not serve the file.
-      ValueError: a file, found or downloaded, is not the registered one.
+      InputError: a file, found or downloaded, is not the registered one.
     """
     missing = [file for file in files if not (folder / file.name).exists()]
     for host in dict.fromkeys(_contact(file.url) for file in missing):
@@ -88,7 +89,7 @@ def _verify(file: File, path: Path) -> None:
     with path.open("rb") as content:
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     if sha256 != file.sha256:
-        raise ValueError(
+        raise InputError(
             f"{path} is not the registered file: its SHA-256 must be {file.sha256} ({file.size} "
             f"bytes), got {sha256} ({path.stat().st_size} bytes); delete it to download it from "
             f"{file.url}."

@@ -3,32 +3,25 @@
 A folder is `<data_dir>/<name>[/<config>]/<version>`.
 """
 
-import contextlib
 import dataclasses
-import io
-import json
-import logging
 import os
 import re
 import stat
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from cnnjax.data.records import Records, decode, features_of, info
+from cnnjax.run.config import InputError, read_json
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
     import tensorflow_datasets as tfds
-    from PIL import Image
-    from tensorflow_datasets import proto
-    from tensorflow_datasets.core.utils import tqdm_utils
 
 NAME = re.compile(r"(?P<name>\w+)(/(?P<config>[\w.+-]+))?(:(?P<version>\d+\.\d+\.\d+))?")
 VERSION = re.compile(r"\d+\.\d+\.\d+")
-PILLOW_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # of 1, 3 and 4 channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +41,7 @@ def parse(text: str) -> Name:
     """Parse `name`, `name:1.2.3`, `name/config` or `name/config:1.2.3`."""
     match = NAME.fullmatch(text)
     if match is None:
-        raise ValueError(
+        raise InputError(
             f"The name of a data set must be like 'mnist', 'mnist:3.0.1' or 'name/config', got "
             f"{text!r}."
         )
@@ -60,10 +53,15 @@ def folders(data_dir: str | os.PathLike | None = None) -> tuple[Path, ...]:
 
     The first is `data_dir`, else the environment's `TFDS_DATA_DIR`, else `~/tensorflow_datasets`.
     Where it is read-only, `~/tensorflow_datasets` follows, and where that is too, a temporary one.
+
+    Raises:
+      InputError: `data_dir` is a file.
     """
     home = Path("~/tensorflow_datasets").expanduser()
     wanted = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or home).expanduser().resolve()
     temporary = Path(tempfile.gettempdir()) / f"tensorflow_datasets-{os.getuid()}"
+    if wanted.exists() and not wanted.is_dir():
+        raise InputError(f"data_dir must be a folder, got the file {wanted}.")
     searched = []
     for folder in dict.fromkeys((wanted, home, temporary)):
         searched.append(folder)
@@ -85,7 +83,7 @@ def find(name: Name, searched: Iterable[Path]) -> Path | None:
     """Folder of the newest version of a prepared data set, or None.
 
     Raises:
-      ValueError: it is prepared in a format that only TensorFlow reads, or in several configs and
+      InputError: it is prepared in a format that only TensorFlow reads, or in several configs and
         none was named.
     """
     for folder in searched:
@@ -96,7 +94,7 @@ def find(name: Name, searched: Iterable[Path]) -> Path | None:
             return versions[-1]
         configs = _configs(path)
         if configs and name.config is None:
-            raise ValueError(
+            raise InputError(
                 f"Data set {name.name!r} in {folder} has configs, name one of them: "
                 + ", ".join(repr(f"{name.name}/{config}") for config in configs)
                 + "."
@@ -134,19 +132,13 @@ def _subfolders(path: Path) -> list[Path]:
 
 
 def _check_format(name: Name, path: Path) -> None:
-    info = json.loads((path / "dataset_info.json").read_text())
-    file_format = info.get("fileFormat", "tfrecord")
+    described = read_json(path / "dataset_info.json")
+    file_format = described.get("fileFormat", "tfrecord")
     if file_format != "array_record":
-        raise ValueError(
+        raise InputError(
             f"Data set {str(name)!r} in {path} is prepared as {file_format}, which only TensorFlow "
             "reads: prepare it with file_format='array_record', or name another --data-dir."
         )
-
-
-def info(path: Path):
-    """Description (`tfds.core.DatasetInfo`) of the data set prepared in the folder."""
-    with quiet():
-        return tfds.builder_from_directory(path).info
 
 
 def read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -155,40 +147,24 @@ def read(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     Returns images uint8 `[n, height, width, channels]` and labels int32 `[n]`.
 
     Raises:
-      ValueError: the data set has no `image` of fixed shape and type uint8, or no integer `label`.
+      InputError: the data set has no `image` of fixed shape and type uint8, or no integer `label`.
     """
     features = info(path).features
     _check(path, features)
+    records = Records(path, split)
+    raw = records.read(range(len(records)))
     if not isinstance(features["image"], tfds.features.Image):
-        with quiet():
-            builder: Any = tfds.builder_from_directory(path)
-            examples = builder.as_data_source(split)
+        examples = [features.deserialize_example_np(record) for record in raw]
         images = np.stack([example["image"] for example in examples])
         return images, np.array([example["label"] for example in examples], np.int32)
     # Parsed directly, in half the time of the general decoder of TFDS.
-    source, shape = raw_examples(path, split), tuple(features["image"].shape)
-    images = np.empty((len(source), *shape), np.uint8)
-    labels = np.empty(len(source), np.int32)
-    for index, record in enumerate(source.__getitems__(range(len(source)))):
+    shape = tuple(features["image"].shape)
+    images = np.empty((len(records), *shape), np.uint8)
+    labels = np.empty(len(records), np.int32)
+    for index, record in enumerate(raw):
         image, labels[index] = decode(record, shape[-1])
         images[index] = np.asarray(image).reshape(shape)
     return images, labels
-
-
-def raw_examples(path: Path, split: str) -> Any:
-    """Random-access source of the records of a split, for `decode`."""
-    with quiet():
-        builder: Any = tfds.builder_from_directory(path)
-        raw = tfds.decode.DeserializeMethod.RAW_BYTES
-        return builder.as_data_source(split, deserialize_method=raw)
-
-
-def decode(record: bytes, channels: int) -> tuple[Any, int]:
-    """Image (of Pillow, in the mode of that many channels) and label of an encoded example."""
-    feature, mode = _features(record), PILLOW_MODES[channels]
-    image = Image.open(io.BytesIO(feature["image"].bytes_list.value[0]))
-    image = image if image.mode == mode else image.convert(mode)
-    return image, feature["label"].int64_list.value[0]
 
 
 def test_split(path: Path) -> str | None:
@@ -200,47 +176,26 @@ def test_split(path: Path) -> str | None:
     found = [split for split in ("test", "validation") if split in splits]
     if len(found) < 2:
         return found[0] if found else None
-    (label,) = _features(raw_examples(path, "test")[0])["label"].int64_list.value
+    (label,) = features_of(Records(path, "test").read([0])[0])["label"].int64_list.value
     return "validation" if label < 0 else "test"
-
-
-def _features(record: bytes) -> Any:
-    parse = proto.tf_example_pb2.Example.FromString  # ty: ignore[missing-attribute]
-    return parse(record).features.feature
 
 
 def _check(path: Path, features) -> None:
     """Raise ValueError unless the features are an image of fixed shape and a label."""
     if not {"image", "label"} <= set(features):
-        raise ValueError(
+        raise InputError(
             f"The data set in {path} must have the features 'image' and 'label', got "
             f"{sorted(features)}."
         )
     image, label = features["image"], features["label"]
     shape = tuple(image.shape)
     if len(shape) != 3 or None in shape or np.dtype(image.np_dtype) != np.uint8:
-        raise ValueError(
+        raise InputError(
             f"The images of {path} must be uint8 of one fixed shape (height, width, channels), got "
             f"{np.dtype(image.np_dtype).name} of shape {shape}."
         )
     if tuple(label.shape) != () or not np.issubdtype(label.np_dtype, np.integer):
-        raise ValueError(
+        raise InputError(
             f"The labels of {path} must be one integer each, got {np.dtype(label.np_dtype).name} "
             f"of shape {tuple(label.shape)}."
         )
-
-
-@contextlib.contextmanager
-def quiet() -> Generator[None]:
-    """Silence TFDS: no progress bars, no output, no log messages below errors."""
-    logger = logging.getLogger("absl")
-    level, bars = logger.level, tqdm_utils._active
-    logger.setLevel(logging.ERROR)
-    tfds.disable_progress_bar()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)
-        if bars:
-            tfds.enable_progress_bar()

@@ -3,12 +3,12 @@
 import concurrent.futures
 import dataclasses
 import os
-from typing import Any
 
 import numpy as np
 
-from cnnjax.data import storage
+from cnnjax.data import records
 from cnnjax.data.datasets import Dataset, assembled, checked_labels, prepare
+from cnnjax.run.config import InputError
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
@@ -20,12 +20,14 @@ with lazy_imports():
 class Stream:
     """A split on disk. Images are resized to cover a square and cropped to it."""
 
-    source: Any
-    """Random-access source of raw records, of TFDS."""
+    source: records.Records
+    """Raw records of the split."""
     size: int
     """Side of the squares in pixels."""
     channels: int
     """Number of channels of the images."""
+    classes: int
+    """Number of classes."""
     pool: concurrent.futures.ThreadPoolExecutor
     """Threads that decode."""
 
@@ -35,12 +37,12 @@ class Stream:
 
     def read(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Images uint8 `[n, size, size, channels]` and labels int32 `[n]` of these examples."""
-        raw = self.source.__getitems__([int(index) for index in indices])
+        raw = self.source.read([int(index) for index in indices])
         images, labels = zip(*self.pool.map(self._decode, raw), strict=True)
-        return np.stack(images), checked_labels(labels, self.source)
+        return np.stack(images), checked_labels(labels, self.source.path, self.classes)
 
     def _decode(self, record: bytes) -> tuple[np.ndarray, int]:
-        image, label = storage.decode(record, self.channels)
+        image, label = records.decode(record, self.channels)
         fitted = ImageOps.fit(image, (self.size, self.size), Image.Resampling.BILINEAR)
         return np.asarray(fitted).reshape(self.size, self.size, self.channels), label
 
@@ -58,23 +60,23 @@ def stream(name: str, size: int, data_dir: str | os.PathLike | None = None) -> D
 
     Raises:
       DatasetNotFoundError: the data set is missing and cannot be prepared.
-      ValueError: its images are not encoded, or it has no labels or no test split.
+      InputError: its images are not encoded, or it has no labels or no test split.
     """
     if size < 1:
-        raise ValueError(f"`size` must be at least 1, got {size!r}.")
+        raise InputError(f"`size` must be at least 1, got {size!r}.")
     path = prepare(name, data_dir)
-    features = dict(storage.info(path).features.items())
+    features = dict(records.info(path).features.items())
     image, label = features.get("image"), features.get("label")
-    if not isinstance(image, tfds.features.Image) or image.shape[-1] not in storage.PILLOW_MODES:
-        raise ValueError(
+    if not isinstance(image, tfds.features.Image) or image.shape[-1] not in records.PILLOW_MODES:
+        raise InputError(
             f"'image' of {path} must be encoded images to be streamed, got {image}: leave out "
             "--stream."
         )
     if not isinstance(label, tfds.features.ClassLabel):
-        raise ValueError(f"'label' of {path} must be a class label, got {label}.")
+        raise InputError(f"'label' of {path} must be a class label, got {label}.")
     pool = concurrent.futures.ThreadPoolExecutor(min(32, os.cpu_count() or 1))
 
     def split(which: str) -> Stream:
-        return Stream(storage.raw_examples(path, which), size, image.shape[-1], pool)
+        return Stream(records.Records(path, which), size, image.shape[-1], label.num_classes, pool)
 
     return assembled(path, name, split)

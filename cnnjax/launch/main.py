@@ -19,8 +19,7 @@ with lazy_imports():
     from cnnjax import testing
     from cnnjax.data import datasets
     from cnnjax.launch import run, several
-    from cnnjax.report import compare as runs_compared
-    from cnnjax.report import compare_page
+    from cnnjax.report import compare as runs_compared, compare_page
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = EXPERIMENTS) -> int:

@@ -61,7 +61,7 @@ class Options(CheckedConfig):
     sweep: _Flag = False
     """Run every point of the experiment's sweep: skip finished ones, continue unfinished ones."""
     dry_run: _Flag = False
-    """With --sweep or --slurm: print the commands and directories, and run nothing."""
+    """With --sweep or --slurm: print the job, commands and directories, and run nothing."""
     workers: Positive | None = None
     """Processes at a time on this machine, which share its cores or GPUs: of a sweep, runs; of one
     run, its cells. By default one."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
 import os
 import re
 import shlex
@@ -16,6 +15,7 @@ from cnnjax.launch.exits import (
     FAILED,
     INTERRUPTED,
     TERMINATED,
+    exhausted,
     one_sentence,
     say,
     sentence,
@@ -26,8 +26,8 @@ from cnnjax.models.choice import convolutions
 from cnnjax.run import hosts, process
 from cnnjax.run.config import InputError, read_json
 from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.process import Share, ShareObserved
 from cnnjax.run.record import Record
-from cnnjax.run.share import Share, ShareObserved
 from cnnjax.train import stops
 
 with lazy_imports():
@@ -50,7 +50,7 @@ def run(experiment: Experiment, invocation: Invocation, arguments: list[str]) ->
     failed = (RuntimeError,) if distributed else ()
     # Of several processes jax tells all when one gets SIGTERM, if nothing else listens.
     with contextlib.nullcontext() if distributed else stops.ending_at_once():
-        with one_sentence(ValueError, FileNotFoundError, FileExistsError, *failed):
+        with one_sentence(ValueError, OSError, *failed):
             _prepare_process(invocation)
             record = _open(experiment, invocation, arguments)
         try:
@@ -85,8 +85,8 @@ def _carry_out(experiment: Experiment, invocation: Invocation, record: Record) -
         if isinstance(error, stops.Diverged):
             say(sentence(error))
             return DIVERGED
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            say(f"The disk is full{way_on}.")
+        if (what := exhausted(error)) is not None:
+            say(f"{what}{way_on}.")
             return FAILED
         raise
     record.finish()

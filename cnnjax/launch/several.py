@@ -8,8 +8,8 @@ from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.sweep import Point, points
 from cnnjax.launch.workers import Command, run_commands
 from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.process import Share
 from cnnjax.run.record import Record
-from cnnjax.run.share import Share
 from cnnjax.train.stops import Terminated
 
 with lazy_imports():
@@ -25,10 +25,13 @@ def run_several(experiment: Experiment, invocation: Invocation) -> int:
     Raises:
       SystemExit: 2, wrong input.
     """
-    with one_sentence(ValueError, FileNotFoundError):
+    with one_sentence(ValueError, OSError):
         every = points(experiment, invocation)
         left = [point for point in every if point.to_run]
+        name = f"cnnjax-{experiment.name}"
         if invocation.options.dry_run:
+            if invocation.options.slurm and left:
+                print(*slurm.described(len(left), name, invocation.options.job), sep="\n")
             for point in every:
                 command = point.command(experiment.entry_point)
                 print(f"# {point.state}: {point.directory}\n{command}")
@@ -40,8 +43,7 @@ def run_several(experiment: Experiment, invocation: Invocation) -> int:
             return DONE
         if invocation.options.slurm:
             folder = Path("runs", experiment.name, "slurm", "%j").absolute()
-            name, entry_point = f"cnnjax-{experiment.name}", experiment.entry_point
-            jobs = slurm.submit(left, name, entry_point, folder, invocation.options.job)
+            jobs = slurm.submit(left, name, experiment.entry_point, folder, invocation.options.job)
             for job, point in zip(jobs, left, strict=True):
                 print(f"Submitted as {job.job_id}: {point.directory}")
             print(f"Logs are in {folder}. The same command again submits what is not finished.")

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -86,11 +87,38 @@ def submit(
                 executor.submit(Job((entry_point, *point.words), os.getcwd())) for point in points
             ]
     except ImportError:
-        raise ValueError(
-            '--slurm needs submitit, which `pip install "cnnjax[slurm]"` installs.'
-        ) from None
+        raise ValueError("--slurm needs submitit, which `pip install submitit` installs.") from None
     except (RuntimeError, utils.FailedJobError) as error:
         raise ValueError(f"Slurm took no job: {error}") from error
+
+
+def described(count: int, name: str, job: Slurm) -> list[str]:
+    """What Slurm is asked for, as the lines of the script that `submit` gives it.
+
+    Args:
+      count: number of runs.
+      name: of the array.
+      job: what to ask Slurm for.
+    """
+    if job.cluster == "local":
+        return [f"# {count} processes of this machine, {job.minutes} minutes each at most"]
+    asked: dict[str, Any] = {
+        "job-name": name,
+        "partition": job.partition,
+        "account": job.account,
+        "time": job.minutes,
+        "nodes": job.nodes,
+        "ntasks-per-node": 1,
+        "gpus-per-node": job.gpus,
+        "cpus-per-task": job.cpus,
+        "array": f"0-{count - 1}%{min(count, job.at_once)}" if count > 1 else None,
+    }
+    lines = [
+        f"#SBATCH --{option}={shlex.quote(str(value))}"
+        for option, value in asked.items()
+        if value is not None
+    ]
+    return [*lines, "#SBATCH --requeue"]
 
 
 def _parameters(name: str, job: Slurm) -> dict[str, Any]:

@@ -3,29 +3,51 @@
 Names are loaded when first used, so that a command line can be parsed before jax is imported.
 """
 
+from typing import TYPE_CHECKING
+
 from cnnjax.run.lazy import lazy_exports
 
-_SUBMODULES = {
-    "alexnet": ("AlexNet", "AlexNetOneTower"),
-    "all_cnn": ("AllCNN",),
-    "chain_net": ("ChainNet",),
-    "cifar_tutorial": ("CifarTutorial",),
-    "conv_net": ("ConvNet",),
-    "densenet": (
-        "DenseNet", "DenseNet40", "DenseNet121", "DenseNet169", "DenseNet201", "DenseNetBC100",
-    ),
-    "detector_net": ("DetectorNet",),
-    "googlenet": ("GoogLeNet", "GoogLeNetBatchNorm"),
-    "lecun1989": ("LeCun1989",),
-    "lenet": ("LeNet5",),
-    "plain": ("ConvPoolDense", "PlainNet"),
-    "recurrent_segmentation": ("RecurrentSegmentation",),
-    "resnet": (
-        "ResNet", "ResNet18", "ResNet20", "ResNet34", "ResNet44", "ResNet50", "ResNet101",
-        "ResNet152",
-    ),
-    "rotation_net": ("RotationNet",),
-    "vgg": ("VGG", "VGG11", "VGG13", "VGG16", "VGG19"),
-}  # fmt: skip
-
-__getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)
+if TYPE_CHECKING:  # read by `lazy_exports`, too
+    __all__: list[str]
+    from cnnjax.models.alexnet import AlexNet as AlexNet, AlexNetOneTower as AlexNetOneTower
+    from cnnjax.models.all_cnn import AllCNN as AllCNN
+    from cnnjax.models.chain_net import ChainNet as ChainNet
+    from cnnjax.models.cifar_tutorial import CifarTutorial as CifarTutorial
+    from cnnjax.models.conv_net import ConvNet as ConvNet
+    from cnnjax.models.densenet import (
+        DenseNet as DenseNet,
+        DenseNet40 as DenseNet40,
+        DenseNet121 as DenseNet121,
+        DenseNet169 as DenseNet169,
+        DenseNet201 as DenseNet201,
+        DenseNetBC100 as DenseNetBC100,
+    )
+    from cnnjax.models.detector_net import DetectorNet as DetectorNet
+    from cnnjax.models.googlenet import (
+        GoogLeNet as GoogLeNet,
+        GoogLeNetBatchNorm as GoogLeNetBatchNorm,
+    )
+    from cnnjax.models.lecun1989 import LeCun1989 as LeCun1989
+    from cnnjax.models.lenet import LeNet5 as LeNet5
+    from cnnjax.models.plain import ConvPoolDense as ConvPoolDense, PlainNet as PlainNet
+    from cnnjax.models.recurrent_segmentation import RecurrentSegmentation as RecurrentSegmentation
+    from cnnjax.models.resnet import (
+        ResNet as ResNet,
+        ResNet18 as ResNet18,
+        ResNet20 as ResNet20,
+        ResNet34 as ResNet34,
+        ResNet44 as ResNet44,
+        ResNet50 as ResNet50,
+        ResNet101 as ResNet101,
+        ResNet152 as ResNet152,
+    )
+    from cnnjax.models.rotation_net import RotationNet as RotationNet
+    from cnnjax.models.vgg import (
+        VGG as VGG,
+        VGG11 as VGG11,
+        VGG13 as VGG13,
+        VGG16 as VGG16,
+        VGG19 as VGG19,
+    )
+else:
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -22,8 +22,7 @@ from cnnjax.run.lazy import lazy_imports
 with lazy_imports():
     import flax.linen as nn
 
-    from cnnjax import models
-    from cnnjax.layers import variants
+    from cnnjax import layers, models
 
 _constructors: dict[tuple[Any, str], functools.partial] = {}
 
@@ -66,7 +65,7 @@ class Convolution:
           ValueError: the name or class is unknown or no Flax module, its module cannot be imported,
             the class has no such argument, or an argument has a value of another type.
         """
-        module_class = _named("convolution", self.name, variants.VARIANTS, variants.VARIANTS.get)
+        module_class = _named("convolution", self.name, layers.VARIANTS, layers.VARIANTS.get)
         arguments = _typed(self, module_class)
         constructor = functools.partial(module_class, **arguments)
         return _constructors.setdefault((module_class, repr(arguments)), constructor)

@@ -3,53 +3,80 @@
 Names are loaded when first used.
 """
 
+from typing import TYPE_CHECKING
+
 from cnnjax.run.lazy import lazy_exports
 
-_SUBMODULES = {
-    "classifier": ("classifier_blocks", "classifier_results", "score_table"),
-    "figures.audits": ("audit_layers", "audit_sizes", "rotations_and_flips"),
-    "figures.curves": ("learning_curves", "polar"),
-    "figures.features": ("evidence_maps", "unit_patches"),
-    "figures.images": ("confusion", "image_grid", "image_rows"),
-    "figures.lines": ("line_panels",),
-    "figures.rows": ("bars", "dots"),
-    "figures.shifts": ("ShiftPanel", "error_against_shift", "shift_maps"),
-    "figures.style": (
-        "BLACK",
-        "BLUE",
-        "DOUBLE_COLUMN",
-        "GREEN",
-        "GREY",
-        "ORANGE",
-        "SINGLE_COLUMN",
-        "VERMILLION",
-        "color_of",
-        "png",
-        "styled",
-    ),
-    "findings": (
-        "costs",
-        "curves_of",
-        "images_per_second",
-        "name_of",
-        "over",
-        "setting",
-        "summaries",
-        "summary_table",
-    ),
-    "page": ("Block", "Code", "Figure", "Heading", "Paragraph", "write_document"),
-    "rows": ("rows_table",),
-    "run_page": ("write_page",),
-    "table": (
-        "MISSING",
-        "Table",
-        "counted",
-        "format_count",
-        "format_number",
-        "format_summary",
-        "listed",
-        "over_seeds",
-    ),
-}
-
-__getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)
+if TYPE_CHECKING:  # read by `lazy_exports`, too
+    from cnnjax.report.classifier import (
+        classifier_blocks as classifier_blocks,
+        classifier_results as classifier_results,
+        score_table as score_table,
+    )
+    from cnnjax.report.figures.audits import (
+        audit_layers as audit_layers,
+        audit_sizes as audit_sizes,
+        rotations_and_flips as rotations_and_flips,
+    )
+    from cnnjax.report.figures.curves import learning_curves as learning_curves, polar as polar
+    from cnnjax.report.figures.features import (
+        evidence_maps as evidence_maps,
+        unit_patches as unit_patches,
+    )
+    from cnnjax.report.figures.images import (
+        confusion as confusion,
+        image_grid as image_grid,
+        image_rows as image_rows,
+    )
+    from cnnjax.report.figures.lines import line_panels as line_panels
+    from cnnjax.report.figures.rows import bars as bars, dots as dots
+    from cnnjax.report.figures.shifts import (
+        ShiftPanel as ShiftPanel,
+        error_against_shift as error_against_shift,
+        shift_maps as shift_maps,
+    )
+    from cnnjax.report.figures.style import (
+        BLACK as BLACK,
+        BLUE as BLUE,
+        DOUBLE_COLUMN as DOUBLE_COLUMN,
+        GREEN as GREEN,
+        GREY as GREY,
+        ORANGE as ORANGE,
+        SINGLE_COLUMN as SINGLE_COLUMN,
+        VERMILLION as VERMILLION,
+        color_of as color_of,
+        png as png,
+        styled as styled,
+    )
+    from cnnjax.report.findings import (
+        costs as costs,
+        curves_of as curves_of,
+        images_per_second as images_per_second,
+        name_of as name_of,
+        over as over,
+        setting as setting,
+        summaries as summaries,
+        summary_table as summary_table,
+    )
+    from cnnjax.report.page import (
+        Block as Block,
+        Code as Code,
+        Figure as Figure,
+        Heading as Heading,
+        Paragraph as Paragraph,
+        write_document as write_document,
+    )
+    from cnnjax.report.rows import rows_table as rows_table
+    from cnnjax.report.run_page import write_page as write_page
+    from cnnjax.report.table import (
+        MISSING as MISSING,
+        Table as Table,
+        counted as counted,
+        format_count as format_count,
+        format_number as format_number,
+        format_summary as format_summary,
+        listed as listed,
+        over_seeds as over_seeds,
+    )
+else:
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)

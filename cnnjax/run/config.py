@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 
 class InputError(ValueError):
-    """A value of a configuration that turns out to be wrong only when the data is known."""
+    """Input that turns out to be wrong only in a run: a file, or a value that the data refuses."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,11 +189,11 @@ def load(file: str | Path, config_class: type, default: Any = None) -> Any:
 
 
 def read_json(file: Path) -> Any:
-    """The value in a JSON file; a ValueError that names the file if it is none."""
+    """The value in a JSON file; an InputError that names the file if it is none."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} is not JSON: {error}.") from error
+        raise InputError(f"{file} is not JSON: {error}.") from error
 
 
 def configuration_hash(config: Any) -> str:

@@ -46,11 +46,31 @@ def begin(
     command: Sequence[str],
     source: Path | None,
     locks: list[DirectoryLock],
+    made: list[Path],
 ) -> str:
-    """Make the directory ready for a run; returns the state in which it is taken up."""
+    """Make the directory ready for a run; returns the state in which it is taken up.
+
+    Folders that were not there are added to `made`, innermost first, and the lock to `locks`.
+    """
     _check_state(directory, config, resume, overwrite)
-    directory.mkdir(parents=True, exist_ok=True)
-    locks.append(DirectoryLock(directory))
+    made += [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        locks.append(DirectoryLock(directory))
+        return _begin_there(directory, config, resume, overwrite, command, source)
+    except BaseException:
+        remove_empty(made)
+        raise
+
+
+def _begin_there(
+    directory: Path,
+    config: Any,
+    resume: bool,
+    overwrite: bool,
+    command: Sequence[str],
+    source: Path | None,
+) -> str:
     # Again: another process may have been at work until now.
     state = _check_state(directory, config, resume, overwrite)
     if state == "finished" and not overwrite:
@@ -65,8 +85,13 @@ def begin(
         earlier = read_json(directory / "environment.json")
         here["earlier_starts"] = [*earlier.pop("earlier_starts", []), earlier]
     # The configuration comes last: it marks the directory as a run's.
-    for name, value in (("environment.json", here), ("config.json", to_json(config))):
-        files.write(directory / name, json_bytes(value))
+    try:
+        for name, value in (("environment.json", here), ("config.json", to_json(config))):
+            files.write(directory / name, json_bytes(value))
+    except OSError:
+        if state == "empty":
+            remove(directory)
+        raise
     return state
 
 
@@ -98,6 +123,13 @@ def remove(directory: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove those of the folders, innermost first, that are there and empty."""
+    for path in folders:
+        with contextlib.suppress(OSError):
+            path.rmdir()
 
 
 def json_bytes(value: Any) -> bytes:

@@ -1,11 +1,13 @@
 """Imports that happen on first use, so that a command line is parsed before jax is imported."""
 
+import ast
 import builtins
 import importlib
 import sys
 import threading
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 _one_at_a_time = threading.RLock()
@@ -66,20 +68,31 @@ class _LazyModule(types.ModuleType):
 
 
 def lazy_exports(
-    package: str, submodules: Mapping[str, Sequence[str]]
+    package: str, *defined: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """`__getattr__`, `__dir__` and `__all__` of a package whose names are imported on first use.
 
+    The names are those that `from module import Name as Name` statements under `if TYPE_CHECKING:`
+    in its `__init__.py` import: one list, which type checkers and editors read as well. None may be
+    called as a submodule is, which Python would bind in its place.
+
+        if TYPE_CHECKING:
+            from package.module import Name as Name
+        else:
+            __getattr__, __dir__, __all__ = lazy_exports(__name__)
+
     Args:
       package: its `__name__`.
-      submodules: the names that each submodule defines, or another module of ours by its full name;
-        none may be called as a submodule is, which Python would bind in its place.
+      *defined: names that the package itself defines, for `__all__`.
     """
-    ours = package.partition(".")[0] + "."
+    source = Path(str(sys.modules[package].__file__)).read_text("utf-8")
     defined_in = {
-        name: module if module.startswith(ours) else f"{package}.{module}"
-        for module, names in submodules.items()
-        for name in names
+        alias.name: str(statement.module)
+        for block in ast.parse(source).body
+        if isinstance(block, ast.If)
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
     }
 
     def __getattr__(name: str) -> Any:
@@ -90,4 +103,4 @@ def lazy_exports(
     def __dir__() -> list[str]:
         return sorted({*vars(sys.modules[package]), *defined_in})
 
-    return __getattr__, __dir__, sorted(defined_in)
+    return __getattr__, __dir__, sorted({*defined_in, *defined})

@@ -16,6 +16,7 @@ from cnnjax.run.config import (
     CheckedConfig,
     Counted,
     Distinct,
+    InputError,
     Positive,
     Requirement,
     to_json,
@@ -75,11 +76,27 @@ def metrics_line(step: int, values: Mapping[str, Any]) -> bytes:
 
 
 def metrics_of(directory: Path) -> list[dict[str, Any]]:
-    """All lines of a run's metrics.jsonl, oldest first; none where it has no such file."""
+    """All lines of a run's metrics.jsonl, oldest first; none where it has no such file.
+
+    Raises:
+      InputError: a line is not what `metrics_line` wrote.
+    """
     file = directory / "metrics.jsonl"
     if not file.exists():
         return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    found = []
+    for number, line in enumerate(file.read_bytes().splitlines(), 1):
+        try:
+            values = json.loads(line)
+            if not isinstance(values, dict) or not isinstance(values.get("step"), int):
+                raise ValueError("no object with a number 'step'")
+        except ValueError as error:
+            raise InputError(
+                f"Line {number} of {file} must be a line of metrics, got "
+                f"{line[:40].decode(errors='replace')!r} ({error}): delete the line."
+            ) from error
+        found.append(values)
+    return found
 
 
 def learning_curves(

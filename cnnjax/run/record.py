@@ -11,12 +11,12 @@ from typing import Any
 from cnnjax.run import files, hosts
 from cnnjax.run.cells import SEED, Cell, announced, flat_values, grid
 from cnnjax.run.config import read_json, to_json
-from cnnjax.run.directory import begin, json_bytes, merge_json, remove
+from cnnjax.run.directory import begin, json_bytes, merge_json, remove, remove_empty
 from cnnjax.run.environment import now
 from cnnjax.run.files import LOCK, DirectoryLock, exclusive
 from cnnjax.run.metrics import EquivarianceLog, metrics_line, metrics_of, results_of_log
 from cnnjax.run.observations import Observations
-from cnnjax.run.share import Share, ShareObserved
+from cnnjax.run.process import Share, ShareObserved
 from cnnjax.run.stored import TABLE, append_row, write_arrays
 
 
@@ -37,6 +37,7 @@ class Record:
     equivariance: EquivarianceLog = EquivarianceLog()
     """What to log of equivariance while networks train."""
     _lock: DirectoryLock | None = dataclasses.field(default=None, repr=False, compare=False)
+    _made: list[Path] = dataclasses.field(default_factory=list, repr=False, compare=False)
     _cells: list[Cell] = dataclasses.field(default_factory=list, repr=False, compare=False)
     _observed: set[tuple] = dataclasses.field(default_factory=set, repr=False, compare=False)
 
@@ -75,11 +76,11 @@ class Record:
         if share is not None:
             # The process above has begun the run, and keeps the directory for its workers.
             return cls(directory, True, share)
-        locks = []
+        locks, made = [], []
         before = hosts.agree(
-            lambda: begin(directory, config, resume, overwrite, command, source, locks)
+            lambda: begin(directory, config, resume, overwrite, command, source, locks, made)
         )
-        return cls(directory, before != "empty", _lock=next(iter(locks), None))
+        return cls(directory, before != "empty", _lock=next(iter(locks), None), _made=made)
 
     @property
     def finished(self) -> bool:
@@ -287,12 +288,12 @@ class Record:
         self.release()
 
     def discard(self) -> bool:
-        """Remove a run that ended before it recorded anything; returns whether it did."""
+        """Remove a run that recorded nothing, and folders made for it; returns whether it did."""
         if self.resumed or not hosts.is_first():
             return False
         recorded = {path.name for path in self.directory.iterdir()}
         if recorded - {"config.json", "environment.json", "task.json", LOCK}:
             return False
         remove(self.directory)
-        self.directory.rmdir()
+        remove_empty([self.directory, *self._made])
         return True

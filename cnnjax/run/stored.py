@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from cnnjax.run import files
 from cnnjax.run.cells import SEED, Cell, text_of, value_of
+from cnnjax.run.config import InputError
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
@@ -23,17 +25,17 @@ def read_table(directory: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
     Raises:
       FileNotFoundError: the run has no observations.csv.
-      ValueError: the file is no table of observations.
+      InputError: the file is no table of observations.
     """
     file = directory / TABLE
     try:
         lines = list(csv.reader(io.StringIO(file.read_text(encoding="utf-8"))))
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file} must be text in UTF-8: {error}.") from error
+        raise InputError(f"{file} must be text in UTF-8: {error}.") from error
     except csv.Error as error:
-        raise ValueError(f"{file} must be CSV: {error}.") from error
+        raise InputError(f"{file} must be CSV: {error}.") from error
     if not lines or SEED not in lines[0] or any(len(line) != len(lines[0]) for line in lines):
-        raise ValueError(
+        raise InputError(
             f"{file} must have a column {SEED!r} and lines of equal length, as record.observe "
             "writes them."
         )
@@ -81,10 +83,10 @@ def write_arrays(directory: Path, cell: Cell, arrays: Mapping[str, Any]) -> None
 
 
 def read_array(directory: Path, cell: Cell, name: str) -> np.ndarray:
-    """An array of a cell; a ValueError names the file that does not hold it."""
+    """An array of a cell; an InputError names the file that does not hold it."""
     file = arrays_path(directory, cell)
     try:
-        with np.load(file) as arrays:
+        with open(file, "rb") as opened, np.load(opened) as arrays:
             return arrays[name]
-    except (OSError, KeyError) as error:
-        raise ValueError(f"{file} must hold the array {name!r}: {error}.") from error
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{file} must hold the array {name!r}: {error}.") from error

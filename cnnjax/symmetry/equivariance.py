@@ -1,17 +1,19 @@
-"""Equivariance error of any function, and the translations with which it commutes.
+"""Equivariance error of any function.
 
 A function f commutes with a transformation (is equivariant) if `f(g x) = g f(x)`, where g may act
-differently on inputs and on outputs; f is any function.
+differently on inputs and on outputs; f is any function: of jax, of NumPy, a flax.nnx module. What
+jax cannot trace is called with NumPy arrays, uncompiled.
 """
 
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.errors import TraceContextError
 
 from cnnjax.symmetry.transformations import fourier_shift, shift
 
@@ -31,18 +33,27 @@ def equivariance_pair(
     return f(g_in(x)), g_out(f(x))
 
 
-def relative_error(actual: jax.Array, expected: jax.Array, reference: jax.Array) -> jax.Array:
+def relative_error(actual: Any, expected: Any, reference: Any) -> jax.Array:
     """Relative error `||actual - expected|| / ||reference||`, Euclidean over all entries; 0 if
-    equal."""
-    difference = jnp.linalg.norm((actual - expected).ravel())
-    size = jnp.linalg.norm(reference.ravel())
-    return jnp.where(difference == 0, 0.0, difference / size)
+    equal.
+
+    Arrays, or trees of arrays of one structure.
+    """
+    difference = _norm(jax.tree.map(lambda one, other: one - other, actual, expected))
+    return jnp.where(difference == 0, 0.0, difference / _norm(reference))
 
 
-def equivariance_error(f: Function, g_in: Function, g_out: Function, x: jax.Array) -> jax.Array:
+def _norm(tree: Any) -> jax.Array:
+    norms = [jnp.linalg.norm(leaf.ravel()) for leaf in jax.tree.leaves(tree)]
+    return norms[0] if len(norms) == 1 else jnp.linalg.norm(jnp.array(norms))
+
+
+def equivariance_error(
+    f: Callable[[jax.Array], Any], g_in: Function, g_out: Callable[[Any], Any], x: jax.Array
+) -> jax.Array:
     """Equivariance error `||f(g x) - g f(x)|| / ||f(x)||`: 0 equivariant, sqrt(2) unrelated.
 
-    The transformation acts as `g_in` on x and as `g_out` on f(x), which is an array.
+    The transformation acts as `g_in` on x and as `g_out` on f(x), an array or a tree of arrays.
     """
     actual, expected = equivariance_pair(f, g_in, g_out, x)
     return relative_error(actual, expected, f(x))
@@ -51,8 +62,12 @@ def equivariance_error(f: Function, g_in: Function, g_out: Function, x: jax.Arra
 def assert_equivariant(
     f: Function, g_in: Function, g_out: Function, x: jax.Array, *, tolerance: float = EXACT
 ) -> None:
-    """Raise AssertionError, with the error and where it is largest, unless `f(g x) = g f(x)`."""
-    actual, expected = equivariance_pair(f, g_in, g_out, x)
+    """Raise AssertionError, with the error and where it is largest, unless `f(g x) = g f(x)`.
+
+    Raises:
+      ValueError: f returns no array; of a tree of arrays, choose one.
+    """
+    actual, expected = map(one_array, equivariance_pair(f, g_in, g_out, x))
     if actual.shape != expected.shape:
         raise AssertionError(f"f(g x) has shape {actual.shape}, but g f(x) {expected.shape}.")
     error = float(relative_error(actual, expected, expected))
@@ -106,19 +121,25 @@ def errors_over_shifts(
 
     Args:
       f: from `[batch, *space, channels]` to an array or a tree of arrays, each
-        `[batch, *out_space, channels]` or `[batch, channels]`; must be traceable by jax.
+        `[batch, *out_space, channels]` or `[batch, channels]`. It is compiled once as long as it is
+        the same object, with whatever it holds: what changes belongs to `arguments`. What jax
+        cannot trace, and a flax.nnx module, is called with NumPy arrays.
       x: `[batch, *space, channels]`.
       *arguments: passed to f after the images, as arguments of the compiled function: other
         parameters of equal shapes compile nothing anew if f is the same object.
       chunk: number of shifts in a call.
+
+    Raises:
+      ValueError: f returns something else.
     """
     x = jnp.asarray(x)
     space = x.shape[1:-1]
     shifts = np.array(list(np.ndindex(*space)), np.int32)
     chunk = min(chunk, len(shifts))
     padded = np.concatenate([shifts, shifts[: -len(shifts) % chunk]])
+    compute = compiled_or_called(f, _errors_of_shifts, _errors_uncompiled)
     parts = [
-        jax.device_get(_errors_of_shifts(f, x, padded[first : first + chunk], *arguments))
+        jax.device_get(compute(x, padded[first : first + chunk], *arguments))
         for first in range(0, len(padded), chunk)
     ]
     return jax.tree.map(
@@ -128,116 +149,119 @@ def errors_over_shifts(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _errors_of_shifts(f, x, shifts, *arguments):
-    space = x.shape[1:-1]
+    return _errors_of_outputs(f(_shifted(x, shifts), *arguments), shifts, x.shape)
+
+
+def _errors_uncompiled(f, x, shifts, *arguments):
+    outputs = called(f, _shifted(x, shifts), *arguments)
+    return _errors_of_outputs_compiled(outputs, shifts, x.shape)
+
+
+def _shifted(x: jax.Array, shifts: jax.Array) -> jax.Array:
+    """The images and, after them, the images at every shift, in one batch."""
     moved = jax.vmap(lambda each: shift(x, each))(shifts)
     # With the unshifted images, so that there is one function to compile.
-    outputs = f(jnp.concatenate([x[None], moved]).reshape(-1, *x.shape[1:]), *arguments)
+    return jnp.concatenate([x[None], moved]).reshape(-1, *x.shape[1:])
+
+
+def _errors_of_outputs(outputs: Any, shifts: jax.Array, shape: tuple[int, ...]) -> Any:
+    """Errors at every shift, from the outputs for `_shifted` images of this shape."""
+    count, (batch, *space, _) = 1 + len(shifts), shape
 
     def errors(z: jax.Array) -> jax.Array:
-        z = z.reshape(1 + len(shifts), len(x), *z.shape[1:])
+        if z.ndim < 2 or len(z) != count * batch:
+            raise ValueError(
+                f"the outputs of `f` must be [batch, channels] or [batch, *out_space, channels], "
+                f"got shape {z.shape} for a batch of {count * batch}."
+            )
+        z = z.reshape(count, batch, *z.shape[1:])
         return jax.vmap(
             lambda one, each: relative_error(one, translate_output(z[0], each, space), z[0])
         )(z[1:], shifts)
 
-    return jax.tree.map(errors, outputs)
+    return jax.tree.map(errors, arrays(outputs))
 
 
-def lattice_of_errors(errors: np.ndarray, tolerance: float = EXACT) -> tuple[int, ...]:
-    """Smallest step on each axis all of whose multiples have at most the error `tolerance`.
+_errors_of_outputs_compiled = jax.jit(_errors_of_outputs, static_argnums=2)
 
-    Takes the errors `[*space]` at all circular shifts, from `errors_over_shifts`; returns steps in
-    input positions, the size of an axis where only the zero shift is exact.
+
+# Any function: what jax cannot trace is called
+
+
+def compiled_or_called(
+    f: Callable[..., Any], compiled: Callable[..., Any], plain: Callable[..., Any]
+) -> Callable[..., Any]:
+    """`compiled(f, ...)`, or `plain(f, ...)` if jax cannot trace f, or f has a state of its own.
+
+    A flax.nnx module is the same object before and after it is trained, so that what was compiled
+    before would be taken after.
+    """
+    # By name, because flax.nnx takes long to import.
+    bases = type(getattr(f, "__self__", f)).__mro__
+    traceable = not any(base.__module__.startswith("flax.nnx") for base in bases)
+
+    def compute(*arguments: Any) -> Any:
+        nonlocal traceable
+        if traceable:
+            try:
+                return compiled(f, *arguments)
+            # All errors of jax for functions that it cannot trace are of the first two classes.
+            except (TypeError, IndexError, TraceContextError):
+                traceable = False
+        return plain(f, *arguments)
+
+    return compute
+
+
+def called(f: Callable[..., Any], images: jax.Array, *arguments: Any) -> Any:
+    """Output of a function that jax cannot trace, for NumPy images of its own; as jax arrays."""
+    return jax.tree.map(jnp.asarray, arrays(f(np.array(images), *arguments)))
+
+
+def arrays(output: Any) -> Any:
+    """The output of a function; a ValueError unless it is an array or a tree of arrays."""
+    leaves = jax.tree.leaves(output)
+    if not leaves or not all(hasattr(leaf, "shape") and hasattr(leaf, "dtype") for leaf in leaves):
+        raise ValueError(f"`f` must return an array or a tree of arrays, got {output!r}.")
+    return output
+
+
+def one_array(output: Any) -> Any:
+    """The output of a function; a ValueError unless it is one array."""
+    if not (hasattr(output, "shape") and hasattr(output, "dtype")):
+        raise ValueError(
+            f"`f` must return one array, got {type(output).__name__}: choose an array, as in "
+            "`lambda x: f(x)[0]`."
+        )
+    return output
+
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def of_derivatives(measure: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Let a measure say in a sentence which functions jax can differentiate.
 
     Raises:
-      ValueError: not even the zero shift is exact.
+      ValueError: of the measure, when it is given another one.
     """
-    if not (still := float(errors.flat[0])) <= tolerance:
-        raise ValueError(
-            f"`errors` must be zero at the zero shift, got {still:.2g}: the function is random, "
-            "not finite, or its examples interact."
-        )
-    steps = []
-    for axis, size in enumerate(errors.shape):
-        line = errors[(0,) * axis + (slice(None),) + (0,) * (errors.ndim - axis - 1)]
-        exact = line <= tolerance
-        divisors = (step for step in range(1, size + 1) if size % step == 0)
-        steps.append(next(step for step in divisors if exact[::step].all()))
-    return tuple(steps)
 
+    @functools.wraps(measure)
+    def explained(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        try:
+            return measure(*args, **kwargs)
+        except TraceContextError as error:
+            raise ValueError(
+                "`f` must not change its state where it is differentiated: give for a flax.nnx "
+                "module `graph, state = nnx.split(module)` and "
+                "`lambda x: nnx.merge(graph, state, copy=True)(x)`."
+            ) from error
+        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError) as error:
+            raise ValueError(
+                "`f` must consist of jax operations to be differentiated, got a function that "
+                "needs the values themselves, as those of NumPy do; `equivariance_error` and "
+                "`errors_over_shifts` take any function."
+            ) from error
 
-def on_lattice(space: Sequence[int], lattice: Sequence[int]) -> np.ndarray:
-    """Mask `[*space]` of the shifts that are multiples of the lattice's steps on every axis."""
-    shifts = np.indices(tuple(space))
-    return np.all([shift % step == 0 for shift, step in zip(shifts, lattice, strict=True)], axis=0)
-
-
-def translation_lattice(
-    f: Function, shape: Sequence[int], *, tolerance: float = EXACT
-) -> tuple[int, ...]:
-    """Smallest steps of the translations that a function commutes with, measured over noise.
-
-    In input positions; the size of an axis where only the zero shift is exact.
-
-    Args:
-      f: from `[batch, *space, channels]` to `[batch, *out_space, channels]` or `[batch, channels]`.
-      shape: shape of the input, with batch and channels.
-      tolerance: largest relative error that counts as zero.
-    """
-    x = jax.random.normal(jax.random.key(0), tuple(shape))
-    return lattice_of_errors(errors_over_shifts(f, x), tolerance)
-
-
-def layer_lattices(
-    layers: Sequence[Callable[..., jax.Array]],
-    shape: Sequence[int],
-    *arguments: Any,
-    seed: int = 0,
-    tolerance: float = EXACT,
-) -> list[tuple[int, ...]]:
-    """Translations that each layer of a chain commutes with alone, whatever the layers below keep.
-
-    Measured on Gaussian noise of the shape of the layer's own input, over all circular shifts.
-
-    Args:
-      layers: functions `f(x, *arguments)`, each of what has the shape of the output of the one
-        before: `[batch, *space, channels]`; the last may return `[batch, channels]`.
-      shape: shape of the first input, with batch and channels.
-      *arguments: of every layer, such as the variables of a network, see `errors_over_shifts`.
-      seed: seed of the noise.
-      tolerance: largest relative error that counts as zero.
-
-    Returns:
-      For each layer the smallest step on each axis, in positions of its own input; the size of the
-      axis: only the zero shift.
-    """
-    lattices = []
-    for number, layer in enumerate(layers):
-        key = jax.random.fold_in(jax.random.key(seed), number)
-        x = jax.random.normal(key, tuple(shape))
-        lattices.append(lattice_of_errors(errors_over_shifts(layer, x, *arguments), tolerance))
-        shape = jax.eval_shape(layer, x, *arguments).shape
-    return lattices
-
-
-def errors_by_lattice(errors: np.ndarray, lattice: Sequence[int]) -> tuple[float, float | None]:
-    """Largest equivariance error on a lattice of shifts, and mean error off it.
-
-    Args:
-      errors: `[*space]`, the error at each circular shift, from `errors_over_shifts`; or, with
-        leading axes, such as of seeds, that of several functions.
-      lattice: the smallest step on each axis.
-
-    Returns:
-      Both, over all functions; the second is None where every shift is on the lattice.
-
-    Raises:
-      ValueError: fewer axes than the lattice has steps.
-    """
-    if errors.ndim < len(lattice):
-        raise ValueError(
-            f"`errors` must have an axis for each step of {tuple(lattice)}, got shape "
-            f"{errors.shape}."
-        )
-    exact = on_lattice(errors.shape[errors.ndim - len(lattice) :], lattice)
-    off = None if exact.all() else float(errors[..., ~exact].mean())
-    return float(errors[..., exact].max()), off
+    return explained

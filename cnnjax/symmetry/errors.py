@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.equivariance import Function, equivariance_pair, relative_error
+from cnnjax.symmetry.equivariance import Function, equivariance_pair, one_array, relative_error
 from cnnjax.symmetry.transformations import shift
 
 Distance = Literal["relative", "l2", "cosine"]
@@ -33,14 +33,16 @@ def equivariance_errors(
     invariant and how should we measure this?, 2022 (l2 and cosine).
 
     Args:
-      f: from `[batch, ...]` to `[batch, ...]`, each example on its own.
+      f: from `[batch, ...]` to `[batch, ...]`, each example on its own; of a tree of arrays
+        'relative' alone is defined.
       actions: how each transformation acts on x, such as `Group.actions()`.
       actions_out: how each acts on f(x).
       x: `[batch, ...]`.
       distance: 'relative', 'l2' or 'cosine'.
 
     Raises:
-      ValueError: another distance, no actions, or different numbers of them.
+      ValueError: another distance, no actions, different numbers of them, or an output that is no
+        array.
     """
     if distance not in get_args(Distance):
         raise ValueError(f"`distance` must be 'relative', 'l2' or 'cosine', got {distance!r}.")
@@ -49,7 +51,7 @@ def equivariance_errors(
             f"`actions` and `actions_out` must be equally many, at least one, got "
             f"{len(actions)} and {len(actions_out)}."
         )
-    z = f(x)
+    z = f(x) if distance == "relative" else one_array(f(x))
     between = {"relative": lambda a, b: relative_error(a, b, z), "l2": _l2, "cosine": _cosine}
     pairs = [equivariance_pair(f, *acts, x) for acts in zip(actions, actions_out, strict=True)]
     return jnp.stack([between[distance](*pair) for pair in pairs])
@@ -76,7 +78,7 @@ def border_errors(
     """
     if margin is not None and margin < 0:
         raise ValueError(f"`margin` must be at least 0, got {margin!r}.")
-    z = f(x)
+    z = one_array(f(x))
     if z.shape[1:-1] != x.shape[1:-1]:
         raise ValueError(
             f"the output of `f` must have the spatial size of the input {x.shape[1:-1]}, got "

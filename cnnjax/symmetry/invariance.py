@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from cnnjax.symmetry.equivariance import called, compiled_or_called, one_array
 from cnnjax.symmetry.transformations import shift
 
 
@@ -31,14 +32,14 @@ def classes_over_shifts(
     Returns integers `[*shifts, images]`; `[rows, columns, images]` for images.
 
     Args:
-      classify: `classify(images, *arguments)` gives logits `[images, classes]`; traceable by jax,
-        and compiled once as long as it is the same object.
+      classify: `classify(images, *arguments)` gives logits `[images, classes]`; any function, see
+        `errors_over_shifts`, compiled once as long as it is the same object.
       images: `[images, *space, channels]`.
       shifts: number of shifts on each spatial axis, in pixels from 0; an int for all axes.
       *arguments: passed to classify after the images, such as its parameters.
 
     Raises:
-      ValueError: shifts below 1, or not one for each spatial axis.
+      ValueError: shifts below 1, or not one for each spatial axis, or logits that are no array.
     """
     images = jnp.asarray(images)
     axes = images.ndim - 2
@@ -47,8 +48,9 @@ def classes_over_shifts(
         raise ValueError(
             f"`shifts` must be at least 1 on each of {axes} spatial axes, got {shifts!r}."
         )
+    compute = compiled_or_called(classify, _classes_at, _classes_at_uncompiled)
     found = [
-        np.asarray(_classes_at(classify, images, np.array(each, np.int32), *arguments))
+        np.asarray(compute(images, np.array(each, np.int32), *arguments))
         for each in np.ndindex(*sizes)
     ]
     return np.stack(found).reshape(*sizes, len(images))
@@ -56,7 +58,11 @@ def classes_over_shifts(
 
 @functools.partial(jax.jit, static_argnums=0)
 def _classes_at(classify, images, each, *arguments):
-    return classify(shift(images, each), *arguments).argmax(-1)
+    return one_array(classify(shift(images, each), *arguments)).argmax(-1)
+
+
+def _classes_at_uncompiled(classify, images, each, *arguments):
+    return one_array(called(classify, shift(images, each), *arguments)).argmax(-1)
 
 
 def classes_over_crops(
@@ -88,18 +94,32 @@ def classes_over_crops(
     if len(sizes) != len(space) or not all(0 < a <= b for a, b in zip(sizes, space, strict=True)):
         raise ValueError(f"`size` must be between 1 and {space} on each axis, got {size!r}.")
     grid = [each - window + 1 for each, window in zip(space, sizes, strict=True)]
+    compute = compiled_or_called(
+        classify,
+        functools.partial(_classes_in, sizes),
+        functools.partial(_classes_in_uncompiled, sizes),
+    )
     found = [
-        np.asarray(_classes_in(classify, sizes, images, np.array(each, np.int32), *arguments))
+        np.asarray(compute(images, np.array(each, np.int32), *arguments))
         for each in np.ndindex(*grid)
     ]
     return np.stack(found).reshape(*grid, len(images))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _classes_in(classify, sizes, images, first, *arguments):
+def _classes_in(sizes, classify, images, first, *arguments):
+    window = _window(sizes, images, first)
+    return one_array(classify(window, *arguments)).argmax(-1)
+
+
+def _classes_in_uncompiled(sizes, classify, images, first, *arguments):
+    window = _window(sizes, images, first)
+    return one_array(called(classify, window, *arguments)).argmax(-1)
+
+
+def _window(sizes, images, first):
     begin = jnp.concatenate([jnp.zeros(1, jnp.int32), first, jnp.zeros(1, jnp.int32)])
-    window = jax.lax.dynamic_slice(images, begin, (len(images), *sizes, images.shape[-1]))
-    return classify(window, *arguments).argmax(-1)
+    return jax.lax.dynamic_slice(images, begin, (len(images), *sizes, images.shape[-1]))
 
 
 def shift_consistency(classes: np.ndarray) -> float:

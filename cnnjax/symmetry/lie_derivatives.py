@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.equivariance import Function
+from cnnjax.symmetry.equivariance import Function, of_derivatives, one_array
 from cnnjax.symmetry.transformations import fourier_shift, rotate, scale, shear
 
 Action = Callable[[jax.Array, jax.Array], jax.Array]
@@ -68,6 +68,7 @@ MOTIONS: Mapping[str, Action] = {
 a factor of e, shear by 1."""
 
 
+@of_derivatives
 def lie_derivative(
     f: Function, x: jax.Array, action: Action, action_out: Action = unchanged
 ) -> jax.Array:
@@ -81,7 +82,7 @@ def lie_derivative(
     2022, eq. 2; here by forward-mode differentiation, exact to rounding.
 
     Args:
-      f: from x to an array.
+      f: from x to an array, of jax operations.
       x: `[batch, *space, channels]`.
       action: action on x.
       action_out: action on f(x); the default is for a function that should be invariant.
@@ -89,7 +90,7 @@ def lie_derivative(
     zero = jnp.zeros((), x.dtype)
 
     def moved(t):
-        return _from_rest(action_out, f(_from_rest(action, x, t)), -t)
+        return _from_rest(action_out, one_array(f(_from_rest(action, x, t))), -t)
 
     return jax.jvp(moved, (zero,), (jnp.ones_like(zero),))[1]
 
@@ -275,12 +276,13 @@ def _check(layers: Sequence[Function], actions: Sequence[Action]) -> None:
         )
 
 
+@of_derivatives
 def _gradients(f: Function, x: jax.Array) -> jax.Array:
     """Gradients of every output with respect to its own example, `[batch, outputs,
     *x.shape[1:]]`."""
 
     def one(example):
-        return f(example[None])[0].reshape(-1)
+        return one_array(f(example[None]))[0].reshape(-1)
 
     return jax.vmap(jax.jacrev(one))(x)
 

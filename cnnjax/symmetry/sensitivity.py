@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.equivariance import Function, equivariance_pair
+from cnnjax.symmetry.equivariance import Function, equivariance_pair, one_array
 
 
 def normalised_invariance_error(moved: jax.Array, outputs: jax.Array) -> jax.Array:
@@ -83,11 +83,11 @@ def equivariance_psnr(
         does not bring in from outside. None: all.
 
     Raises:
-      ValueError: a peak that is not positive.
+      ValueError: a peak that is not positive, or an output that is no array.
     """
     if not peak > 0:
         raise ValueError(f"`peak` must be positive, got {peak!r}.")
-    actual, expected = equivariance_pair(f, g_in, g_out, x)
+    actual, expected = map(one_array, equivariance_pair(f, g_in, g_out, x))
     squares = (actual - expected) ** 2
     error = squares.mean() if valid is None else squares.mean(where=jnp.asarray(valid, bool))
     return 10 * (2 * jnp.log10(peak) - jnp.log10(error))

@@ -3,28 +3,32 @@
 Names are loaded when first used.
 """
 
+from typing import TYPE_CHECKING
+
 from cnnjax.run.lazy import lazy_exports
 
-_SUBMODULES = {
-    "canvas": ("on_canvas", "rotated"),
-    "cifar_tutorial": ("distorted_crops",),
-    "classifier": ("predictions", "train_classifiers"),
-    "grey_digits": ("digits_on_grey",),
-    "images": ("resized",),
-    "network": ("Network",),
-    "own_images": ("standardised",),
-    "segmentation": ("textured_digits",),
-    "task": ("Task", "pipeline", "taking_images"),
-    "trained": (
-        "PIPELINES",
-        "Trained",
-        "input_shape",
-        "is_run",
-        "load_pretrained",
-        "load_task",
-        "load_trained",
-        "make_model",
-    ),
-}
-
-__getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)
+if TYPE_CHECKING:  # read by `lazy_exports`, too
+    from cnnjax.tasks.canvas import on_canvas as on_canvas, rotated as rotated
+    from cnnjax.tasks.cifar_tutorial import distorted_crops as distorted_crops
+    from cnnjax.tasks.classifier import (
+        predictions as predictions,
+        train_classifiers as train_classifiers,
+    )
+    from cnnjax.tasks.grey_digits import digits_on_grey as digits_on_grey
+    from cnnjax.tasks.images import resized as resized
+    from cnnjax.tasks.network import Network as Network
+    from cnnjax.tasks.own_images import standardised as standardised
+    from cnnjax.tasks.segmentation import textured_digits as textured_digits
+    from cnnjax.tasks.task import Task as Task, pipeline as pipeline, taking_images as taking_images
+    from cnnjax.tasks.trained import (
+        PIPELINES as PIPELINES,
+        Trained as Trained,
+        input_shape as input_shape,
+        is_run as is_run,
+        load_pretrained as load_pretrained,
+        load_task as load_task,
+        load_trained as load_trained,
+        make_model as make_model,
+    )
+else:
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -4,6 +4,8 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import math
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
@@ -147,9 +149,10 @@ class Task:
           step, loss: as `compile_training` takes them.
 
         Raises:
-          InputError: the devices do not divide the batch size, or the network does not take the
-            images.
+          InputError: the devices do not divide the batch size, a batch exceeds the memory of the
+            machine, or the network does not take the images.
         """
+        _require_memory(train.batch_size, self.shape)
         key = (model, train, step, loss, self.augment, self.augment_test)
         try:
             kept = self._compiled.get(key)
@@ -206,6 +209,22 @@ class Task:
         images = jax.ShapeDtypeStruct((2, *self.shape), np.float32)
         with taking_images(type(model).__name__, self.shape):
             return jax.eval_shape(model.init_with_output, jax.random.key(0), images)[0]
+
+
+def _require_memory(batch_size: int, shape: Sequence[int]) -> None:
+    """Raise InputError if float32 images of a batch exceed the memory of the hosts.
+
+    Where they do, the system ends the process without a word.
+    """
+    if not hasattr(os, "sysconf"):  # not on this system
+        return
+    held = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * jax.process_count()
+    needed = 4 * batch_size * math.prod(shape)
+    if needed > held:
+        raise InputError(
+            f"train.batch_size must be at most {held // (4 * math.prod(shape)):,}, for {held:,} "
+            f"bytes of memory and images of {tuple(shape)}, got {batch_size:,}."
+        )
 
 
 _Arguments = ParamSpec("_Arguments")

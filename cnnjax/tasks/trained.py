@@ -146,7 +146,11 @@ def load_task(directory: Path, network: str | None = None, data_dir: str | None 
 
 @_input_errors()
 def load_trained(
-    directory: Path, x: jax.Array, *, network: str | None = None, trust: Sequence[str] = ()
+    directory: Path,
+    x: jax.typing.ArrayLike,
+    *,
+    network: str | None = None,
+    trust: Sequence[str] = (),
 ) -> Trained:
     """A network of a run, with the weights of its newest checkpoint.
 
@@ -216,7 +220,9 @@ def _model(directory: Path, file: Path, trust: Sequence[str]) -> linen.Module:
     return described_model(description) if description else resolve_model(name)
 
 
-def _restored(model: linen.Module, config: Mapping[str, Any], folder: Path, x: jax.Array) -> Any:
+def _restored(
+    model: linen.Module, config: Mapping[str, Any], folder: Path, x: jax.typing.ArrayLike
+) -> Any:
     """The newest state of training in a folder."""
     if not folder.is_dir():
         raise ValueError(f"{folder} must hold a checkpoint, but does not exist.")

@@ -15,12 +15,19 @@ output is affine in the input. Without a claim the property is measured and repo
 Names are loaded when first used.
 """
 
+from typing import TYPE_CHECKING
+
 from cnnjax.run.lazy import lazy_exports
 
-_SUBMODULES = {
-    "checks": ("Check", "Finding", "Verdict", "check_variant", "variant_checks"),
-    "properties": ("PROPERTIES",),
-    "subject": ("Subject",),
-}
-
-__getattr__, __dir__, __all__ = lazy_exports(__name__, _SUBMODULES)
+if TYPE_CHECKING:  # read by `lazy_exports`, too
+    from cnnjax.testing.checks import (
+        Check as Check,
+        Finding as Finding,
+        Verdict as Verdict,
+        check_variant as check_variant,
+        variant_checks as variant_checks,
+    )
+    from cnnjax.testing.properties import PROPERTIES as PROPERTIES
+    from cnnjax.testing.subject import Subject as Subject
+else:
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -44,16 +44,14 @@ def dtypes(subject: Subject) -> tuple[bool, str]:
     made = layer
     if hasattr(layer, "param_dtype"):
         made = subject.layer(subject.usual, param_dtype=jnp.bfloat16)
-        drawn = jax.eval_shape(made.init, jax.random.key(0), x)
-        if any(leaf.dtype != jnp.bfloat16 for leaf in jax.tree.leaves(drawn)):
+        if any(leaf.dtype != jnp.bfloat16 for leaf in _drawn(made, x)):
             wrong.append("param_dtype=bfloat16 is not that of all parameters")
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), parameters)
     outputs = {"bfloat16 input and parameters": jax.jit(made.apply)(half, x.astype(jnp.bfloat16))}
     if hasattr(layer, "dtype"):
         made = subject.layer(subject.usual, dtype=jnp.bfloat16)
         outputs["dtype=bfloat16"] = jax.jit(made.apply)(parameters, x)
-        drawn = jax.eval_shape(made.init, jax.random.key(0), x)
-        if any(leaf.dtype != jnp.float32 for leaf in jax.tree.leaves(drawn)):
+        if any(leaf.dtype != jnp.float32 for leaf in _drawn(made, x)):
             wrong.append("dtype=bfloat16 changes the parameters' type")
     for name, output in outputs.items():
         error = _error(output.astype(jnp.float32), z)
@@ -98,7 +96,7 @@ def transforms(subject: Subject) -> tuple[bool, str]:
     still = [
         jax.tree_util.keystr(path)
         for path, leaf in jax.tree_util.tree_leaves_with_path(gradients)
-        if not np.any(np.abs(leaf) > 0)
+        if _is_trained(path) and not np.any(np.abs(leaf) > 0)
     ]
     found = (
         f"jit off by {jitted:.1e}, vmap {mapped:.1e}, forward against reverse {adjoint:.1e}, "
@@ -331,6 +329,18 @@ PROPERTIES: dict[str, Callable[[Subject], tuple[bool, str]]] = {
     "determinism": determinism,
 }
 """All properties, in the order of the verdict."""
+
+
+def _is_trained(path: Any) -> bool:
+    """Whether a leaf of (variables, x) is a parameter or x, rather than a state of the layer."""
+    (position, *names) = (getattr(key, "idx", getattr(key, "key", None)) for key in path)
+    return position == 1 or names[:1] == ["params"]
+
+
+def _drawn(layer: Any, x: jax.Array) -> list[Any]:
+    """Shapes and types of the parameters that a layer draws."""
+    drawn = jax.eval_shape(layer.init, jax.random.key(0), x)
+    return jax.tree.leaves(drawn.get("params", {}))
 
 
 def _error(actual: jax.Array, expected: jax.Array) -> float:

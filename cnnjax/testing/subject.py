@@ -59,8 +59,13 @@ class Subject:
         return jnp.asarray(noise, jnp.float32)
 
     def parameters(self, layer: Any, x: jax.Array) -> Any:
-        """Variables of a layer with noise added: initial biases of zero hide mistakes."""
-        leaves, tree = jax.tree.flatten(jax.jit(layer.init)(jax.random.key(self.seed), x))
+        """Variables that a layer reads, with noise added: initial biases of zero hide mistakes.
+
+        What it sows it does not read.
+        """
+        drawn = jax.jit(layer.init)(jax.random.key(self.seed), x)
+        read = {name: drawn[name] for name in drawn if reads(layer, drawn, name, x)}
+        leaves, tree = jax.tree.flatten(read)
         noise = np.random.default_rng(self.seed + 2)
         moved = [
             leaf + jnp.asarray(0.3 * noise.normal(size=leaf.shape), leaf.dtype) for leaf in leaves
@@ -186,6 +191,16 @@ class Case(NamedTuple):
 def extent(sizes: Sequence[int]) -> str:
     """Sizes or steps of the axes as text, '8 x 4'."""
     return " x ".join(map(str, sizes))
+
+
+def reads(layer: Any, variables: Any, name: str, x: jax.Array) -> bool:
+    """Whether a layer reads a collection of its variables, rather than sows into it."""
+    others = {other: values for other, values in variables.items() if other != name}
+    try:
+        jax.eval_shape(layer.apply, others, x)
+    except Exception:  # of flax, or of the layer, whichever looks for it first
+        return True
+    return False
 
 
 def output_shape(layer: Any, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import itertools
 import json
+import logging
 import os
 import sys
 import zlib
@@ -18,6 +19,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, EveryNSteps, LatestN
 
 from cnnjax.run import hosts
+from cnnjax.run.config import InputError
 from cnnjax.train.state import TrainState
 
 
@@ -38,6 +40,7 @@ class Checkpoints:
         if keep < 1:
             raise ValueError(f"`keep` must be at least 1, got {keep}.")
         self.directory = Path(directory).absolute()
+        logging.getLogger("absl").addFilter(_full_disks_unlogged)  # once, however often it is added
         best = BestN(
             get_metric_fn=lambda metrics: metrics["accuracy"],
             n=1,
@@ -110,8 +113,7 @@ class Checkpoints:
           A state of NumPy arrays; `fit` and `evaluate` place it on the devices.
 
         Raises:
-          ValueError: a checkpoint of another network or optimiser.
-          RuntimeError: none of the checkpoints can be read.
+          InputError: a checkpoint of another network or optimiser, or none of them can be read.
         """
         if not isinstance(sys.unraisablehook, _ClosedLoopsIgnored):
             sys.unraisablehook = _ClosedLoopsIgnored(sys.unraisablehook)
@@ -120,7 +122,7 @@ class Checkpoints:
         for step in reversed(steps):
             contents = _trusted(self._read(step, "contents", ocp.args.JsonRestore()))
             if contents is not None and contents["shapes"] != _shapes(wanted):
-                raise ValueError(self._difference(step, contents["shapes"], _shapes(wanted)))
+                raise InputError(self._difference(step, contents["shapes"], _shapes(wanted)))
             leaves = contents and self._read(step, "state", ocp.args.StandardRestore(wanted))
             whole = bool(leaves) and _checksum(leaves) == contents["checksum"]
             # All processes have to agree, or one would wait for the others for ever.
@@ -131,7 +133,7 @@ class Checkpoints:
                 return jax.tree.unflatten(jax.tree.structure(state), ordered)
             broken.append(step)
         if steps:
-            raise RuntimeError(
+            raise InputError(
                 f"None of the checkpoints {steps} in {self.directory} can be read. They are left "
                 "as they are: put good ones in their place, or begin anew with --overwrite."
             )
@@ -169,6 +171,16 @@ class Checkpoints:
             if not _says_disk_is_full(error):
                 raise
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.directory)) from None
+
+
+class _FullDisksUnlogged(logging.Filter):
+    """Keeps the tracebacks of a full disk out of orbax's log: `_reporting_a_full_disk` says it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and _says_disk_is_full(record.exc_info[1]))
+
+
+_full_disks_unlogged = _FullDisksUnlogged()
 
 
 class _ClosedLoopsIgnored:

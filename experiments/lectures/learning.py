@@ -43,8 +43,8 @@ def numbers() -> dict[str, Any]:
     # The test image with the least certain decision: the others have one class at 100 %.
     unsure = int(log_probabilities.max(-1).argmin())
     variables = jax.device_get(state.variables)
-    x = task.place(task.test.images[:5])
-    labels = jnp.asarray(task.test.labels[:5])
+    images, given = task.test.read(np.arange(5))
+    x, labels = task.place(images), jnp.asarray(given)
 
     def score(images: jax.Array) -> jax.Array:
         logits: Any = model.apply(variables, images)
@@ -59,9 +59,10 @@ def numbers() -> dict[str, Any]:
     )
     saliency = smooth_saliency(score, x, jax.random.key(0))
     covered = occlusion_map(score, x, size=4, stride=2, value=float(x.min()))
-    textured = tasks.textured_digits(train_images=1, test_images=5).test
-    ink = textured.labels > 0
-    grey = textured.images[..., 0]
+    textured, classes_of_pixels = tasks.textured_digits(train_images=1, test_images=5).test.read(
+        np.arange(5)
+    )
+    ink, grey = classes_of_pixels > 0, textured[..., 0]
     # The best threshold for these very images.
     overlap = {
         threshold: intersection_over_union((grey > threshold).astype(int), ink.astype(int), 2)[1]
@@ -83,7 +84,7 @@ def numbers() -> dict[str, Any]:
         "saliency": np.abs(np.asarray(saliency)[..., 0]).round(4),
         "occlusion": np.asarray(covered).round(3),
         "textured": grey,
-        "labels": textured.labels,
+        "labels": classes_of_pixels,
         "threshold": best,
         "threshold_iou": overlap[best],
     }

@@ -117,7 +117,7 @@ def blocks(numbers: Numbers) -> list[Block]:
             ],
             caption="Steps after which half of the sine's amplitude is reached: the least and the most "
             "of all seeds.",
-            align=["left", *["right"] * len(numbers["frequencies"])],
+            align=["left", *("right" for _ in numbers["frequencies"])],
         ),
     ]
 

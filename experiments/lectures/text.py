@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from cnnjax import inspect as measures
-from cnnjax import layers, models, ops, symmetry
+from cnnjax import inspect as measures, layers, models, ops, symmetry
 from cnnjax.report import Block, Heading, Paragraph, Table, format_number
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.loop import fit

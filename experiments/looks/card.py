@@ -132,7 +132,7 @@ def connections(config: Config, constructor: Callable) -> dict[str, Any]:
     patterns = {}
     shape = (config.units, 1)
     for border in ("SAME", "CIRCULAR"):
-        layer = config.layer(constructor, 1, features=1, padding=border)
+        layer: Any = config.layer(constructor, 1, features=1, padding=border)
         try:
             params = jax.jit(layer.init)(jax.random.key(config.seed), jnp.zeros((1, *shape)))
         except Exception as error:  # whatever a layer raises that takes images only
@@ -159,8 +159,12 @@ def on_images(config: Config, layer: nn.Module) -> dict[str, Any]:
     noise = np.random.default_rng(config.seed).normal(size=(2, *image.shape[1:]))
     noise = noise.astype(np.float32)
     params = jax.jit(layer.init)(jax.random.key(config.seed), noise)
-    field = inspect.receptive_field(lambda x: layer.apply(params, x), image.shape[1:])
-    errors = symmetry.errors_over_shifts(lambda x, params: layer.apply(params, x), noise, params)
+
+    def outputs(x: Any, params: Any = params) -> Any:
+        return layer.apply(params, x)
+
+    field = inspect.receptive_field(outputs, image.shape[1:])
+    errors = symmetry.errors_over_shifts(outputs, noise, params)
     dilation = getattr(layer, "kernel_dilation", 1)
     dilation = dilation if isinstance(dilation, int) else dilation[0]
     size, _ = ops.receptive_field([(config.kernel_size, config.strides, dilation)])

@@ -66,7 +66,7 @@ def run(config: Config, record: Record) -> None:
         name: getattr(lectures, name).times() for name in config.chapters if name in lectures.TIMED
     }
     results, timings = record.results({"chapters": computed}), record.timings(measured)
-    blocks = [
+    blocks: list[report.Block | str] = [
         f"{len(computed)} chapters of the lectures that cnnjax began with; everything shown was "
         "computed when the page was made."
     ]

@@ -4,8 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from cnnjax.data import batches
 from cnnjax.data.batches import batch_indices, evaluation_batches

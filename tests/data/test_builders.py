@@ -232,8 +232,7 @@ def test_rotated_mnist_needs_all_of_mnist(monkeypatch, tmp_path):
 
 def test_features_and_order_are_those_of_the_stock_builders(tmp_path):
     """Both live in one process, though TFDS's registry takes each name once."""
-    from tensorflow_datasets.image_classification import cifar
-    from tensorflow_datasets.image_classification import mnist as stock
+    from tensorflow_datasets.image_classification import cifar, mnist as stock
 
     for ours, theirs in (
         (mnist.Builder, stock.MNIST),

@@ -1,15 +1,19 @@
 """How runs end: what each exit code means, what is said, and what is left."""
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from cnnjax.launch import exits
 from cnnjax.launch.main import main
-from cnnjax.run import hosts, process
+from cnnjax.run import directory as run_directory, files, hosts, process
 
+ROOT = Path(__file__).resolve().parents[2]
 STUDY = '''"""How does it end?"""
 
 import dataclasses
@@ -18,6 +22,7 @@ import os
 import signal
 from typing import Annotated
 
+import jax
 import tyro
 
 
@@ -48,6 +53,12 @@ def run(config, record):
         raise FloatingPointError("not of training")
     if config.ending == "full":
         raise OSError(errno.ENOSPC, "No space left on device", "/x")
+    if config.ending == "read-only":
+        raise OSError(errno.EROFS, "Read-only file system", "/x")
+    if config.ending == "array":
+        raise MemoryError("Unable to allocate 2 TiB")
+    if config.ending == "device":
+        jax.numpy.zeros((10**6, 10**6, 9)).block_until_ready()
     if config.ending == "denied":
         raise PermissionError(errno.EACCES, "Permission denied", "/x")
     record.results({"ending": config.ending, "size": config.size})
@@ -83,6 +94,22 @@ def call(tmp_path, monkeypatch, capsys):
         ("diverged", 3, "launch.py: The loss is nan at step 7.\n"),
         ("terminated", 143, "launch.py: Terminated; --resume continues w.\n"),
         ("full", 1, "launch.py: The disk is full; --resume continues w.\n"),
+        (
+            "read-only",
+            1,
+            "launch.py: The file system of /x became read-only; --resume continues w.\n",
+        ),
+        (
+            "array",
+            1,
+            "launch.py: The memory is too small: Unable to allocate 2 TiB; --resume continues w.\n",
+        ),
+        (
+            "device",
+            1,
+            "launch.py: The memory is too small: Out of memory allocating 36000000000000 bytes; "
+            "--resume continues w.\n",
+        ),
     ],
 )
 def test_each_ending_has_a_code_and_one_sentence(call, ending, code, said):
@@ -92,10 +119,71 @@ def test_each_ending_has_a_code_and_one_sentence(call, ending, code, said):
     assert Path("w/metrics.jsonl").exists()
 
 
+class JaxRuntimeError(RuntimeError):
+    """Named as jax's."""
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            JaxRuntimeError("INTERNAL: Error dispatching: Out of memory allocating 36 bytes.\nAt"),
+            "The memory is too small: Out of memory allocating 36 bytes",
+        ),
+        (
+            JaxRuntimeError("RESOURCE_EXHAUSTED: Failed to allocate request for 2GiB.\nAt"),
+            "The memory is too small: Failed to allocate request for 2GiB",
+        ),
+        (JaxRuntimeError("INTERNAL: a fault"), None),
+        (RuntimeError("Out of memory"), None),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "/x"), "The disk is full"),
+        (OSError(errno.ENOENT, "No such file", "/x"), None),
+    ],
+)
+def test_what_of_the_machine_is_exhausted(error, said):
+    assert exits.exhausted(error) == said
+
+
 @pytest.mark.fast
 def test_a_run_that_recorded_nothing_leaves_nothing(call):
     assert call("at once", "--workdir", "w") == (143, "Running in w\n", "launch.py: Terminated.\n")
     assert not Path("w").exists()
+    Path("kept").mkdir()
+    for workdir in ("kept/v/w", "runs/ended/w"):
+        assert call("at once", "--workdir", workdir)[0] == 143
+    assert list(Path("kept").iterdir()) == []
+    assert not Path("runs").exists()
+
+
+@pytest.mark.fast
+def test_a_run_that_is_refused_leaves_no_folder(call, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    assert call("x" * 300)[0] == 0  # a name is cut to what file systems take
+    shutil.rmtree("runs")
+    code, _, complaint = call("--workdir", f"v/{'x' * 300}")
+    assert (code, complaint) == (2, f"launch.py: File name too long: v/{'x' * 300}.\n")
+    with monkeypatch.context() as disk:
+        disk.setattr(files, "write", full)
+        code, _, complaint = call("--workdir", "v/w")
+    assert code == 2
+    assert complaint == "launch.py: No space left on device: v/w/environment.json.\n"
+    assert not Path("v").exists()
+
+
+@pytest.mark.fast
+def test_a_folder_that_another_process_fills_is_left_to_it(call, monkeypatch):
+    """The other one makes the folder between the look at it and its lock."""
+
+    def lock(directory):
+        (directory / "config.json").write_text("{}")
+        raise FileExistsError("Another process is at work.")
+
+    monkeypatch.setattr(run_directory, "DirectoryLock", lock)
+    assert call("--workdir", "v/w")[0] == 2
+    assert Path("v/w/config.json").read_text() == "{}"
 
 
 @pytest.mark.fast
@@ -129,6 +217,46 @@ def test_a_directory_where_another_process_works_is_refused(call):
     holder.communicate()
     assert call("--workdir", "w")[0] == 0
     assert call("--workdir", "w", "--overwrite")[0] == 0  # released at the end of a run
+
+
+def run_unread(*words, lines):
+    """Exit code, stderr and the first lines of a process of whose output no more is read."""
+    with subprocess.Popen(
+        [sys.executable, *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        read = [running.stdout.readline() for _ in range(lines)]
+        running.stdout.close()
+        said = running.stderr.read()
+        return running.wait(), said, read
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["check"]])
+def test_help_that_is_not_read_to_its_end_ends_quietly(words):
+    assert run_unread("launch.py", *words, lines=0) == (0, "", [])
+
+
+@pytest.mark.fast
+def test_a_run_goes_on_when_nothing_reads_its_output(tmp_path):
+    code = f"""
+import pathlib, subprocess, sys
+from cnnjax.launch.exits import outlive_readers, say
+from rich.console import Console
+outlive_readers()
+for line in range(10000):
+    print("line", line, flush=True)
+    Console().print("more")
+subprocess.run(["echo", "a process below it"], check=True)
+pathlib.Path({str(tmp_path / "end")!r}).write_text("reached")
+say("Ends.")
+sys.exit(3)
+"""
+    assert run_unread("-c", code, lines=1) == (3, "launch.py: Ends.\n", ["line 0\n"])
+    assert (tmp_path / "end").read_text() == "reached"
 
 
 # Looks, and the value that stands without its name

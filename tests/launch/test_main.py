@@ -12,6 +12,7 @@ import flax.linen as nn
 import pytest
 
 import launch
+from cnnjax import layers
 from cnnjax.launch import main as main_module
 from cnnjax.launch.experiments import EXPERIMENTS, experiment_files, question
 from cnnjax.run import process
@@ -121,8 +122,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def door(folder, monkeypatch, capsys):
     """Calls `launch.main` in this process; returns exit code, stdout and stderr."""
-    variants = types.SimpleNamespace(VARIANTS={"standard": Standard, "tiled": Tiled})
-    monkeypatch.setitem(sys.modules, "cnnjax.layers.variants", variants)
+    monkeypatch.setattr(layers, "VARIANTS", {"standard": Standard, "tiled": Tiled})
     monkeypatch.setattr(sys, "path", list(sys.path))
     devices = []
     monkeypatch.setattr(process, "configure", lambda asked, **_: devices.append(asked))

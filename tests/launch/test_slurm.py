@@ -122,11 +122,55 @@ def test_what_is_not_asked_for_is_the_cluster_s_to_choose(here, sbatch):
         assert f"#SBATCH {absent}" not in text
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sent --slurm",
+        "sent --sweep --slurm --slurm.partition big --slurm.minutes 90 --slurm.gpus 8 "
+        "--slurm.nodes 2 --slurm.cpus 16 --slurm.account mine --slurm.at-once 1",
+    ],
+)
+def test_a_dry_run_prints_the_job_as_it_is_submitted(here, sbatch, capsys, words):
+    assert main([*words.split(), "--dry-run"], here / "experiments") == 0
+    assert not sbatch.exists()
+    printed = capsys.readouterr().out.splitlines()
+    assert main(words.split(), here / "experiments") == 0
+    submitted = sbatch.read_text().splitlines()
+    # Submitit's own: where it logs, how Slurm warns it, and the key of its database.
+    own = ("error", "output", "open-mode", "signal", "wckey")
+    asked = [
+        line
+        for line in submitted
+        if line.startswith("#SBATCH") and not line.startswith(tuple(f"#SBATCH --{o}=" for o in own))
+    ]
+    assert sorted(line for line in printed if line.startswith("#SBATCH")) == sorted(asked)
+    assert "#SBATCH --time=90" in printed or len(words.split()) == 2
+
+
+def test_a_dry_run_needs_no_submitit_and_names_what_is_left(here, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    sweep = ["sent", "--sweep", "--slurm", "--dry-run"]
+    assert main(sweep, here / "experiments") == 0
+    *_, first, _, second, _ = printed = capsys.readouterr().out.splitlines()
+    assert "#SBATCH --array=0-1%2" in printed
+    for line, left in ((first, 1), (second, 0)):
+        directory = Path(line.removeprefix("# new: "))
+        directory.mkdir(parents=True)
+        (directory / "done").write_text("")
+        assert main(sweep, here / "experiments") == 0
+        printed = capsys.readouterr().out
+        assert "array" not in printed
+        assert printed.count("#SBATCH --job-name=cnnjax-sent\n") == left
+    local = ["sent", "--slurm", "--slurm.cluster", "local", "--dry-run"]
+    assert main(local, here / "experiments") == 0
+    assert "#SBATCH" not in capsys.readouterr().out
+
+
 def test_runs_on_several_nodes_find_each_other(here, sbatch, capsys):
     for nodes, distributed in ((1, False), (2, True)):
         words = f"sent --slurm --slurm.nodes {nodes} --dry-run"
         assert main(words.split(), here / "experiments") == 0
-        command = capsys.readouterr().out.splitlines()[1]
+        command = capsys.readouterr().out.splitlines()[-1]
         assert ("--distributed" in command) is distributed
 
 
@@ -200,7 +244,7 @@ def test_without_submitit_it_says_what_to_install(here, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["sent", "--slurm"], here / "experiments")
     assert capsys.readouterr().err == (
-        'launch.py: --slurm needs submitit, which `pip install "cnnjax[slurm]"` installs.\n'
+        "launch.py: --slurm needs submitit, which `pip install submitit` installs.\n"
     )
 
 

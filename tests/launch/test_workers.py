@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnjax.run.share import Share
+from cnnjax.run.process import Share
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRY = f"""\

@@ -5,7 +5,6 @@ import functools
 import pickle
 import subprocess
 import sys
-import types
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ import flax.linen as nn
 import pytest
 from jax.typing import DTypeLike
 
+from cnnjax import layers
 from cnnjax.layers import Conv, TiledConv
 from cnnjax.models import ConvNet
 from cnnjax.models.choice import (
@@ -56,8 +56,7 @@ class Tiled(nn.Module):
 
 @pytest.fixture(autouse=True)
 def variants(monkeypatch):
-    module = types.SimpleNamespace(VARIANTS={"tiled": Tiled, "standard": nn.Conv})
-    monkeypatch.setitem(sys.modules, "cnnjax.layers.variants", module)
+    monkeypatch.setattr(layers, "VARIANTS", {"tiled": Tiled, "standard": nn.Conv})
     monkeypatch.setattr(sys, "path", list(sys.path))
 
 

@@ -11,8 +11,8 @@ import pytest
 from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 from cnnjax.run.config import from_json
 from cnnjax.run.observations import Observations
+from cnnjax.run.process import ShareObserved
 from cnnjax.run.record import Record
-from cnnjax.run.share import ShareObserved
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"

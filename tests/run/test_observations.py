@@ -10,8 +10,8 @@ import pytest
 
 from cnnjax.run.cells import Cell, flat_values, grid, text_of, value_of
 from cnnjax.run.observations import Observations
+from cnnjax.run.process import Share, ShareObserved
 from cnnjax.run.record import Record
-from cnnjax.run.share import Share, ShareObserved
 from tests.run.test_record import Config
 
 pytestmark = pytest.mark.fast

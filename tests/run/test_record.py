@@ -12,8 +12,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from cnnjax.run import hosts
-from cnnjax.run import record as record_module
+from cnnjax.run import hosts, record as record_module
 from cnnjax.run.directory import run_directory
 from cnnjax.run.record import Record
 

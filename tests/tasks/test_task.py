@@ -195,6 +195,13 @@ def test_a_network_that_does_not_fit_is_refused_in_a_sentence():
         made().network(Reads(), dataclasses.replace(CONFIG, batch_size=6))
 
 
+def test_a_batch_beyond_the_memory_is_refused_before_it_is_begun(monkeypatch):
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 1000}.__getitem__)
+    with pytest.raises(InputError, match=r"must be at most 256,000, .* got 1,000,000,000\."):
+        made().network(Learns(), dataclasses.replace(CONFIG, batch_size=10**9))
+    made().network(Learns(), dataclasses.replace(CONFIG, batch_size=256_000))
+
+
 def test_a_canvas_is_standardised_by_the_first_thousand_training_images():
     task = tasks.on_canvas("digits")
     seen = np.asarray(task.place(task.train.images[:1000]), np.float64)

@@ -8,6 +8,7 @@ import sys
 import flax.linen as nn
 import jax
 import pytest
+from flax.linen.dtypes import promote_dtype
 
 from cnnjax import testing
 from cnnjax.layers import (
@@ -140,6 +141,27 @@ def test_what_is_not_claimed_is_reported():
     unclaimed = finding(nn.Conv, "symmetry")
     assert unclaimed.passed
     assert "CIRCULAR strides 2 on 8 x 4: measured 2 x 2, no claim" in unclaimed.found
+
+
+class Sows(Conv):
+    """A loss term in float32 and a statistic that no gradient reaches, as users keep them."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        self.sow("losses", "smoothness", jax.numpy.zeros((), jax.numpy.float32))
+        self.sow("intermediates", "input", x)
+        (x,) = promote_dtype(x, dtype=self.dtype)
+        calls = self.variable("batch_stats", "calls", lambda: jax.numpy.zeros(3))
+        return convolved(self, x) + jax.lax.stop_gradient(calls.value.sum()).astype(x.dtype)
+
+
+@pytest.mark.parametrize("name", ["transforms", "dtypes", "determinism"])
+def test_what_a_layer_sows_or_keeps_is_no_parameter(name):
+    measured = finding(Sows, name)
+    assert measured.passed, measured.found
+    subject = testing.Subject(Sows)
+    _, variables, _ = subject.case()
+    assert set(variables) == {"params", "batch_stats"}
 
 
 @pytest.mark.parametrize("name", ["shapes", "dtypes", "initial variance", "linear map"])

@@ -13,6 +13,7 @@ import optax
 import pytest
 from flax import linen
 
+from cnnjax.run.config import InputError
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.state import create_state
 
@@ -134,7 +135,7 @@ def test_nothing_readable_is_an_error_not_a_fresh_start(tmp_path):
         empty(tmp_path / step)
     with (
         Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(RuntimeError, match=r"None of the checkpoints \[3, 5\] in .* can be read"),
+        pytest.raises(InputError, match=r"None of the checkpoints \[3, 5\] in .* can be read"),
     ):
         checkpoints.restore(make_state())
     assert {path.name for path in tmp_path.iterdir()} == {"3", "5"}  # a second try says it again

@@ -84,7 +84,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
 
 @styled
 def image_rows(
-    rows: Mapping[str, Sequence[Any]],
+    rows: Mapping[str, Sequence[Any] | np.ndarray],
     *,
     signed: bool = False,
     limits: tuple[float, float] | None = None,
