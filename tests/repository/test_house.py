@@ -43,7 +43,8 @@ def train(network, record, cell, **values):
 
 
 Network.train = train
-assert launch.main(["equivariance", "smoke", "--workdir", sys.argv[1]]) == 0
+words = ["equivariance", "smoke", "--conv", "standard", "--conv", "low_rank"]
+assert launch.main([*words, "--workdir", sys.argv[1]]) == 0
 ours = ("cnnjax", "experiments", "launch")
 print("imported:", *sorted(name for name in sys.modules if name.split(".")[0] in ours))
 """
