@@ -17,9 +17,9 @@ TITLE = "Fixed filters"
 Numbers = Mapping[str, Any]
 
 HEIGHT, WIDTH = 80, 70
-"""Of the image whose edges are found."""
+"""Sizes of the image whose edges are found."""
 LARGE_HEIGHT, LARGE_WIDTH = 320, 280
-"""Of the image of the lectures, for which the dense matrix is not made."""
+"""Sizes of the image of the lectures, for which the dense matrix is not made."""
 
 
 def numbers() -> dict[str, Any]:
