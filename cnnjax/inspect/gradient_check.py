@@ -49,7 +49,7 @@ def check_gradients(
       ValueError: the function computes in a type too coarse for finite differences.
     """
     with jax.enable_x64(True):
-        arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), arguments)
+        arguments = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), arguments)
         shape = jax.eval_shape(function, *arguments)
         if shape.dtype.name not in _STEPS:
             raise ValueError(

@@ -58,24 +58,30 @@ class Subject:
         noise = np.random.default_rng(self.seed + 1).normal(size=shape)
         return jnp.asarray(noise, jnp.float32)
 
-    def parameters(self, layer: Any, x: jax.Array) -> Any:
-        """Variables that a layer reads, with noise added: initial biases of zero hide mistakes.
+    def case(
+        self, batch: int = 2, axes: int | None = None, strides: int = 1, padding: str | None = None
+    ) -> tuple[Any, Any, jax.Array]:
+        """Layer, its variables and its input; by default with the usual number of axes.
 
-        What it sows it does not read.
+        The variables are those that the layer reads, not what it sows, with noise added: initial
+        biases of zero hide mistakes.
         """
-        drawn = jax.jit(layer.init)(jax.random.key(self.seed), x)
-        read = {name: drawn[name] for name in drawn if reads(layer, drawn, name, x)}
-        leaves, tree = jax.tree.flatten(read)
-        noise = np.random.default_rng(self.seed + 2)
-        moved = [
-            leaf + jnp.asarray(0.3 * noise.normal(size=leaf.shape), leaf.dtype) for leaf in leaves
-        ]
-        return tree.unflatten(moved)
+        axes = self.usual if axes is None else axes
+        padding = self.padding if padding is None else padding
+        layer, x = self.layer(axes, strides, padding), self.input(axes, batch)
+        key = axes, strides, padding
+        if key not in self._variables:
+            drawn = drawn_once(layer.init)(jax.random.key(self.seed), x)
+            noise = np.random.default_rng(self.seed + 2)
+            self._variables[key] = jax.tree.map(
+                lambda leaf: jnp.asarray(leaf + 0.3 * noise.normal(size=leaf.shape), leaf.dtype),
+                {name: each for name, each in drawn.items() if reads(layer, drawn, name, x)},
+            )
+        return layer, self._variables[key], x
 
-    def case(self, batch: int = 2) -> tuple[Any, Any, jax.Array]:
-        """Layer, its variables and its input, for checks that need only one number of axes."""
-        layer, x = self.layer(self.usual), self.input(self.usual, batch)
-        return layer, self.parameters(layer, x), x
+    @functools.cached_property
+    def _variables(self) -> dict[tuple[int, int, str], Any]:
+        return {}
 
     @functools.cached_property
     def padding(self) -> str:
@@ -191,6 +197,15 @@ class Case(NamedTuple):
 def extent(sizes: Sequence[int]) -> str:
     """Sizes or steps of the axes as text, '8 x 4'."""
     return " x ".join(map(str, sizes))
+
+
+def drawn_once(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled function of a random key, as NumPy arrays.
+
+    XLA takes many times longer to compile random numbers well than to draw these few.
+    """
+    cheaply = jax.jit(draw, compiler_options={"xla_backend_optimization_level": 0})
+    return lambda *arguments: jax.device_get(cheaply(*arguments))
 
 
 def reads(layer: Any, variables: Any, name: str, x: jax.Array) -> bool:
