@@ -94,7 +94,7 @@ def check(arguments: list[str]) -> int:
                 f"launch.py check takes one convolution and its --conv.argument options, not "
                 f"{str(wrong)!r}."
             )
-        process.configure()
+        process.configure(cache=True)
         layer = convolution.layer()
         report = testing.check_variant(layer)
     print(report.text)

@@ -50,6 +50,8 @@ class Options(CheckedConfig):
     """Number of virtual CPU devices to run on; without it one. Accelerators are all used anyway."""
     deterministic: _Flag = False
     """The same bits every time on a GPU too, at some cost in speed; a CPU gives them anyway."""
+    cache: bool = True
+    """Keep compiled programs in the user's cache directory, so that a later run starts faster."""
     distributed: _Flag = False
     """Train together with processes on other hosts, found by Slurm or on a TPU pod by itself."""
     coordinator: str | None = None

@@ -101,7 +101,7 @@ def _prepare_process(invocation: Invocation) -> None:
     share = Share.of_this_process()
     if share is not None:
         share.take_cores()
-    process.configure(options.devices, deterministic=options.deterministic)
+    process.configure(options.devices, deterministic=options.deterministic, cache=options.cache)
     if options.distributed:
         print(hosts.initialize(options.coordinator, options.processes, options.process), flush=True)
     for convolution in convolutions(invocation.config):

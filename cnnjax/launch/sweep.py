@@ -148,6 +148,8 @@ def _option_words(options: Options) -> list[str]:
         words += ["--devices", str(options.devices)]
     if options.deterministic:
         words.append("--deterministic")
+    if not options.cache:
+        words.append("--no-cache")
     if options.distributed or (options.slurm and options.job.nodes > 1):
         words.append("--distributed")
     return [*words, *config_words(options.equivariance, EquivarianceLog(), "equivariance.")]

@@ -4,16 +4,23 @@ observes where several workers do; importing this imports no jax."""
 import contextlib
 import ctypes
 import dataclasses
+import hashlib
 import os
 import platform
+from pathlib import Path
 
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 """What makes GPUs give the same bits every time; CPUs and TPUs do so anyway."""
 
+CACHE_BYTES = 2**30
+"""Size at which the compilation cache drops what was not used for longest."""
+
 _VARIABLE = "CNNJAX_SHARE"
 
 
-def configure(devices: int | None = None, *, deterministic: bool = False) -> None:
+def configure(
+    devices: int | None = None, *, deterministic: bool = False, cache: bool = False
+) -> None:
     """Make XLA's CPU backend fast and safe in this process; call it before jax is imported.
 
     * memory: glibc keeps freed pages, so that temporaries are not page-faulted anew every step;
@@ -26,8 +33,12 @@ def configure(devices: int | None = None, *, deterministic: bool = False) -> Non
       devices: number of virtual CPU devices to create; None leaves jax's own (one).
       deterministic: GPUs take only algorithms that give the same bits every time, and choose among
         them without timing; slower.
+      cache: keep what is compiled in the user's cache directory, for later processes; at most
+        `CACHE_BYTES` of it.
     """
     _keep_freed_memory()
+    if cache:
+        _keep_compilations()
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_cpu_experimental_ynn_fusion_type" not in flags:
         flags += " --xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
@@ -51,6 +62,32 @@ def _keep_freed_memory() -> None:
     libc.mallopt(trim_threshold, 2**31 - 1)
     libc.mallopt(mmap_max, 0)
     libc.mallopt(arena_max, 1)
+
+
+def _keep_compilations() -> None:
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    # Machine code is of one kind of processor, and a cluster's nodes may share the directory.
+    folder = caches / "cnnjax" / f"compilations-{_processor()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_BYTES))
+        # Many small programs make up most of a short run's compilation.
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def _processor() -> str:
+    """The processor's instruction sets, as a short name."""
+    said = platform.machine() + platform.processor()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        said += next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
 class ShareObserved(Exception):

@@ -325,12 +325,15 @@ def test_a_refusal_of_process_0_is_one_sentence_on_the_others_too(call, monkeypa
 
 
 @pytest.mark.fast
-def test_determinism_is_asked_for_before_the_run(call, monkeypatch):
+def test_settings_of_the_process_are_made_before_the_run(call, monkeypatch):
     asked = []
     monkeypatch.setattr(process, "configure", lambda *_, **settings: asked.append(settings))
-    assert call("--workdir", "w", "--deterministic")[0] == 0
+    assert call("--workdir", "w", "--deterministic", "--no-cache")[0] == 0
     assert call("--workdir", "v")[0] == 0
-    assert asked == [{"deterministic": True}, {"deterministic": False}]
+    assert asked == [
+        {"deterministic": True, "cache": False},
+        {"deterministic": False, "cache": True},
+    ]
 
 
 # Checking a convolution
