@@ -23,7 +23,7 @@ class GradientCheck:
     tolerance: float
     """Largest error that rounding and truncation explain."""
     dtype: str
-    """Type in which the function computed."""
+    """Type in which the function computed: float32 where its values are rounded to it, too."""
 
     @property
     def passed(self) -> bool:
@@ -55,21 +55,27 @@ def check_gradients(
             raise ValueError(
                 f"the output of `function` must be float32 or float64, got {shape.dtype}."
             )
-        step = _STEPS[shape.dtype.name]
         noise = np.random.default_rng(0)
         c = noise.normal(size=shape.shape)
 
         @jax.jit
         def objective(arguments):
-            return jnp.vdot(c, function(*arguments).astype(jnp.float64))
+            values = function(*arguments)
+            return jnp.vdot(c, values.astype(jnp.float64)), values
 
-        gradients = jax.tree.leaves(jax.jit(jax.grad(objective))(arguments))
+        gradients = jax.tree.leaves(jax.jit(jax.grad(objective, has_aux=True))(arguments)[0])
         named, tree = jax.tree_util.tree_flatten_with_path(arguments)
         leaves, errors = [leaf for _, leaf in named], {}
+        # Between the numbers of float32: values that are among them were rounded on the way.
+        between = jax.tree.map(lambda leaf: leaf + 1e-9 * noise.normal(size=leaf.shape), arguments)
+        values = np.asarray(objective(between)[1])
+        rounded = np.array_equal(values, values.astype(np.float32))
+        computed = "float32" if rounded else shape.dtype.name
+        step = _STEPS[computed]
 
         def moved(index, amount):
             others = leaves[:index], leaves[index + 1 :]
-            return objective(tree.unflatten([*others[0], leaves[index] + amount, *others[1]]))
+            return objective(tree.unflatten([*others[0], leaves[index] + amount, *others[1]]))[0]
 
         for index, ((path, _), gradient) in enumerate(zip(named, gradients, strict=True)):
             differences, products = [], []
@@ -81,7 +87,7 @@ def check_gradients(
             errors[jax.tree_util.keystr(path)] = _relative(
                 np.array(products), np.array(differences)
             )
-    return GradientCheck(errors, _TOLERANCES[shape.dtype.name], shape.dtype.name)
+    return GradientCheck(errors, _TOLERANCES[computed], computed)
 
 
 def _relative(actual: np.ndarray, expected: np.ndarray) -> float:

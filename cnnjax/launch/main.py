@@ -74,31 +74,36 @@ def prepare(arguments: list[str]) -> None:
         print(datasets.prepare(options.name, options.data_dir))
 
 
-_CHECK = """\
-python launch.py check MODULE:CLASS|NAME [--conv.argument value ...]
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Check everything that a convolution must satisfy: launch.py check MODULE:CLASS|NAME
+    [--conv.argument value ...]. Each property is printed as it is found, the verdict at the end."""
 
-Check everything that a convolution must satisfy, and print the verdict.
-"""
+    only: tuple[str, ...] = ()
+    """Properties to check, such as symmetry or "linear map"; without them all."""
+    waive: tuple[tuple[str, str], ...] = ()
+    """A property that does not matter for this convolution, and why: "linear map" "it is gated"."""
 
 
 def check(arguments: list[str]) -> int:
     """Print the verdict on a convolution; returns 0 if it passed, else 1."""
     if not arguments or {"-h", "--help"} & set(arguments):
-        print(_CHECK, end="")
-        return DONE
+        tyro.cli(Check, prog="launch.py check", args=["--help"])
     with one_sentence(ValueError):
         (convolution, *others), rest = read_options(["--conv", *arguments], "conv")
-        if others or rest:
-            wrong = rest[0] if rest else others[0]
-            raise ValueError(
-                f"launch.py check takes one convolution and its --conv.argument options, not "
-                f"{str(wrong)!r}."
-            )
+        if others:
+            raise ValueError(f"launch.py check takes one convolution, not {str(others[0])!r} too.")
+        options = tyro.cli(Check, prog="launch.py check", args=rest)
         process.configure(cache=True)
-        layer = convolution.layer()
-        report = testing.check_variant(layer)
-    print(report.text)
-    return DONE if report.passed else FAILED
+        waive = dict(options.waive)
+        checks = testing.variant_checks(convolution.layer(), only=options.only, waive=waive)
+    found = []
+    for finding in testing.findings(checks):
+        print(finding.text, flush=True)
+        found.append(finding)
+    verdict = testing.Verdict(str(checks[0].subject), tuple(found))
+    print(verdict.headline)
+    return DONE if verdict.passed else FAILED
 
 
 @dataclasses.dataclass(frozen=True)

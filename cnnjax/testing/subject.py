@@ -52,14 +52,19 @@ class Subject:
         }
         return self.constructor(**{**arguments, **more})
 
-    def input(self, axes: int, batch: int = 2) -> jax.Array:
-        """Gaussian noise `[batch, *space, channels]`."""
-        shape = (batch, *SPACES[axes], self.channels)
+    def input(self, axes: int, batch: int = 2, space: tuple[int, ...] | None = None) -> jax.Array:
+        """Gaussian noise `[batch, *space, channels]`, by default of the sizes in `SPACES`."""
+        shape = (batch, *(SPACES[axes] if space is None else space), self.channels)
         noise = np.random.default_rng(self.seed + 1).normal(size=shape)
         return jnp.asarray(noise, jnp.float32)
 
     def case(
-        self, batch: int = 2, axes: int | None = None, strides: int = 1, padding: str | None = None
+        self,
+        batch: int = 2,
+        axes: int | None = None,
+        strides: int = 1,
+        padding: str | None = None,
+        space: tuple[int, ...] | None = None,
     ) -> tuple[Any, Any, jax.Array]:
         """Layer, its variables and its input; by default with the usual number of axes.
 
@@ -68,8 +73,8 @@ class Subject:
         """
         axes = self.usual if axes is None else axes
         padding = self.padding if padding is None else padding
-        layer, x = self.layer(axes, strides, padding), self.input(axes, batch)
-        key = axes, strides, padding
+        layer, x = self.layer(axes, strides, padding), self.input(axes, batch, space)
+        key = axes, strides, padding, space
         if key not in self._variables:
             drawn = drawn_once(layer.init)(jax.random.key(self.seed), x)
             noise = np.random.default_rng(self.seed + 2)
@@ -80,7 +85,7 @@ class Subject:
         return layer, self._variables[key], x
 
     @functools.cached_property
-    def _variables(self) -> dict[tuple[int, int, str], Any]:
+    def _variables(self) -> dict[tuple, Any]:
         return {}
 
     @functools.cached_property

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -339,25 +340,46 @@ def test_settings_of_the_process_are_made_before_the_run(call, monkeypatch):
 # Checking a convolution
 
 
-def test_check_prints_the_verdict_and_its_code(call, monkeypatch):
+def test_check_prints_each_property_and_the_verdict(call, monkeypatch):
     import cnnjax.testing
     from cnnjax.layers import Conv
+    from cnnjax.testing import Finding, Subject
 
-    made = []
+    asked, layers = [], []
 
-    def check_variant(layer):
-        made.append((layer.func, layer.keywords))
-        return type("Verdict", (), {"text": "as it should be", "passed": len(made) == 1})
+    def variant_checks(layer, **options):
+        layers.append((layer.func, layer.keywords))
+        asked.append(options)
+        return [types.SimpleNamespace(subject=Subject(layer))]
 
-    monkeypatch.setattr(cnnjax.testing, "check_variant", check_variant)
-    assert call("standard", "--conv.use_bias", "False", name="check") == (
-        0,
-        "as it should be\n",
-        "",
-    )
-    assert call("cnnjax.layers:Conv", name="check")[0] == 1
-    assert made == [(Conv, {"use_bias": False}), (Conv, {})]
-    assert "MODULE:CLASS" in call(name="check")[1]
+    found = [Finding("shapes", True, "right"), Finding("symmetry", False, "off by 1")]
+    monkeypatch.setattr(cnnjax.testing, "variant_checks", variant_checks)
+    monkeypatch.setattr(cnnjax.testing, "findings", lambda checks: iter(found))
+    code, printed, _ = call("standard", "--conv.use_bias", "False", name="check")
+    assert code == 1
+    assert [line.split() for line in printed.splitlines()] == [
+        ["ok", "shapes", "right"],
+        ["FAILED", "symmetry", "off", "by", "1"],
+        ["Conv(use_bias=False):", "FAILED,", "1", "of", "2", "properties", "hold"],
+    ]
+    del found[1]
+    words = ["--only", "shapes", "linear map", "--waive", "linear map", "it is gated"]
+    assert call("cnnjax.layers:Conv", *words, name="check")[0] == 0
+    assert layers == [(Conv, {"use_bias": False}), (Conv, {})]
+    assert asked == [
+        {"only": (), "waive": {}},
+        {"only": ("shapes", "linear map"), "waive": {"linear map": "it is gated"}},
+    ]
+
+
+@pytest.mark.fast
+def test_check_explains_its_arguments(call):
+    code, printed, _ = call(name="check")
+    assert code == 0
+    assert all(word in printed for word in ("MODULE:CLASS", "--only", "--waive"))
+    code, _, complaint = call("standard", "--only", "symetry", name="check")
+    assert code == 2
+    assert "no property 'symetry' (perhaps you meant 'symmetry'): there are shapes, " in complaint
 
 
 def test_a_process_that_is_told_to_end_ends_with_143(call):

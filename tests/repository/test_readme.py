@@ -98,7 +98,7 @@ def test_a_convolution_of_your_own(tmp_path):
     assert first["predicted"] == first["measured"] == [1, 2]
     assert first["error_off"] > 0.1
     (command,) = [c for c in COMMANDS if c.endswith("check my_conv:MirrorConv")]
-    assert "MirrorConv(): passed, 11 of 11 properties hold" in run(command, tmp_path)
+    assert "MirrorConv(): passed, 12 of 12 properties hold" in run(command, tmp_path)
 
 
 def test_chosen_convolutions_and_resume(tmp_path):

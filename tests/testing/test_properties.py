@@ -32,6 +32,7 @@ from tests.testing.wrong_convolutions import (
     DropsTheLast,
     HasMoreThanItClaims,
     IgnoresDilation,
+    Isotropic,
     KeepsItsBias,
     LoudWhereItStrides,
     NanGradient,
@@ -41,6 +42,8 @@ from tests.testing.wrong_convolutions import (
     Rectified,
     RectifiedButClaimsLinear,
     ReverseOnly,
+    RotatedCopies,
+    RoundsToFloat32,
     SaysTooLittle,
     SeesItsBatch,
     StopsGradient,
@@ -65,8 +68,8 @@ def finding(constructor, name):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_our_variants_pass(name):
     verdict = check_variant(VARIANTS[name])
-    assert verdict.passed, verdict.text
-    assert len(verdict.findings) == len(testing.PROPERTIES) == 11
+    assert all(each.passed for each in verdict.findings), verdict.text
+    assert len(verdict.findings) == len(testing.PROPERTIES) == 12
 
 
 @pytest.mark.parametrize("check", variant_checks(functools.partial(TiledConv, tile=4)), ids=str)
@@ -133,6 +136,41 @@ def test_what_is_broken_is_found(broken, name, found):
     measured = finding(broken, name)
     assert not measured.passed
     assert re.search(found, measured.found), measured.found
+
+
+@pytest.mark.parametrize(
+    ("layer", "found"),
+    [
+        (Isotropic, "rotations by 90 degrees and reflections; claims rotations by 90 degrees and"),
+        (RotatedCopies, "rotations by 90 degrees; off by .* and reflections; claims rotations by"),
+        (functools.partial(RotatedCopies, slowest=False), "rotations by 90 degrees; off by"),
+    ],
+)
+def test_rotations_that_are_claimed_are_measured(layer, found):
+    measured = finding(layer, "rotations")
+    assert measured.passed, measured.found
+    assert re.match(found, measured.found), measured.found
+
+
+@pytest.mark.parametrize(
+    ("layer", "claim", "found"),
+    [
+        (Conv, 4, "^neither .*off by .* for rotations by 90 degrees; claims rotations by 90"),
+        (RotatedCopies, 8, "claims rotations by 90 degrees and reflections"),
+        (Isotropic, 4, "^rotations by 90 degrees and reflections; claims rotations by 90 degrees"),
+        (Conv, "p4", "predicted_group must be one of 8, 4, 1, got 'p4'"),
+    ],
+)
+def test_rotations_that_are_claimed_wrongly_are_found(layer, claim, found):
+    measured = finding(type(layer.__name__, (layer,), {"predicted_group": claim}), "rotations")
+    assert not measured.passed
+    assert re.search(found, measured.found), measured.found
+
+
+def test_values_in_float32_are_not_taken_for_a_wrong_derivative():
+    measured = finding(RoundsToFloat32, "gradients")
+    assert measured.passed
+    assert "its values are rounded to float32" in measured.found
 
 
 def test_what_is_not_claimed_is_reported():
@@ -204,11 +242,41 @@ def test_the_verdict_is_readable():
     lines = verdict.text.splitlines()
     assert not verdict.passed
     assert lines[0] == "Mine(): FAILED, 1 of 2 properties hold"
-    assert lines[1] == "  ok      shapes      right"
-    assert lines[2].startswith("  FAILED  linear map  word word")
-    assert lines[3].startswith(" " * 22 + "word")
+    assert lines[1] == "  ok      shapes            right"
+    assert lines[2].startswith("  FAILED  linear map        word word")
+    assert lines[3].startswith(" " * 28 + "word")
     assert max(map(len, lines)) <= 100
     assert Verdict("Mine()", verdict.findings[:1]).passed
+
+
+@pytest.mark.fast
+def test_advice_and_what_is_waived_fail_no_layer():
+    advice = Finding("initial variance", False, "2 times", required=False)
+    waived = Finding("linear map", False, "not affine", waived="its gate is made of the input")
+    verdict = Verdict("Mine()", (advice, waived))
+    assert verdict.passed
+    assert [line.split()[0] for line in verdict.text.splitlines()[1:]] == ["advice", "waived"]
+    assert "not affine; waived: its gate is made of the input" in verdict.text
+    assert "0 of 2" in verdict.headline
+
+    (check,) = variant_checks(ClaimsNotToBeLinear, only=["linear map"])
+    with pytest.raises(AssertionError):
+        check()
+    (check,) = variant_checks(
+        ClaimsNotToBeLinear, only=["linear map"], waive={"linear map": "a gate"}
+    )
+    check()
+    assert (check.finding().passed, check.finding().waived) == (False, "a gate")
+    (check,) = variant_checks(AcceptsNonsense, only=["bad input"])
+    check()
+    assert not check.finding().passed
+
+
+@pytest.mark.parametrize("argument", ["only", "waive"])
+@pytest.mark.fast
+def test_a_property_that_is_not_there_is_named(argument):
+    with pytest.raises(ValueError, match=r"'linearmap' \(perhaps you meant 'linear map'\)"):
+        variant_checks(Conv, **{argument: {"linearmap": "a gate"}})
 
 
 @pytest.mark.fast

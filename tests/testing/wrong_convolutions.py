@@ -146,6 +146,14 @@ class AlwaysFloat32(Conv):
         return convolved(self, x.astype(jnp.float32)).astype(jnp.float32)
 
 
+class RoundsToFloat32(Conv):
+    """Preserves the type of its input, but computes in float32."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return convolved(self, x.astype(jnp.float32)).astype(x.dtype)
+
+
 class CompilesAgain(Conv):
     """Jits a new function at every call."""
 
@@ -300,3 +308,37 @@ class Checkerboard(ConvolutionLayer):
 
     def predicted_lattice(self, space: Sequence[int]) -> tuple[int, ...]:
         return self.lattice_of_tile(space, 2)
+
+
+class Isotropic(Conv):
+    """Right: every rotated and reflected copy of its kernel is the kernel itself."""
+
+    predicted_group = 8
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        def symmetric(kernel):
+            if kernel.ndim != 4:
+                return kernel
+            pair = kernel + kernel[:, ::-1]
+            return sum(jnp.rot90(pair, number) for number in range(4)) / 8
+
+        return convolved(self, x, symmetric)
+
+
+class RotatedCopies(Conv):
+    """Right: four rotated copies of a kernel, the copies along the slowest or the fastest axis."""
+
+    slowest: bool = True
+    predicted_group = 4
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        def copies(kernel):
+            if kernel.ndim != 4:
+                return kernel
+            rotated = [jnp.rot90(kernel[..., ::4], number) for number in range(4)]
+            stacked = jnp.stack(rotated, axis=-2 if self.slowest else -1)
+            return stacked.reshape(kernel.shape)
+
+        return convolved(self, x, copies)
