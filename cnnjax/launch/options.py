@@ -69,6 +69,11 @@ class Options(CheckedConfig):
     run, its cells. By default one."""
     slurm: _Flag = False
     """Submit the run, or every point of the sweep, to Slurm."""
+    figures: tuple[Literal["pdf", "svg"], ...] = ()
+    """File formats of figures, beside PNG. With --resume a finished run's page is made again."""
+    style: str | None = None
+    """Style of figures: an .mplstyle file, or a name that matplotlib knows. With --resume a
+    finished run's page is made again."""
     equivariance: EquivarianceLog = EquivarianceLog()
     job: Annotated[Slurm, tyro.conf.arg(name="slurm")] = Slurm()
 

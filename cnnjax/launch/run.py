@@ -31,6 +31,7 @@ from cnnjax.run.record import Record
 from cnnjax.train import stops
 
 with lazy_imports():
+    from cnnjax import report
     from cnnjax.launch import several
 
 
@@ -49,12 +50,17 @@ def run(experiment: Experiment, invocation: Invocation, arguments: list[str]) ->
     # Other processes raise RuntimeError when process 0 fails.
     failed = (RuntimeError,) if distributed else ()
     # Of several processes jax tells all when one gets SIGTERM, if nothing else listens.
-    with contextlib.nullcontext() if distributed else stops.ending_at_once():
+    with contextlib.ExitStack() as settings:
+        if not distributed:
+            settings.enter_context(stops.ending_at_once())
         with one_sentence(ValueError, OSError, *failed):
             _prepare_process(invocation)
+            style = invocation.options.style
+            if style is not None:
+                settings.enter_context(report.drawn_with(style))
             record = _open(experiment, invocation, arguments)
         try:
-            if record.finished:
+            if record.finished and style is None and not record.figures:
                 print(f"This run is finished: {record.directory}")
                 return DONE
             begins = "Continuing" if record.resumed else "Running"
@@ -124,7 +130,7 @@ def _open(experiment: Experiment, invocation: Invocation, arguments: list[str]) 
         command=["python", "launch.py", *arguments],
         source=experiment.folder,
     )
-    return dataclasses.replace(record, equivariance=options.equivariance)
+    return dataclasses.replace(record, equivariance=options.equivariance, figures=options.figures)
 
 
 def _require_devices(devices: int | None) -> None:

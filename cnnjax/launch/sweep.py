@@ -150,6 +150,10 @@ def _option_words(options: Options) -> list[str]:
         words.append("--deterministic")
     if not options.cache:
         words.append("--no-cache")
+    if options.figures:
+        words += ["--figures", *options.figures]
+    if options.style is not None:
+        words += ["--style", options.style]
     if options.distributed or (options.slurm and options.job.nodes > 1):
         words.append("--distributed")
     return [*words, *config_words(options.equivariance, EquivarianceLog(), "equivariance.")]

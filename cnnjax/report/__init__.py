@@ -45,7 +45,8 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         SINGLE_COLUMN as SINGLE_COLUMN,
         VERMILLION as VERMILLION,
         color_of as color_of,
-        png as png,
+        drawn_with as drawn_with,
+        rendered as rendered,
         styled as styled,
     )
     from cnnjax.report.findings import (

@@ -13,7 +13,8 @@ from pathlib import Path
 import matplotlib.figure
 from PIL import Image
 
-from cnnjax.report.figures.style import png
+from cnnjax.report.figures.style import Format, rendered
+from cnnjax.report.latex import table_latex
 from cnnjax.report.table import Table, escape_markdown, table_html, table_markdown
 from cnnjax.run import files
 from cnnjax.run.config import read_json
@@ -85,8 +86,13 @@ class Figure:
 Block = Heading | Paragraph | Code | Table | Figure
 
 
-def write_document(title: str, blocks: Sequence[Block], directory: str | os.PathLike[str]) -> Path:
-    """Write report.html (self-contained), report.md and figures/*.png to a directory.
+def write_document(
+    title: str,
+    blocks: Sequence[Block],
+    directory: str | os.PathLike[str],
+    formats: Sequence[Format] = (),
+) -> Path:
+    """Write report.html (self-contained), report.md, figures/*.png and tables.tex to a directory.
 
     In a run's directory the page ends with where its numbers come from, by environment.json. Each
     file is replaced atomically, report.html last. Every text is shown as it is: nothing in it is
@@ -96,6 +102,7 @@ def write_document(title: str, blocks: Sequence[Block], directory: str | os.Path
       title: of the page.
       blocks: what it shows, in order.
       directory: made if it is not there.
+      formats: what figures that were drawn are written as beside PNG: 'pdf', 'svg'.
 
     Returns:
       The path of report.html.
@@ -111,6 +118,13 @@ def write_document(title: str, blocks: Sequence[Block], directory: str | os.Path
     markdown = "\n\n".join([f"# {escape_markdown(title)}", *map(_markdown_block, blocks)]) + "\n"
     for name, image in images.items():
         files.write(directory / "figures" / f"{name}.png", image)
+    for block in blocks:
+        if isinstance(block, Figure) and isinstance(block.image, matplotlib.figure.Figure):
+            for kind in formats:
+                path = directory / "figures" / f"{block.name}.{kind}"
+                files.write(path, rendered(block.image, kind))
+    if tables := [table_latex(block) for block in blocks if isinstance(block, Table)]:
+        files.write(directory / "tables.tex", "\n".join(tables).encode())
     files.write(directory / "report.md", markdown.encode())
     files.write(directory / "report.html", page)
     return directory / "report.html"
@@ -163,7 +177,7 @@ def _images(blocks: list[Block]) -> dict[str, bytes]:
         if block.name.lower() in {name.lower() for name in images}:
             raise ValueError(f"every figure must have a name of its own, got {block.name!r} twice.")
         if isinstance(block.image, matplotlib.figure.Figure):
-            data = png(block.image)
+            data = rendered(block.image)
         else:
             data = block.image if isinstance(block.image, bytes) else block.image.read_bytes()
         if not data.startswith(b"\x89PNG\r\n\x1a\n"):

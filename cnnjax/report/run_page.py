@@ -47,7 +47,7 @@ def write_page(record: Record, doc: str | None, blocks: Sequence[Block | str]) -
     if sources:
         page += [Heading("Source"), *map(Paragraph, sources)]
     if hosts.is_first():
-        write_document(title, page, record.directory)
+        write_document(title, page, record.directory, record.figures)
     return record.report
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cnnjax.run import files, hosts
 from cnnjax.run.cells import SEED, Cell, announced, flat_values, grid
@@ -36,6 +36,8 @@ class Record:
     """The share of the cells that this process observes; None: all that are left."""
     equivariance: EquivarianceLog = EquivarianceLog()
     """What to log of equivariance while networks train."""
+    figures: tuple[Literal["pdf", "svg"], ...] = ()
+    """File formats of figures, beside PNG."""
     _lock: DirectoryLock | None = dataclasses.field(default=None, repr=False, compare=False)
     _made: list[Path] = dataclasses.field(default_factory=list, repr=False, compare=False)
     _cells: list[Cell] = dataclasses.field(default_factory=list, repr=False, compare=False)

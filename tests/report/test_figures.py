@@ -22,8 +22,8 @@ from cnnjax.report import (
     dots,
     image_grid,
     learning_curves,
-    png,
     polar,
+    rendered,
 )
 from cnnjax.run.statistics import Summary
 
@@ -163,7 +163,7 @@ def test_titles_and_legend_do_not_overlap(name):
 
 
 def test_png_is_sharp_and_repeatable():
-    data = png(FIGURES["bars"]())
+    data = rendered(FIGURES["bars"]())
     with Image.open(io.BytesIO(data)) as image:
         assert image.format == "PNG"
         assert image.width == pytest.approx(7.0 * 220, abs=1)
@@ -175,21 +175,40 @@ def test_png_is_sharp_and_repeatable():
     # Nothing is cut: the canvas has a white frame.
     for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
         assert (edge == 255).all()
-    assert png(FIGURES["bars"]()) == data
+    assert rendered(FIGURES["bars"]()) == data
 
 
 def test_no_setting_of_matplotlib_is_changed():
     before = dict(matplotlib.rcParams)
     for name in ("one panel", "one map", "bars", "dots"):
-        png(FIGURES[name]())
+        rendered(FIGURES[name]())
     assert dict(matplotlib.rcParams) == before
 
 
 def test_callers_settings_do_not_leak_in():
-    expected = png(FIGURES["bars"]())
+    expected = rendered(FIGURES["bars"]())
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "axes.grid": True}):
-        assert png(FIGURES["bars"]()) == expected
+        assert rendered(FIGURES["bars"]()) == expected
         assert matplotlib.rcParams["font.size"] == 30
+
+
+@pytest.mark.fast
+def test_a_style_of_the_user_gives_fonts_colours_and_width(tmp_path):
+    (tmp_path / "mine.mplstyle").write_text(
+        "font.size: 5\nfigure.figsize: 3.5, 2\naxes.prop_cycle: cycler('color', ['ff0000'])\n"
+    )
+    plain = bars({"a": {"length": 1.0}, "b": {"length": 2.0}})
+    with report.drawn_with(str(tmp_path / "mine.mplstyle")):
+        mine = bars({"a": {"length": 1.0}, "b": {"length": 2.0}})
+        with Image.open(io.BytesIO(rendered(mine))) as image:
+            red = np.asarray(image.convert("RGB")) == [255, 0, 0]
+    np.testing.assert_allclose(mine.get_size_inches(), plain.get_size_inches() / 2)
+    assert red.all(-1).mean() > 0.03
+    with Image.open(io.BytesIO(rendered(plain))) as image:
+        assert not (np.asarray(image.convert("RGB")) == [255, 0, 0]).all(-1).any()
+    nonsense = report.drawn_with("nonsense")
+    with pytest.raises(ValueError, match=r"style must be .* got 'nonsense'"), nonsense:
+        pass
 
 
 @pytest.mark.fast

@@ -8,6 +8,7 @@ import re
 import pytest
 from matplotlib.figure import Figure as Canvas
 
+from cnnjax import report
 from cnnjax.report.page import Code, Figure, Heading, Paragraph, Table, write_document
 
 # A PNG of one white pixel, 200 dots an inch are assumed.
@@ -98,7 +99,13 @@ def test_files_beside_the_page(tmp_path):
     directory = tmp_path / "run" / "new"
     write_document("Title", blocks, directory)
     files = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
-    assert files == {"report.html", "report.md", "figures/a.png", "figures/b-2.png"}
+    assert files == {
+        "report.html",
+        "report.md",
+        "tables.tex",
+        "figures/a.png",
+        "figures/b-2.png",
+    }
     assert (directory / "figures" / "b-2.png").read_bytes() == PIXEL
     assert (directory / "report.md").read_text(encoding="utf-8") == (
         "# Title\n\n## Results\n\nOne sentence.\n\n**Answer.**\n\n"
@@ -180,3 +187,34 @@ def test_a_wide_table_scrolls_and_no_cell_is_cut(tmp_path):
     assert "overflow: hidden" not in text
     assert "ellipsis" not in text
     assert text.count("b" * 99) == 40
+
+
+@pytest.mark.fast
+def test_tables_are_written_in_latex(tmp_path):
+    table = Table(
+        ["layer_1", "error, %"], [["a & b", "1.0 ± 0.2"], ["c", "2 × 10⁻⁷"]], caption="50 % {x}"
+    )
+    write_document("Title", [table, Table(["n"], [["−1"]])], tmp_path)
+    assert (tmp_path / "tables.tex").read_text("utf-8") == (
+        "\\begin{table}\n\\centering\n\\caption{50 \\% \\{x\\}}\n\\begin{tabular}{lr}\n\\toprule\n"
+        "layer\\_1 & error, \\% \\\\\n\\midrule\n"
+        "a \\& b & 1.0 $\\pm$ 0.2 \\\\\nc & 2 $\\times$ 10$^{-7}$ \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n\\end{table}\n\n"
+        "\\begin{table}\n\\centering\n\\begin{tabular}{r}\n\\toprule\n"
+        "n \\\\\n\\midrule\n$-$1 \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
+    )
+
+
+@pytest.mark.fast
+def test_drawn_figures_are_written_in_other_formats_too(tmp_path):
+    drawn = report.bars({"a": {"length": 1.0}, "b": {"length": 2.0}})
+    blocks = [Figure("drawn", drawn, "Two."), Figure("given", PIXEL, "One.")]
+    write_document("Title", blocks, tmp_path, ["pdf", "svg"])
+    written = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    assert set(written) == {"drawn.png", "drawn.pdf", "drawn.svg", "given.png"}
+    assert written["drawn.pdf"].startswith(b"%PDF-")
+    assert b"/FontType 42" in written["drawn.pdf"] or b"/CIDFontType2" in written["drawn.pdf"]
+    assert b">length<" in written["drawn.svg"]
+    write_document("Title", blocks, tmp_path, ["pdf", "svg"])
+    assert {p.name: p.read_bytes() for p in (tmp_path / "figures").iterdir()} == written

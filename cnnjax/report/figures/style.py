@@ -1,9 +1,11 @@
 """One style for every figure: legible at print size, in grey and to colour-blind readers."""
 
+import contextlib
 import functools
 import io
-from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec
+from collections.abc import Callable, Generator, Sequence
+from contextvars import ContextVar
+from typing import Any, Literal, ParamSpec
 
 import matplotlib.style
 import numpy as np
@@ -15,11 +17,14 @@ DOUBLE_COLUMN = 7.0
 """Widths in inches of one and of two columns of a journal page."""
 
 BLACK, GREY = "#1c1c1c", "#8c8c8c"
-BLUE, VERMILLION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
-"""Colours distinct to colour-blind readers (Okabe and Ito, 2008)."""
+BLUE, VERMILLION, GREEN, ORANGE = "C0", "C1", "C2", "C3"
+"""First colours of the style's cycle, distinct to colour-blind readers (Okabe and Ito, 2008)."""
 
-COLORS = (BLUE, VERMILLION, GREEN, ORANGE, "#56b4e9", "#cc79a7", "#f0e442", BLACK)
+COLORS = (BLUE, VERMILLION, GREEN, ORANGE, "C4", "C5", "C6", BLACK)
 """Colours of things that have a number."""
+
+Format = Literal["png", "pdf", "svg"]
+"""File formats of figures."""
 
 # By colour, shape and fill: readable without colour.
 SERIES: tuple[dict[str, Any], ...] = tuple(
@@ -38,7 +43,40 @@ DOTTED: dict[str, Any] = {"color": "#bdbdbd", "linestyle": (0, (1, 2))}
 STYLE = "cnnjax.report.figures.print"
 """The settings of matplotlib, in print.mplstyle beside this file."""
 
+_user_styles: ContextVar[tuple[str, ...]] = ContextVar("user_styles", default=())
+
 _Parameters = ParamSpec("_Parameters")
+
+
+@contextlib.contextmanager
+def drawn_with(file: str) -> Generator[None]:
+    """Draw figures with the settings of a matplotlib style on top of this style, in this context.
+
+    Its `axes.prop_cycle` gives the colours; the width of its `figure.figsize` is that of figures
+    of two columns, and others keep their proportion to these.
+
+    Args:
+      file: a .mplstyle file, or the name of one of matplotlib's styles.
+
+    Raises:
+      ValueError: there is no such style, or it cannot be read.
+    """
+    try:
+        with matplotlib.style.context(file):
+            pass
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"style must be an .mplstyle file or a style of matplotlib, got {file!r}."
+        ) from error
+    token = _user_styles.set((*_user_styles.get(), file))
+    try:
+        yield
+    finally:
+        _user_styles.reset(token)
+
+
+def _style() -> contextlib.AbstractContextManager[None]:
+    return matplotlib.style.context([STYLE, *_user_styles.get()], after_reset=True)
 
 
 def color_of(number: int) -> str:
@@ -92,8 +130,10 @@ def styled(draw: Callable[_Parameters, Figure]) -> Callable[_Parameters, Figure]
 
     @functools.wraps(draw)
     def draw_in_style(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> Figure:
-        with matplotlib.style.context(STYLE, after_reset=True):
+        with _style():
             figure = draw(*args, **kwargs)
+            width = matplotlib.rcParams["figure.figsize"][0]
+            figure.set_size_inches(figure.get_size_inches() * width / DOUBLE_COLUMN)
             # Ticks are made when first drawn: make them while the style holds.
             figure.draw_without_rendering()
             return figure
@@ -101,9 +141,10 @@ def styled(draw: Callable[_Parameters, Figure]) -> Callable[_Parameters, Figure]
     return draw_in_style
 
 
-def png(figure: Figure, dpi: int = 220) -> bytes:
-    """The figure as the bytes of a PNG image; the same figure gives the same bytes."""
+def rendered(figure: Figure, kind: Format = "png", dpi: int = 220) -> bytes:
+    """The figure as the bytes of a file; the same figure gives the same bytes."""
+    dated = {"png": "Software", "pdf": "CreationDate", "svg": "Date"}
     buffer = io.BytesIO()
-    with matplotlib.style.context(STYLE, after_reset=True):
-        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    with _style():
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata={dated[kind]: None})
     return buffer.getvalue()
