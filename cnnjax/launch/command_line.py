@@ -14,6 +14,10 @@ from cnnjax.launch.options import NAMES, Options
 from cnnjax.models.choice import Convolution, convolution_options, read_options
 from cnnjax.run import config as configuration
 from cnnjax.run.config import perhaps_you_meant
+from cnnjax.run.lazy import lazy_imports
+
+with lazy_imports():
+    from cnnjax.run import config_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +73,7 @@ def parse(experiment: Experiment, arguments: list[str]) -> Invocation:
             start = make(**named)
     if file is not None:
         base, label = (*base, "--config", file), label if base else "config"
-        start = configuration.load(file, experiment.config_class, start)
+        start = config_files.load(file, experiment.config_class, start)
     if start is None and not {"-h", "--help"} & set(arguments):
         raise ValueError(
             f"The experiment {experiment.name!r} needs a {experiment.named_field}: name it, as in "

@@ -45,7 +45,8 @@ class Options(CheckedConfig):
     overwrite: _Flag = False
     """Replace the run that is there."""
     config: str | None = None
-    """Configuration to start from instead of a preset: the config.json of a run."""
+    """Configuration to start from instead of a preset: the config.json of a run, or a YAML file of
+    the fields that differ from the defaults."""
     devices: Positive | None = None
     """Number of virtual CPU devices to run on; without it one. Accelerators are all used anyway."""
     deterministic: _Flag = False

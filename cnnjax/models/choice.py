@@ -7,11 +7,8 @@ import ast
 import contextlib
 import dataclasses
 import functools
-import importlib
 import inspect
 import math
-import os
-import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,6 +20,7 @@ with lazy_imports():
     import flax.linen as nn
 
     from cnnjax import layers, models
+    from cnnjax.run import imports
 
 _constructors: dict[tuple[Any, str], functools.partial] = {}
 
@@ -126,20 +124,7 @@ def by_path(path: str, role: str, *, instances: bool = False) -> Any:
       ValueError: there is no such module or class, it is no Flax module, or it does not import.
     """
     module_name, _, name = path.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        if missing and f"{module_name}.".startswith(f"{missing}."):
-            raise ValueError(
-                f"There is no module {missing!r} for the {role} {path!r}, neither in "
-                f"{os.getcwd()} nor among the installed packages."
-            ) from error
-        raise ValueError(
-            f"The module of the {role} {path!r} does not import: {type(error).__name__}: {error}"
-        ) from error
+    module = imports.module_of(path, role)
 
     def fits(value: Any) -> bool:
         is_class = isinstance(value, type) and issubclass(value, nn.Module)

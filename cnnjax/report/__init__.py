@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         summaries as summaries,
         summary_table as summary_table,
     )
+    from cnnjax.report.loading import Run as Run, load_run as load_run
     from cnnjax.report.page import (
         Block as Block,
         Code as Code,

@@ -14,8 +14,7 @@ import matplotlib.figure
 from PIL import Image
 
 from cnnjax.report.figures.style import Format, rendered
-from cnnjax.report.latex import table_latex
-from cnnjax.report.table import Table, escape_markdown, table_html, table_markdown
+from cnnjax.report.table import Table, escape_markdown, table_html, table_latex, table_markdown
 from cnnjax.run import files
 from cnnjax.run.config import read_json
 

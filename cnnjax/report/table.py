@@ -1,4 +1,4 @@
-"""Numbers in the digits that their intervals leave certain, and tables in HTML and Markdown."""
+"""Numbers in the digits that their intervals leave certain, and tables in HTML, Markdown, LaTeX."""
 
 # Minus, times and dash are the signs of print, not the letters that look like them.
 
@@ -17,6 +17,26 @@ LEAST = 3
 """Seeds from which on an interval is printed or drawn: two say too little about a spread."""
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "−": "$-$",
+    "–": "--",
+    "∞": r"$\infty$",
+    "√": r"$\surd$",
+    "°": r"$^\circ$",
+    "·": r"$\cdot$",
+    "→": r"$\to$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "κ": r"$\kappa$",
+    "λ": r"$\lambda$",
+}
+_RAISED = dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
 _NUMBER = re.compile(r"[+\-−±(<>≤≥~]?\s?[+\-−]?\d")
 
 
@@ -224,3 +244,38 @@ def escape_markdown(text: str) -> str:
     line = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line)
     # A list marker: its last character is escaped.
     return re.sub(r"^(\d+(?=[.)])|(?=[-+=]))(.)(?=\s|$|[-=])", r"\1\\\2", line)
+
+
+def table_latex(table: Table) -> str:
+    """A table environment; its lines come from \\toprule, \\midrule, \\bottomrule of booktabs."""
+    kinds = "".join(align[0] for align in table.alignments())
+    head, *rows = [
+        " & ".join(map(escape_latex, row)) + r" \\" for row in (table.columns, *table.rows)
+    ]
+    caption = [f"\\caption{{{escape_latex(table.caption)}}}"] if table.caption else []
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        *caption,
+        f"\\begin{{tabular}}{{{kinds}}}",
+        r"\toprule",
+        head,
+        r"\midrule",
+        *rows,
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def escape_latex(text: str) -> str:
+    """`text` such that LaTeX prints it as it is."""
+    raised = "".join(_RAISED)
+    parts = re.split(f"([{raised}]+)", " ".join(text.split()))
+    return "".join(
+        f"$^{{{''.join(map(_RAISED.__getitem__, part))}}}$"
+        if part and part[0] in _RAISED
+        else "".join(_LATEX.get(letter, letter) for letter in part)
+        for part in parts
+    )

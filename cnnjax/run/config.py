@@ -175,19 +175,6 @@ def from_json(annotation: Any, value: Any, where: str = "config", default: Any =
     raise ValueError(f"{where} must be of type {type_name(annotation)}, got {value!r}.")
 
 
-def load(file: str | Path, config_class: type, default: Any = None) -> Any:
-    """The configuration in a JSON file, such as the `config.json` of a run.
-
-    Raises:
-      FileNotFoundError: there is no such file.
-      ValueError: the file is no JSON, or not of this class.
-    """
-    file = Path(file)
-    if not file.is_file():
-        raise FileNotFoundError(f"There is no configuration file {file}.")
-    return from_json(config_class, read_json(file), str(file), default)
-
-
 def read_json(file: Path) -> Any:
     """The value in a JSON file; an InputError that names the file if it is none."""
     try:

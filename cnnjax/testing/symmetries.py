@@ -84,7 +84,7 @@ def rotations(subject: Subject) -> tuple[bool, str]:
     layer, parameters, x = subject.case(axes=2, space=(SIDE, SIDE))
     # All transformed images in one batch, so that there is one function to compile.
     moved = np.concatenate([act(x) for act in dihedral(4).actions()])
-    outputs = np.asarray(jax.jit(layer.apply)(parameters, moved))
+    outputs = jax.jit(layer.apply)(parameters, moved)
     outputs = outputs.reshape(8, len(x), *outputs.shape[1:3], -1)
     found = {
         group.order: min(
@@ -123,7 +123,7 @@ def _output_actions(group: Group, channels: int) -> Iterator[list[Action]]:
             ]
 
 
-def _act_on_channels(action: Action, order: int, slowest: bool, z: np.ndarray) -> jax.Array:
+def _act_on_channels(action: Action, order: int, slowest: bool, z: jax.Array) -> jax.Array:
     """An action on regular features, whose two last axes are one in z."""
     pair = (order, -1) if slowest else (-1, order)
     features = z.reshape(*z.shape[:-1], *pair)

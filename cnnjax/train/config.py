@@ -2,11 +2,18 @@
 
 import dataclasses
 import math
+import re
 from typing import Annotated, Literal
 
 from cnnjax.run.config import CheckedConfig, Counted, Fraction, Positive, Requirement
 
-Optimizer = Literal["sgd", "adam", "adamw"]
+Optimizer = Annotated[
+    str,
+    Requirement(
+        lambda name: name in ("sgd", "adam", "adamw") or bool(re.fullmatch(r"[\w.]+:\w+", name)),
+        "sgd, adam, adamw, or MODULE:FUNCTION such as optax:lion",
+    ),
+]
 Schedule = Literal["constant", "cosine", "exponential"]
 Amount = Annotated[float, Requirement(lambda x: 0 <= x < math.inf, "at least 0 and finite")]
 Rate = Annotated[float, Requirement(lambda x: 0 < x < math.inf, "positive and finite")]
@@ -27,7 +34,9 @@ class TrainConfig(CheckedConfig):
     batch_size: Positive = 128
     """Examples per update, over all devices together."""
     optimizer: Optimizer = "adam"
-    """Update rule; weight decay is decoupled from it (Loshchilov and Hutter, 2019)."""
+    """Update rule; weight decay is decoupled from it (Loshchilov and Hutter, 2019). An import path,
+    such as optax:lion, is of a function from `learning_rate`, a schedule, to an optax optimiser; it
+    gets weight_decay and a mask where it takes them."""
     learning_rate: Rate = 1e-3
     """Highest learning rate, reached at the end of the warm-up."""
     schedule: Schedule = "cosine"
@@ -45,9 +54,9 @@ class TrainConfig(CheckedConfig):
     nesterov: bool = False
     """sgd: Nesterov's momentum."""
     weight_decay: Amount = 0.0
-    """sgd and adamw: kernels and embeddings shrink by learning_rate * weight_decay a step."""
+    """Kernels and embeddings shrink by learning_rate * weight_decay a step; not with adam."""
     decay_only: tuple[str, ...] = ()
-    """sgd and adamw: names of the modules whose kernels shrink; without any, all do."""
+    """Names of the modules whose kernels shrink; without any, all do."""
     auxiliary_weight: Amount = 0.3
     """Weight of the loss of a network's auxiliary outputs, if it has any."""
     label_smoothing: Fraction = 0.0

@@ -1,12 +1,19 @@
 """Learning-rate schedule and optax optimiser of a configuration."""
 
 import functools
+import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import optax
 
+from cnnjax.run.config import InputError
+from cnnjax.run.lazy import lazy_imports
 from cnnjax.train.config import TrainConfig
+
+with lazy_imports():
+    from cnnjax.run import imports
 
 DECAYED = ("kernel", "kernels", "embedding")
 """Names of the parameters with weight decay: no biases, no scales of normalisation."""
@@ -40,11 +47,16 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformation:
     `parameter -= rate(step) * (u + weight_decay * parameter)`, with the second term only for
     parameters named in `DECAYED`; u is the velocity of stochastic gradient descent or the
     direction of Adam (Kingma and Ba, 2015), of the gradient scaled to a norm of at most
-    `gradient_clip`.
+    `gradient_clip`. An optimiser by import path does what it does with that gradient.
+
+    Raises:
+      InputError: there is no such optimiser, or it takes no learning rate or no weight decay.
     """
     stages = []
     if config.gradient_clip > 0:
         stages.append(optax.clip_by_global_norm(config.gradient_clip))
+    if ":" in config.optimizer:
+        return optax.chain(*stages, _by_path(config))
     if config.optimizer in ("adam", "adamw"):
         stages.append(optax.scale_by_adam())
     elif config.momentum > 0:
@@ -54,6 +66,28 @@ def optimizer(config: TrainConfig) -> optax.GradientTransformation:
         stages.append(optax.add_decayed_weights(config.weight_decay, mask=mask))
     stages.append(optax.scale_by_learning_rate(schedule(config)))
     return optax.chain(*stages)
+
+
+def _by_path(config: TrainConfig) -> optax.GradientTransformation:
+    """The optimiser that a function of anyone's makes."""
+    path = config.optimizer
+    make = getattr(imports.module_of(path, "optimizer"), path.partition(":")[2], None)
+    if not callable(make):
+        raise InputError(f"train.optimizer must name a function, got {path!r}.")
+    takes = inspect.signature(make).parameters
+    options: dict[str, Any] = {"learning_rate": schedule(config)}
+    if config.weight_decay > 0 or "weight_decay" in takes:
+        options["weight_decay"] = config.weight_decay
+    if "mask" in takes:
+        options["mask"] = functools.partial(decayed, only=config.decay_only)
+    if missing := [name for name in options if name not in takes]:
+        raise InputError(
+            f"train.optimizer must take {missing[0]}, but {path} takes {', '.join(takes)}."
+        )
+    made = make(**options)
+    if not isinstance(made, optax.GradientTransformation):
+        raise InputError(f"train.optimizer must make an optax optimiser, but {path} made {made!r}.")
+    return made
 
 
 def decayed(params, only: Sequence[str] = ()):

@@ -14,6 +14,7 @@ import pytest
 
 from cnnjax.models.choice import Convolution
 from cnnjax.run import config as configuration
+from cnnjax.run.config_files import load
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Required:
 def test_a_configuration_comes_back_from_a_file_equal_and_of_the_same_types(config, tmp_path):
     file = tmp_path / "config.json"
     file.write_text(json.dumps(configuration.to_json(config)))
-    loaded = configuration.load(file, Config)
+    loaded = load(file, Config)
     assert loaded == config
     assert repr(loaded) == repr(config)  # tuples did not become lists
 
@@ -181,12 +182,30 @@ def test_any_sequence_is_a_tuple():
             configuration.from_json(Sequence[int], value)
 
 
+@pytest.mark.fast
+def test_a_configuration_in_yaml(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "data: mnist\nseeds: [3, 4]\ntrain:\n  learning_rate: 1e-3\n  steps: 5  # few\n"
+    )
+    loaded = load(tmp_path / "mine.yaml", Config)
+    assert loaded == Config(data="mnist", seeds=(3, 4), train=Train(5, 0.001))
+    (tmp_path / "torn.yml").write_text("train: {steps: 5")
+    with pytest.raises(configuration.InputError, match=r"torn.yml is not YAML: while parsing"):
+        load(tmp_path / "torn.yml", Config)
+    (tmp_path / "code.yaml").write_text("data: !!python/object/apply:os.getcwd []")
+    with pytest.raises(configuration.InputError, match="could not determine a constructor"):
+        load(tmp_path / "code.yaml", Config)
+    (tmp_path / "wrong.yaml").write_text("train: {steps: few}")
+    with pytest.raises(ValueError, match=r"wrong.yaml.train.steps must be of type int, got 'few'"):
+        load(tmp_path / "wrong.yaml", Config)
+
+
 def test_files_that_cannot_be_loaded_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is no configuration file .*absent\.json\."):
-        configuration.load(tmp_path / "absent.json", Config)
+        load(tmp_path / "absent.json", Config)
     (tmp_path / "torn.json").write_text('{"data": ')
     with pytest.raises(ValueError, match=r"torn\.json is not JSON"):
-        configuration.load(tmp_path / "torn.json", Config)
+        load(tmp_path / "torn.json", Config)
 
 
 @pytest.mark.fast

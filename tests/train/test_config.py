@@ -22,7 +22,10 @@ pytestmark = pytest.mark.fast
         ({"warmup_steps": -1}, "warmup_steps must be at least 0, got -1."),
         ({"steps": 5, "warmup_steps": 6}, "warmup_steps must be at most the 5 steps, got 6."),
         ({"keep_every": 5, "checkpoint_every": 2}, "keep_every must be a multiple of checkpoint_"),
-        ({"optimizer": "lion"}, "optimizer must be one of 'sgd', 'adam', 'adamw', got 'lion'."),
+        (
+            {"optimizer": "lion"},
+            "optimizer must be sgd, adam, adamw, or MODULE:FUNCTION such as optax:lion, got 'lion",
+        ),
         (
             {"schedule": "linear"},
             "schedule must be one of 'constant', 'cosine', 'exponential', got 'linear'.",

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from cnnjax.run.config import InputError
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.optimizer import decayed, optimizer, schedule
 
@@ -87,6 +88,26 @@ def test_adam_by_hand():
     # Decay acts beside the direction, not through the moments: 1 - 0.1 * (1 + 0.5).
     adamw = parameter_after([2.0], optimizer="adamw", weight_decay=0.5, **values)
     assert adamw == pytest.approx(0.85, abs=1e-6)
+
+
+@pytest.mark.fast
+def test_an_optimizer_by_import_path():
+    # Lion's first direction is the gradient's sign: 1 - 0.1 * 1, and 1 - 0.1 * (1 + 0.5 * 1).
+    for decay, expected in ((0.0, 0.9), (0.5, 0.85)):
+        result = parameter_after(
+            [2.0], optimizer="optax:lion", learning_rate=0.1, weight_decay=decay
+        )
+        assert result == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(InputError, match="must take weight_decay, but optax:sgd takes learning_ra"):
+        optimizer(TrainConfig(optimizer="optax:sgd", weight_decay=0.1))
+    with pytest.raises(InputError, match="must name a function, got 'optax:nonsense'"):
+        optimizer(TrainConfig(optimizer="optax:nonsense"))
+    with pytest.raises(InputError, match="There is no module 'nonsense' for the optimizer"):
+        optimizer(TrainConfig(optimizer="nonsense:lion"))
+    with pytest.raises(InputError, match="must take learning_rate, but math:sin takes x"):
+        optimizer(TrainConfig(optimizer="math:sin"))
+    with pytest.raises(ValueError, match=r"optimizer must be sgd, .* got 'lion'"):
+        TrainConfig(optimizer="lion")
 
 
 def test_clipping_is_by_the_norm_of_all_parameters_together():
