@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # read below, too
         polynomial_activation as polynomial_activation,
     )
     from cnnjax.ops.banked import (
-        local_conv as local_conv,
         low_rank_local_conv as low_rank_local_conv,
         tiled_conv as tiled_conv,
     )
@@ -88,6 +87,7 @@ if TYPE_CHECKING:  # read below, too
         pool_or_stride as pool_or_stride,
         stochastic_pool as stochastic_pool,
     )
+    from cnnjax.ops.unshared import local_conv as local_conv
 else:
     # As `lazy_exports` of cnnjax.run does, which the operators do not import.
     _DEFINED_IN = {

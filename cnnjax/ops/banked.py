@@ -9,7 +9,6 @@ Gregor & LeCun, Emergence of complex-like cells in a temporal product network, 2
 """
 
 import dataclasses
-import functools
 import itertools
 import math
 
@@ -19,11 +18,15 @@ from jax import lax
 
 from cnnjax.ops import geometry
 from cnnjax.ops.convolution import Sizes, convolve, promote
+from cnnjax.ops.unshared import (
+    banked_axes as _banked_axes,
+    check_positions as _check_positions,
+    unshared as _unshared,
+)
 from cnnjax.ops.window import (
     Window,
     flatten_leading,
     open_window,
-    window_slices,
     with_border,
     written_out,
     zero_pad,
@@ -140,76 +143,6 @@ def _interleave(
     return z[(slice(None), *(slice(size) for size in out_space))]
 
 
-def local_conv(
-    x: jax.Array,
-    kernel: jax.Array,
-    *,
-    strides: Sizes = 1,
-    padding: geometry.Padding = "SAME",
-    kernel_dilation: Sizes = 1,
-    input_dilation: Sizes = 1,
-    feature_group_count: int = 1,
-    precision: lax.PrecisionLike = None,
-) -> jax.Array:
-    """Connect locally: output position p has a kernel of its own (unshared convolution).
-
-    One matrix product a position; what the windows read is made again in the backward pass, not
-    kept. It costs the multiply-adds of `conv`. Returns `[*leading, *out_space, out]`.
-    Symmetry: none; it commutes with the zero shift only.
-
-    Args:
-      x: `[*leading, *space, in]`.
-      kernel: `[*out_space, *window, in/groups, out]`.
-      strides, padding, kernel_dilation, input_dilation, feature_group_count, precision: as for
-        `conv`.
-
-    Raises:
-      ValueError: arguments that do not fit each other, with their values.
-    """
-    axes = _banked_axes(kernel, "local_conv", "[*out_space, *window, in/groups, out]")
-    options = strides, padding, kernel_dilation, input_dilation, feature_group_count
-    window = open_window("local_conv", x, kernel, axes, *options)
-    _check_positions("local_conv: kernel", kernel.shape, kernel.shape[:axes], window)
-    x, kernel = promote(x, kernel)
-    x, leading = flatten_leading(x, axes)
-    x, window = with_border(x, window)
-    z = _unshared(x, kernel, window, precision)
-    return z.reshape(*leading, *z.shape[1:])
-
-
-def _unshared(
-    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
-) -> jax.Array:
-    """One product a position, over `[batch, *space, in]`, zero padding only."""
-    # Positions first: then each position's product reads one contiguous block.
-    x = zero_pad(jnp.moveaxis(x, 0, -2), window.padding, window.input_dilation, first=0)
-    products = functools.partial(_local_products, window=window, precision=precision)
-    return jnp.moveaxis(jax.checkpoint(products)(x, kernel), -2, 0)
-
-
-def _local_products(
-    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
-) -> jax.Array:
-    """Multiply what each window reads of `[*space, batch, in]` by its kernel."""
-    axes, groups = len(window.kernel_size), window.feature_group_count
-    patches = jnp.stack(list(window_slices(x, window, first=0)), axis=axes + 1)
-    batch, taps, channels = patches.shape[axes:]
-    features = kernel.shape[-1] // groups
-    matrices = kernel.reshape(*window.out_space, taps * (channels // groups), groups, features)
-    patches = patches.reshape(*window.out_space, batch, taps, groups, channels // groups)
-    if groups == 1:
-        patches = patches.reshape(*window.out_space, batch, taps * channels)
-        matrices = matrices[..., 0, :]
-    else:
-        patches = jnp.moveaxis(patches, -2, axes)
-        patches = patches.reshape(*patches.shape[:-2], taps * (channels // groups))
-        matrices = jnp.moveaxis(matrices, -2, axes)
-    z = jnp.matmul(patches, matrices, precision=precision)
-    if groups > 1:
-        z = jnp.moveaxis(z, axes, -2).reshape(*window.out_space, batch, groups * features)
-    return z
-
-
 def low_rank_local_conv(
     x: jax.Array,
     kernels: jax.Array,
@@ -263,22 +196,3 @@ def low_rank_local_conv(
     z = z.reshape(len(z), math.prod(window.out_space), groups, rank, features // groups)
     z = (z * weights.reshape(-1, 1, rank, 1)[None]).sum(axis=-2)
     return z.reshape(*leading, *window.out_space, features)
-
-
-def _banked_axes(kernel: jax.Array, operator_name: str, layout: str) -> int:
-    if kernel.ndim % 2 or not 4 <= kernel.ndim <= 8:
-        raise ValueError(
-            f"{operator_name}: kernel must be {layout} of rank 4, 6 or 8 for 1, 2 or 3 spatial "
-            f"axes, got shape {kernel.shape}."
-        )
-    return kernel.ndim // 2 - 1
-
-
-def _check_positions(
-    what: str, shape: tuple[int, ...], positions: tuple[int, ...], window: Window
-) -> None:
-    if positions != window.out_space:
-        raise ValueError(
-            f"{what} of shape {shape} is for {math.prod(positions)} output positions {positions}, "
-            f"but the output has {window.out_space}."
-        )

@@ -1,7 +1,11 @@
 """Normalisation of responses by those of their neighbours."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 
 from cnnjax.ops import geometry
 
@@ -35,13 +39,29 @@ def local_response_normalization(
             f"local_response_normalization needs bias above 0 and alpha of at least 0, got bias "
             f"{bias} and alpha {alpha}."
         )
-    channels = x.shape[-1]
-    squares = jnp.pad(x * x, [(0, 0)] * (x.ndim - 1) + [(radius, radius)])
-    total = squares[..., :channels]
-    for shift in range(1, 2 * radius + 1):
-        total = total + squares[..., shift : shift + channels]
-    total = bias + alpha * total
+    total = bias + alpha * _window_sums(x * x, radius)
     if beta not in (0.5, 0.75):
         return x * total**-beta
-    root = jax.lax.rsqrt(total)
+    root = lax.rsqrt(total)
     return x * (root if beta == 0.5 else root * jnp.sqrt(root))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _window_sums(x: jax.Array, radius: int) -> jax.Array:
+    """For every channel, the sum of the channels within `radius`, by adding shifted copies."""
+    channels = x.shape[-1]
+    padded = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(radius, radius)])
+    shifts = range(2 * radius + 1)
+    return functools.reduce(jnp.add, (padded[..., i : i + channels] for i in shifts))
+
+
+@_window_sums.defjvp
+def _window_sums_jvp(radius: int, primals: tuple, tangents: tuple) -> tuple:
+    """The map is linear and symmetric. XLA's CPU backend adds shifted copies faster than it reduces
+    windows, but only the latter's transpose is one again: that of a slice is a padded array, and
+    the sum of 2 radius + 1 of those takes 8 times as long."""
+    (x,), (dx,) = primals, tangents
+    around = [(0, 0)] * (x.ndim - 1) + [(radius, radius)]
+    window, steps = (1,) * (x.ndim - 1) + (2 * radius + 1,), (1,) * x.ndim
+    moved = lax.reduce_window(dx, np.zeros((), dx.dtype), lax.add, window, steps, around)
+    return _window_sums(x, radius), moved

@@ -5,6 +5,7 @@ first and the last; with one int an axis, x may have any number of leading axes.
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 
@@ -15,7 +16,16 @@ from jax import lax
 
 from cnnjax.ops import geometry
 from cnnjax.ops.convolution import Sizes, conv
-from cnnjax.ops.pool_window import WindowShape, along_axis, prepare, sums, write_border
+from cnnjax.ops.pool_window import (
+    WindowShape,
+    along_axis,
+    by_window,
+    prepare,
+    separate,
+    sums,
+    without_rest,
+    write_border,
+)
 from cnnjax.ops.window import Window, as_floating, per_axis, window_slices
 
 
@@ -46,7 +56,11 @@ def max_pool(
       ValueError: a window that does not fit x, with its values.
     """
     x, leading, window = prepare("max_pool", x, window_shape, strides, padding, ceil_mode)
-    z = _first_maximum([write_border(x, window, _lowest(x.dtype))], window)[0]
+    x = write_border(x, window, _lowest(x.dtype))
+    if separate(window):
+        z = _separate_maximum(without_rest(x, window), window)
+    else:
+        z = _maximum(x, window)
     return z.reshape(*leading, *z.shape[1:])
 
 
@@ -224,6 +238,30 @@ def pool_or_stride(
         return conv(x, kernel, strides=strides, padding=padding)
     shape = per_axis("window_shape", strides if window_shape is None else window_shape, axes)
     return pool(conv(x, kernel, padding=padding), shape, strides=strides, padding=padding)
+
+
+def _maximum(x: jax.Array, window: Window) -> jax.Array:
+    return _first_maximum([x], window)[0]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _separate_maximum(x: jax.Array, window: Window) -> jax.Array:
+    return _maximum(x, window)
+
+
+@_separate_maximum.defjvp
+def _separate_maximum_jvp(window: Window, primals: tuple, tangents: tuple) -> tuple:
+    """The tangent of each window's first maximum; backward, one comparison an entry of x."""
+    (x,), (dx,) = primals, tangents
+    taps, count = window.kernel_size, math.prod(window.kernel_size)
+    offsets = range(2, 2 + 2 * len(taps), 2)  # axes of `by_window`
+    numbers = jnp.arange(count, dtype=np.min_scalar_type(count)).reshape(taps)
+    number_of_entry = jnp.tile(numbers, window.out_space)[None, ..., None]
+    first = _first_maximum([x, number_of_entry], window)[1]
+    numbers = numbers.reshape(1, *itertools.chain(*((1, size) for size in taps)), 1)
+    is_first = jnp.expand_dims(first, tuple(offsets)) == numbers
+    moved = jnp.where(is_first, by_window(dx, window), 0).sum(offsets)
+    return _separate_maximum(x, window), moved
 
 
 def _first_maximum(entries: list[jax.Array], window: Window) -> list[jax.Array]:

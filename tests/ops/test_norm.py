@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
+from tests.ops.jaxprs import equations
 
 
 def by_loop(x, radius, bias, alpha, beta):
@@ -41,6 +42,35 @@ def test_its_gradient_is_the_quotient_of_differences():
     np.testing.assert_allclose(
         gradient(jnp.asarray(x, jnp.float32))[0], differences, rtol=1e-4, atol=1e-6
     )
+
+
+def test_derivatives_of_the_gradient_and_its_cost():
+    """Forward over reverse, against differences of the formula's gradient
+
+        dx = g p - 2 alpha beta x window(g x p / total),  p = total^-beta
+
+    which takes two windows, not a padded copy of g for each neighbour.
+    """
+    settings = {"radius": 2, "bias": 1.0, "alpha": 0.5, "beta": 0.75}
+
+    def gradient(x):
+        return jax.grad(lambda x: ops.local_response_normalization(x, **settings).sum())(x)
+
+    def by_hand(x):
+        near = abs(np.subtract.outer(range(6), range(6))) <= 2
+        total = 1 + 0.5 * x**2 @ near
+        p = total**-0.75
+        return p - 0.75 * x * ((x * p / total) @ near)
+
+    x, dx = np.random.default_rng(2).normal(size=(2, 3, 6))
+    found = jax.jit(jax.vmap(lambda x, dx: jax.jvp(gradient, (x,), (dx,))))(
+        jnp.asarray(x, jnp.float32), jnp.asarray(dx, jnp.float32)
+    )
+    moved = (by_hand(x + 1e-5 * dx) - by_hand(x - 1e-5 * dx)) / 2e-5
+    np.testing.assert_allclose(found[0], by_hand(x), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found[1], moved, rtol=1e-4, atol=1e-5)
+    traced = jax.make_jaxpr(gradient)(jnp.zeros((2, 6))).jaxpr
+    assert sum(equation.primitive.name == "pad" for equation in equations(traced)) <= 2
 
 
 @pytest.mark.fast

@@ -9,6 +9,7 @@ import pytest
 
 from cnnjax import ops
 from cnnjax.layers import AveragePool, MaxPool, StochasticPool
+from tests.ops.jaxprs import equations
 from tests.ops.oracle import Axis, reads
 
 
@@ -105,6 +106,34 @@ def test_of_equal_maxima_the_first_in_reading_order_is_found_and_gets_the_gradie
     assert index.reshape(()) == 1
     gradient = jax.grad(lambda x: ops.max_pool(x, 3).sum())(x)
     np.testing.assert_array_equal(gradient.reshape(-1), [0, 1, 0, 0, 0, 0, 0, 0, 0])
+
+
+@pytest.mark.fast
+def test_of_equal_maxima_in_windows_side_by_side_the_first_gets_the_gradient():
+    """Two windows of 2 by 2, and a row and a column left over; a NaN is the maximum."""
+    x = jnp.array([[0.0, 3.0, 1.0, 1.0, 9.0], [3.0, 3.0, 1.0, 1.0, 9.0], [9.0, 9.0, 9.0, 9.0, 9.0]])
+    weights = jnp.array([2.0, 5.0]).reshape(1, 1, 2, 1)
+    gradient = jax.jit(
+        jax.grad(lambda x: (ops.max_pool(x[None, ..., None], 2, strides=2) * weights).sum())
+    )
+    expected = np.zeros((3, 5))
+    expected[0, 1], expected[0, 2] = 2, 5
+    np.testing.assert_array_equal(gradient(x), expected)
+    expected[0, 2], expected[1, 2] = 0, 5
+    np.testing.assert_array_equal(gradient(x.at[1, 2:4].set(jnp.nan)), expected)
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("pool", [ops.max_pool, ops.average_pool])
+def test_the_gradient_of_windows_side_by_side_adds_no_padded_arrays(pool):
+    """Padding of g to the size of x, once an offset, took most of a step's time."""
+
+    def step(x, g):
+        return jax.vjp(lambda x: pool(x, 2, strides=2), x)[1](g)
+
+    traced = jax.make_jaxpr(step)(jnp.zeros((1, 4, 4, 1)), jnp.zeros((1, 2, 2, 1)))
+    pads = [e for e in equations(traced.jaxpr) if e.primitive.name == "pad"]
+    assert not [pad for pad in pads if pad.invars[0].aval.size < pad.outvars[0].aval.size]
 
 
 def test_max_pooling_agrees_with_xla_and_passes_gradients_to_the_maximum():
