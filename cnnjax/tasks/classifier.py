@@ -51,11 +51,7 @@ def train_classifiers(
     """
     task.check_logits(model)
     network = task.network(model, train).starting_from(start)
-
-    def scores(state: TrainState) -> dict[str, float]:
-        found = network.evaluate(state, "validation")
-        return {name: found[name] for name in ("loss", "accuracy")}
-
+    scores = network.scores()
     for cell in record.each(seed=seeds):
         state = network.train(record, cell, evaluate=scores)
         log_probabilities, labels = predictions(network, state)

@@ -149,6 +149,19 @@ class Network:
         """Accuracy on the examples of a split, see `evaluate`."""
         return self.evaluate(state, split, repeats=repeats, **values)["accuracy"]
 
+    def scores(self, **values: Any) -> Callable[..., dict[str, float]]:
+        """Function `(state, split="validation")` to loss and accuracy, as `train` evaluates.
+
+        Args:
+          **values: of `evaluate`.
+        """
+
+        def evaluated(state: TrainState, split: "SplitName" = "validation") -> dict[str, float]:
+            found = self.evaluate(state, split, **values)
+            return {name: found[name] for name in ("loss", "accuracy")}
+
+        return evaluated
+
     def layer_errors(self, log: EquivarianceLog) -> Callable[[TrainState], dict[str, float]]:
         """Function from a state to the equivariance error of each layer, see `column`.
 
