@@ -128,7 +128,7 @@ def splits(config: Config, seed: int, *, swapped: bool = False) -> dict[str, dat
     }
 
 
-def make_task(validation: datasets.Split, **splits: datasets.Split) -> tasks.Task:
+def make_task(**splits: datasets.Split) -> tasks.Task:
     """The two classes, in values from 0 to 1."""
     dataset = datasets.Dataset(
         **splits,
@@ -138,7 +138,7 @@ def make_task(validation: datasets.Split, **splits: datasets.Split) -> tasks.Tas
         class_names=("red left of green", "green left of red"),
         citation="Kayhan, van Gemert, On translation invariance in CNNs, 2020",
     )
-    return tasks.standardised(dataset, validation=validation)
+    return tasks.standardised(dataset)
 
 
 def page(found: Observations, record: Record) -> None:

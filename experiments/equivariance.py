@@ -1,37 +1,44 @@
 """Which translations does each convolution commute with, what does training on translated images teach those that do not, and what does it cost?
 
 One circular network of three layers is built from each convolution, from full weight sharing
-(standard) through partial sharing (tiled, low-rank) to none (local), with a dense network as
-control, and trained on centred or on randomly translated images. Before and after training, the
-equivariance error
+(standard) through partial sharing (tiled, low-rank) to none (local), and trained on centred or on
+randomly translated images. Of the low-rank layers one starts as a convolution (mixing_std=0), as
+Elsayed et al., 2020, published it, one as a random mixture. Each convolution has a learning rate
+chosen by --tune on validation images at random positions. Before and after training, the error
 
     ||f(S_m x) - S_m f(x)|| / ||f(x)||
 
-of every layer and of the logits is measured at every circular shift S_m of test images.
+of every layer is measured at every circular shift S_m of test images, and the change of the logits
+in units of that from one image to another: 0 invariant, 1 as another image. Beside it stands the
+change by noise of equal norm, since logits that answer to nothing are invariant, too.
 
-    python launch.py equivariance                        digits, 2 seeds: 5 minutes, 2 CPU cores
-    python launch.py equivariance smoke                  under a minute
+    python launch.py equivariance                        digits, 3 seeds: 5 minutes, 2 CPU cores
+    python launch.py equivariance smoke                  seconds
     python launch.py equivariance full --data-dir DIR    MNIST, 5 seeds, for an accelerator
+    python launch.py equivariance --tune                 choose the learning rates, 5 minutes
     python launch.py equivariance --conv my_module:Mine  a convolution of your own
 
-Expected: each layer's measured lattice is the predicted one (standard: its stride; tiled: stride
-times tile; low-rank, local, dense: the zero shift only), with errors of at most 1e-5 on it and
-about sqrt(2) off it for tiled and local layers before training.
+Expected: each measured lattice is the predicted one (standard: the stride; tiled: stride times tile,
+after three layers 4, 8, 16, 32 pixels for tiles of 1, 2, 4, 8; low-rank, local: the zero shift only),
+with errors of at most 1e-5 on it and, before training, about sqrt(2) off it for tiled and local.
+Prediction: the fewer positions share a kernel, the less accurate after equally many translated images.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
 from typing import Any
 
 from cnnjax.models.choice import Convolution
-from cnnjax.run.config import Distinct, Positive, Seed, StudyConfig, require_layers
+from cnnjax.run.cells import Cell
+from cnnjax.run.config import Distinct, Positive, StudyConfig, require_layers
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.run.statistics import significant
 from cnnjax.train.config import TrainConfig
+from cnnjax.train.tuning import TunedConfig, tune
 
 with lazy_imports():
     import numpy as np
@@ -41,12 +48,10 @@ with lazy_imports():
 
 FAMILY = (
     Convolution("standard"),
-    Convolution("dilated"),
-    Convolution("tiled", {"tile": 2}),
-    Convolution("tiled", {"tile": 4}),
+    *(Convolution("tiled", {"tile": tile}) for tile in (2, 4, 8)),
+    Convolution("low_rank", {"rank": 2, "mixing_std": 0.0}),
     Convolution("low_rank", {"rank": 2}),
     Convolution("local"),
-    Convolution("dense"),
 )
 TRAINING = {
     "none": "before training",
@@ -56,30 +61,29 @@ TRAINING = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(StudyConfig):
+class Config(TunedConfig, StudyConfig):
     """What to compare, on what, for how long."""
 
     conv: Distinct[Convolution] = FAMILY
     """Convolutions to compare, by name or import path: --conv tiled --conv.tile 2 --conv local."""
-    seeds: Distinct[Seed] = (0, 1)
-    """Seeds; for each a network is trained in every condition."""
-    canvas: Positive | None = None
-    """Height and width of the canvas in pixels; by default the first multiple of 8 that is at least
-    24 and 4 more than the image, which is doubled in size if it is smaller than 16 pixels."""
-    features: tuple[Positive, ...] = (4, 8, 32)
+    canvas: Positive = 32
+    """Height and width of the canvas in pixels; images of less than 16 are doubled in size."""
+    features: tuple[Positive, ...] = (4, 8, 16)
     """Output channels of each layer."""
     strides: tuple[Positive, ...] = (1, 2, 2)
     """Strides of each layer."""
-    kernel_size: Positive = 5
+    kernel_size: Positive = 3
     """Height and width of every kernel."""
-    error_images: Positive = 8
-    """Test images on which the equivariance error is measured."""
+    error_images: Positive = 4
+    """Test images on which the equivariance error of layers is measured."""
+    logit_images: Positive = 64
+    """Test images on which the change of the logits is measured."""
     translations: Positive = 4
-    """Random positions at which each test image is classified for the translated accuracy."""
+    """Random positions at which each image is classified for the translated accuracy."""
     train: TrainConfig = TrainConfig(
-        steps=150, batch_size=64, learning_rate=0.006, warmup_steps=20, log_every=50
+        steps=240, batch_size=64, learning_rate=6e-3, warmup_steps=20, log_every=60, eval_every=60
     )
-    """How to train, the same for all."""
+    """How to train, the same for all but for the learning rate."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,53 +94,65 @@ class Config(StudyConfig):
 
 
 PRESETS = {
+    # The rates that --tune chose, see results/equivariance/tuning.
+    "default": Config(rate_factors={}),
     "smoke": Config(
         conv=(Convolution("standard"), Convolution("tiled", {"tile": 2})),
         seeds=(0,),
+        canvas=24,
         features=(4, 4),
         strides=(1, 2),
-        kernel_size=3,
         error_images=2,
-        translations=1,
-        train=TrainConfig(steps=40, batch_size=64, learning_rate=1e-2, log_every=20),
+        train=TrainConfig(steps=40, batch_size=64, learning_rate=1e-2, log_every=20, eval_every=20),
     ),
     "full": Config(
         data="mnist",
         seeds=(0, 1, 2, 3, 4),
         features=(8, 16, 32),
+        kernel_size=5,
         error_images=32,
         train=TrainConfig(
-            steps=4000, batch_size=256, learning_rate=2e-3, warmup_steps=200, checkpoint_every=1000
+            steps=4000, batch_size=256, learning_rate=2e-3, warmup_steps=200, eval_every=500
         ),
     ),
 }
 
 
-def sweep() -> Iterator[dict[str, Any]]:
-    """Configurations that differ in the learning rate, for --sweep."""
-    for learning_rate in (0.004, 0.008, 0.016):
-        yield {"train.learning_rate": learning_rate}
-
-
 def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
     task = tasks.on_canvas(config.data, config.data_dir, canvas=config.canvas)
-    some, _ = task.test.read(np.arange(min(config.error_images, len(task.test))))
-    images, side = task.place(some), task.shape[0]
-    for cell in record.each(conv=config.conv, training=tuple(TRAINING), seed=config.seeds):
+    side = task.shape[0]
+
+    def network_of(cell: Cell) -> tasks.Network:
         model = models.ConvNet(
             task.classes, cell["conv"].layer(), config.features, config.strides, config.kernel_size
         )
-        network = task.network(model, config.train)
+        return task.network(model, config.train_for(cell, "conv"))
+
+    def train(cell: Cell, positions: int = side) -> Any:
+        """The trained state of a cell, and what evaluates it on images placed as in training."""
+        network = network_of(cell)
+        repeats = config.translations if positions > 1 else 1
+        scores = network.scores(repeats=repeats, translation=positions)
+        state = network.train(record, cell, evaluate=scores, translation=positions)
+        return state, functools.partial(scores, state)
+
+    if config.tune:
+        tune(config, record, lambda cell: train(cell)[1], conv=config.conv)
+        report.write_tuning_page(record, __doc__)
+        return
+    images = task.place(task.test.read(np.arange(min(config.logit_images, len(task.test))))[0])
+    for cell in record.each(conv=config.conv, training=tuple(TRAINING), seed=config.seeds):
+        network = network_of(cell)
         if cell["training"] == "none":
             state = network.initial(cell["seed"])
             measured = lattices(network, state)
         else:
-            positions = side if cell["training"] == "translated" else 1
-            state = network.train(record, cell, translation=positions)
-            measured = {}
-        outputs = network.function("outputs")
-        errors = symmetry.errors_over_shifts(outputs, images, state.variables)
+            state, _ = train(cell, side if cell["training"] == "translated" else 1)
+            measured = {"learning_rate": network.training.config.learning_rate}
+        outputs, few = network.function("outputs"), images[: config.error_images]
+        errors = symmetry.errors_over_shifts(outputs, few, state.variables)
+        changes = symmetry.changes_over_shifts(network.function(), images, state.variables)
         record.observe(
             cell,
             accuracy_centred=network.accuracy(state),
@@ -145,9 +161,10 @@ def run(config: Config, record: Record) -> None:
             ),
             parameters=network.parameters,
             multiply_adds=network.multiply_adds,
-            # Over all shifts but the zero shift.
             error={name: error.ravel()[1:].mean() for name, error in errors.items()},
             errors=errors,
+            change={kind: change[1:].mean() for kind, change in changes.items()},
+            changes=changes,
             **measured,
         )
     page(record.observations(), record)
@@ -166,7 +183,8 @@ def lattices(network: tasks.Network, state: Any) -> dict[str, Any]:
 
 
 def layer_result(found: Observations, name: str) -> dict[str, Any]:
-    """Lattices and errors of one layer of one convolution, over seeds and kinds of training."""
+    """Lattices and errors of one layer of one convolution, over seeds and kinds of training; `right`
+    is what is drawn against horizontal shift: errors, of the logits their change."""
     untrained = found.where(training="none")
     steps = {
         key: tuple(untrained.array(f"{key}.{name}")[0].astype(int).tolist()) or None
@@ -176,6 +194,9 @@ def layer_result(found: Observations, name: str) -> dict[str, Any]:
     measured = symmetry.lattice_of_errors(np.concatenate(list(errors.values())).max(0))
     lattice = steps["predicted"] or measured
     split = {kind: symmetry.errors_by_lattice(each, lattice) for kind, each in errors.items()}
+    right = {kind: each[:, 0] for kind, each in errors.items()}
+    if name == "network":
+        right = {kind: found.where(training=kind).array("changes.shift") for kind in TRAINING}
     return {
         "name": name,
         **steps,
@@ -184,24 +205,23 @@ def layer_result(found: Observations, name: str) -> dict[str, Any]:
         "error_on": max(on for on, _ in split.values()),
         "error_off": split["none"][1],
         "error_off_translated": split["translated"][1],
-        "errors_right": {
-            words: significant(errors[kind][:, 0]) for kind, words in TRAINING.items()
-        },
+        "right": {words: significant(right[kind]) for kind, words in TRAINING.items()},
     }
 
 
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
     names = [name.removeprefix("error.") for name in found.numbers if name.startswith("error.")]
-    layers = {
-        conv: [layer_result(group, name) for name in names]
+    every = [
+        {"conv": conv, **layer_result(group, name)}
         for conv, group in found.groups("conv").items()
-    }
-    record.results({**record.task, "rows": found.results(), "layers": layers})
-    every = [{"conv": conv, **layer} for conv, row in layers.items() for layer in row]
+        for name in names
+    ]
+    record.results({**record.task, "rows": found.results(), "layers": every})
     claimed = [layer for layer in every if layer["predicted"]]
     agree = sum(layer["predicted"] == layer["measured"] for layer in claimed)
     worst = max((layer["error_on"] for layer in claimed), default=None)
+    curves = report.curves_of(record, found.where(training="translated"), "conv")
     report.write_page(
         record,
         __doc__,
@@ -212,7 +232,7 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Symmetry"),
             report.Figure(
                 "error_against_shift",
-                error_against_shift([layer for layer in every if layer["name"] == names[0]]),
+                shift_figure(every, names[0], symmetry.INDEPENDENT),
                 "Equivariance error of the first layer against horizontal shift: mean over seeds, "
                 "band from smallest to largest.",
             ),
@@ -229,42 +249,52 @@ def page(found: Observations, record: Record) -> None:
                     "mean off it, before": "error_off",
                     "after, translated": "error_off_translated",
                 },
-                "Lattices of exact translations as smallest steps: of each layer alone, in positions "
-                "of its own input, and of the network up to it, in pixels.",
+                "Lattices of exact translations as smallest steps: of each layer alone, untrained, in "
+                "positions of its input; of the network up to it, before and after, in pixels.",
                 digits=2,
             ),
             report.Heading("Training and cost"),
             report.Figure(
-                "logits_against_shift",
-                error_against_shift([layer for layer in every if layer["name"] == names[-1]]),
-                "Error of the logits, a lack of invariance, against horizontal shift.",
+                "learning_curves",
+                report.learning_curves(curves),
+                "Networks trained on translated images: training batches, and evaluations on "
+                "validation images at random positions.",
             ),
             report.summary_table(
                 found,
                 {
+                    "learning rate": report.learning_rate,
                     "accuracy, centred images (%)": ("accuracy_centred", 100),
                     "accuracy, translated images (%)": ("accuracy_translated", 100),
-                    "mean error of the logits": "error.network",
+                    "change of the logits by shifts": "change.shift",
+                    "by noise of equal norm": "change.noise",
+                    "parameters": "parameters",
+                    "multiply-adds": "multiply_adds",
                 },
+                names=TRAINING,
+                caption=f"Accuracy on {record.task['test_examples']:,} test images; chance is "
+                f"{100 / record.task['classes']:.0f} %. Change of the logits: mean over horizontal "
+                "shifts, 0 invariant, 1 as another image.",
+            ),
+            *report.differences_table(
+                found.where(training=("centred", "translated")),
+                ("accuracy_translated", 100),
                 "conv",
                 "training",
                 names=TRAINING,
-                caption=f"Accuracy on {record.task['test_examples']:,} test images; chance is "
-                f"{100 / record.task['classes']:.0f} %.",
+                caption="Accuracy on translated images in percentage points",
             ),
             report.Figure(
-                "cost",
-                report.bars(report.costs(record, found, "conv")),
-                "Parameters, multiply-adds of one image, and training images/s on this machine.",
+                "logits_against_shift",
+                shift_figure(every, "network", 1.0, "another image", "change of the logits"),
+                "Change of the logits against horizontal shift, drawn in the same way.",
             ),
         ],
     )
 
 
-def error_against_shift(layers: Sequence[dict[str, Any]]) -> figure.Figure:
-    """Error of a layer against horizontal shift, a panel for each convolution."""
-    return report.error_against_shift(
-        [report.ShiftPanel(each["conv"], each["errors_right"], each["step"]) for each in layers],
-        exact=symmetry.EXACT,
-        independent=symmetry.INDEPENDENT,
-    )
+def shift_figure(layers: list[dict[str, Any]], name: str, *reference: Any) -> figure.Figure:
+    """What is drawn of one layer against horizontal shift, a panel for each convolution."""
+    chosen = [each for each in layers if each["name"] == name]
+    panels = [report.ShiftPanel(each["conv"], each["right"], each["step"]) for each in chosen]
+    return report.error_against_shift(panels, symmetry.EXACT, *reference)

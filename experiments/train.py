@@ -1,8 +1,8 @@
 """How accurately does a network classify a data set, and which errors does it make?
 
 Any network of cnnjax, or your own Flax module, is trained on any data set by its TFDS name, once for
-each seed. During training it is evaluated on validation images, if --validation-images are held out
-of the training images, else on the test images, from which nothing is chosen.
+each seed. During training it is evaluated on validation images, which are held out of the training
+images; test images are read once, at the end.
 
     python launch.py train                                            PlainNet on digits, a minute
     python launch.py train --model ResNet20 --data cifar10 --size 32
@@ -22,7 +22,7 @@ from typing import Annotated
 
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.models.choice import Convolution
-from cnnjax.run.config import Distinct, Positive, Requirement, Seed, StudyConfig, at_least
+from cnnjax.run.config import Distinct, Positive, Requirement, Seed, StudyConfig
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
@@ -54,9 +54,9 @@ class Config(StudyConfig):
     """Number of channels; 3 repeats those of grey images, for networks that take colour."""
     augmentation: Augmentation = Augmentation()
     """Random changes of training images."""
-    validation_images: Annotated[int, at_least(0)] = 0
-    """Training images, the last ones, that are held out: evaluations during training are on them; 0:
-    on the test images."""
+    validation_images: Positive | None = None
+    """Training images that are held out, each class in proportion, the same for every seed; by
+    default a sixth, at most 5,000."""
     seeds: Distinct[Seed] = (0,)
     """Seeds; for each a network is trained."""
     train: TrainConfig = TrainConfig(
@@ -87,9 +87,8 @@ def run(config: Config, record: Record) -> None:
         augmentation=None if config.augmentation == Augmentation() else config.augmentation,
         from_disk=config.from_disk,
         statistics="imagenet" if config.weights else "data",
+        validation_images=config.validation_images,
     )
-    if config.validation_images:
-        task = task.hold_out(config.validation_images)
     conv = config.conv[0] if config.conv else None
     model = tasks.make_model(config.model, conv, classes=task.classes)
     start = None

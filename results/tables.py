@@ -4,7 +4,7 @@
     python results/tables.py                write README.md and docs/gallery.md from results/
 
 A run is kept as observations.csv, results.json, config.json and environment.json in results/NAME,
-its main figure as docs/gallery/NAME.png.
+its main figure as docs/gallery/NAME.png; a run with --tune in results/NAME/tuning.
 """
 
 import json
@@ -81,9 +81,13 @@ def keep(directory: Path) -> None:
         raise ValueError(f"{directory} must be a finished run, but has no file 'done'.")
     environment = json.loads((directory / "environment.json").read_text("utf-8"))
     name = shlex.split(environment["command"])[2]
-    (RESULTS / name).mkdir(exist_ok=True)
+    tuning = json.loads((directory / "config.json").read_text("utf-8")).get("tune", False)
+    folder = RESULTS / name / "tuning" if tuning else RESULTS / name
+    folder.mkdir(parents=True, exist_ok=True)
     for file in KEPT:
-        shutil.copyfile(directory / file, RESULTS / name / file)
+        shutil.copyfile(directory / file, folder / file)
+    if tuning:
+        return
     GALLERY.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(directory / "figures" / f"{FIGURES[name]}.png", GALLERY / f"{name}.png")
 

@@ -90,6 +90,11 @@ def decode(record: bytes, channels: int) -> tuple[Any, int]:
     return image, feature["label"].int64_list.value[0]
 
 
+def label_of(record: bytes) -> int:
+    """Label of an encoded example."""
+    return features_of(record)["label"].int64_list.value[0]
+
+
 def features_of(record: bytes) -> Any:
     """Features of an encoded example, by name."""
     parse = proto.tf_example_pb2.Example.FromString  # ty: ignore[missing-attribute]

@@ -26,7 +26,8 @@ def rotated_backgrounds(
     Args:
       background: 'flat', grey everywhere; 'noise', smoothed noise about grey, of the same
         statistics in all directions.
-      train, test: numbers of images; those of the same numbers are the same whatever the padding.
+      train, test: numbers of images, validation images as many as test images; those of the same
+        numbers are the same whatever the padding.
       grey: level of the background, its mean.
       **padding: what lies beyond the border, `fill` or `border` as `ops.interpolate` takes them.
 
@@ -40,11 +41,21 @@ def rotated_backgrounds(
         raise ValueError(
             f"`background` must be one of {', '.join(get_args(Background))}, got {background!r}."
         )
-    splits = [
-        _split(background, count, seed, grey, padding) for seed, count in enumerate((train, test))
-    ]
+    train_split, test_split, validation_split = (
+        _split(background, count, seed, grey, padding)
+        for seed, count in enumerate((train, test, test))
+    )
     names = tuple(f"{90 * number / ANGLES:.4g} degrees" for number in range(ANGLES))
-    return Dataset("rotated backgrounds", "1.0.0", *splits, ANGLES, names, "")
+    return Dataset(
+        name="rotated backgrounds",
+        version="1.0.0",
+        train=train_split,
+        validation=validation_split,
+        test=test_split,
+        num_classes=ANGLES,
+        class_names=names,
+        citation="",
+    )
 
 
 def _split(

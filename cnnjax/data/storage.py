@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnjax.data.records import Records, decode, features_of, info
+from cnnjax.data.records import Records, decode, info, label_of
 from cnnjax.run.config import InputError, read_json
 from cnnjax.run.lazy import lazy_imports
 
@@ -176,8 +176,8 @@ def test_split(path: Path) -> str | None:
     found = [split for split in ("test", "validation") if split in splits]
     if len(found) < 2:
         return found[0] if found else None
-    (label,) = features_of(Records(path, "test").read([0])[0])["label"].int64_list.value
-    return "validation" if label < 0 else "test"
+    (first,) = Records(path, "test").read([0])
+    return "validation" if label_of(first) < 0 else "test"
 
 
 def _check(path: Path, features) -> None:

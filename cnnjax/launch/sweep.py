@@ -184,6 +184,8 @@ def config_words(config: Any, start: Any, prefix: str = "") -> list[str]:
 
 def _words(name: str, value: Any) -> list[str]:
     option = f"--{name.replace('_', '-')}"
+    if isinstance(value, Mapping):
+        value = tuple(item for pair in value.items() for item in pair)
     items = value if isinstance(value, tuple) else (value,)
     if items and all(isinstance(item, Convolution) for item in items):
         return [word for item in items for word in _convolution_words(option, item)]

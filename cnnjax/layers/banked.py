@@ -10,7 +10,7 @@ from flax.linen.dtypes import promote_dtype
 
 from cnnjax import ops
 from cnnjax.layers.conv import ConvolutionLayer, Sizes, add_bias
-from cnnjax.layers.initializers import Initializer, as_matrix, per_kernel
+from cnnjax.layers.initializers import as_matrix, per_kernel
 from cnnjax.ops.window import per_axis
 
 
@@ -87,8 +87,9 @@ class LowRankLocalConv(ConvolutionLayer):
 
     rank: int = 2
     """Number of kernels that are mixed."""
-    mixing_init: Initializer = nn.initializers.normal(1.0)
-    """Initialiser of each axis' term of the logits; zeros begin as a standard convolution."""
+    mixing_std: float = 1.0
+    """Standard deviation of each axis' term of the logits at the start; 0: the layer starts as a
+    standard convolution, as published."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -96,9 +97,10 @@ class LowRankLocalConv(ConvolutionLayer):
         out_space = self.window(x).out_space
         (rank,) = per_axis("rank", self.rank, 1)
         axes = len(out_space)
+        mixing_init = nn.initializers.normal(self.mixing_std)
         terms = []
         for axis, size in enumerate(out_space):
-            term = self.param(f"mixing_{axis}", self.mixing_init, (size, rank), self.param_dtype)
+            term = self.param(f"mixing_{axis}", mixing_init, (size, rank), self.param_dtype)
             terms.append(jnp.expand_dims(term, [other for other in range(axes) if other != axis]))
         weights = jax.nn.softmax(functools.reduce(jnp.add, terms))
         one = per_kernel(self.kernel_init, (rank,))

@@ -52,7 +52,9 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.report.findings import (
         costs as costs,
         curves_of as curves_of,
+        differences_table as differences_table,
         images_per_second as images_per_second,
+        learning_rate as learning_rate,
         name_of as name_of,
         over as over,
         setting as setting,
@@ -80,5 +82,6 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         listed as listed,
         over_seeds as over_seeds,
     )
+    from cnnjax.report.tuning_page import write_tuning_page as write_tuning_page
 else:
     __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -57,6 +57,8 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
     names = facts["class_names"]
     matrices = found.array("confusion")
     columns: dict[str, Any] = {"accuracy (%)": ("accuracy", 100)}
+    if "validation.accuracy" in found.numbers:
+        columns["validation accuracy (%)"] = ("validation.accuracy", 100)
     if "top5" in found.numbers:
         columns["top-5 accuracy (%)"] = ("top5", 100)
     columns |= {
@@ -77,9 +79,8 @@ def classifier_blocks(found: Observations, record: Record, model: str = "") -> l
             Figure(
                 "learning_curves",
                 learning_curves(curves),
-                "Loss and accuracy of training batches, and of evaluations on "
-                f"{'validation' if facts.get('validation_examples') else 'test'} images during "
-                "training: faint lines for each seed, a bold one for their mean.",
+                "Loss and accuracy of training batches, and of evaluations on validation images "
+                "during training: faint lines for each seed, a bold one for their mean.",
             ),
             *_optimisation(curves),
         ]

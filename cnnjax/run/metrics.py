@@ -49,8 +49,7 @@ class EquivarianceLog(CheckedConfig):
     which the larger error counts (0 is to be expected at multiples of all strides below a layer);
     rotate90, rotate180, flip (left-right)."""
     images: Positive = 8
-    """Images measured on: the first ones of the validation images, or where there are none of the
-    test images."""
+    """Images measured on: the first ones of the validation images."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

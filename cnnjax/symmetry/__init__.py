@@ -71,6 +71,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         unchanged as unchanged,
     )
     from cnnjax.symmetry.sensitivity import (
+        changes_over_shifts as changes_over_shifts,
         equivariance_psnr as equivariance_psnr,
         noise_like as noise_like,
         normalised_invariance_error as normalised_invariance_error,

@@ -1,9 +1,15 @@
 """Sensitivity of a function to transformations, in units of what else changes its output."""
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from cnnjax.symmetry.equivariance import Function, equivariance_pair, one_array
+from cnnjax.symmetry.transformations import shift
 
 
 def normalised_invariance_error(moved: jax.Array, outputs: jax.Array) -> jax.Array:
@@ -56,6 +62,41 @@ def noise_like(key: jax.Array, x: jax.Array, moved: jax.Array) -> jax.Array:
     noise = jax.random.normal(key, x.shape, x.dtype)
     size = jnp.sqrt(jnp.sum((moved - x) ** 2, axes, keepdims=True))
     return x + size * noise / jnp.sqrt(jnp.sum(noise**2, axes, keepdims=True))
+
+
+def changes_over_shifts(
+    f: Callable[..., jax.Array], x: jax.typing.ArrayLike, *arguments: Any, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Change of the output by each circular shift to the right, and by noise of equal norm.
+
+    Both in units of the change from one image to another, see `normalised_invariance_error` and
+    `noise_like`: 0 invariant, 1 as another image. Returns 'shift' and 'noise', each `[width]`, of
+    the shifts 0, 1, ... (the first is 0).
+
+    Args:
+      f: from `[batch, height, width, channels]` to an array that shifts should not change, such as
+        logits; compiled once as long as it is the same object.
+      x: `[batch, height, width, channels]`, at least 2 images.
+      *arguments: passed to f after the images.
+      seed: of the noise.
+
+    Raises:
+      ValueError: fewer than 2 images.
+    """
+    changes = _changes_over_shifts(f, jnp.asarray(x), jax.random.key(seed), *arguments)
+    return {kind: np.asarray(change) for kind, change in changes.items()}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _changes_over_shifts(f, x, key, *arguments):
+    def at(right):
+        moved = shift(x, (0, right))
+        noisy = noise_like(jax.random.fold_in(key, right), x, moved)
+        return {"shift": f(moved, *arguments), "noise": f(noisy, *arguments)}
+
+    outputs = jax.lax.map(at, jnp.arange(x.shape[2]))
+    plain = f(x, *arguments)
+    return {kind: normalised_invariance_error(each, plain) for kind, each in outputs.items()}
 
 
 def equivariance_psnr(

@@ -28,10 +28,11 @@ def train_classifiers(
 ) -> None:
     """Train a classifier for each seed, and observe its predictions of all test images.
 
-    During training it is evaluated on the task's validation examples, where it has some, else on
-    the test images; nothing is chosen from either.
+    During training it is evaluated on the task's validation examples; the best checkpoint is the
+    best on them. Test images are read once, after the last step.
 
-    Observed are accuracy, loss, top5 (where there are more than five classes), parameters and
+    Observed are accuracy, loss, those of the validation examples `validation.accuracy` and
+    `validation.loss`, top5 (where there are more than five classes), parameters and
     multiply_adds, the confusion matrix [true, predicted], and of the most confident errors their
     `errors` [n, 3] (example, label, predicted class), their `confidence` [n] and their
     `error_images` [n, height, width, channels]; and of the first test image its `first_label` [1],
@@ -50,11 +51,7 @@ def train_classifiers(
     """
     task.check_logits(model)
     network = task.network(model, train).starting_from(start)
-
-    def scores(state: TrainState) -> dict[str, float]:
-        found = network.evaluate(state, task.held_out)
-        return {name: found[name] for name in ("loss", "accuracy")}
-
+    scores = network.scores()
     for cell in record.each(seed=seeds):
         state = network.train(record, cell, evaluate=scores)
         log_probabilities, labels = predictions(network, state)
@@ -65,6 +62,7 @@ def train_classifiers(
         record.observe(
             cell,
             **found,
+            validation=scores(state),
             parameters=network.parameters,
             multiply_adds=network.multiply_adds,
             errors=np.array(

@@ -32,6 +32,7 @@ def resized(
     augmentation: Augmentation | None = None,
     from_disk: bool = False,
     statistics: Literal["data", "imagenet"] = "data",
+    validation_images: int | None = None,
 ) -> Task:
     """A data set resized to squares, augmented in training, standardised channel by channel.
 
@@ -44,14 +45,21 @@ def resized(
       from_disk: read examples as they are needed; images are cut to squares of `size`.
       statistics: mean and standard deviation of each channel: those of 1,000 training images, or
         those that torchvision's weights were trained with.
+      validation_images: training images to validate on, see `data.datasets.load`.
 
     Raises:
-      InputError: channels that the images cannot be given, or images from disk without a size.
+      InputError: channels that the images cannot be given, images from disk without a size, or a
+        number of validation images that the training images do not have.
       FileNotFoundError: the data set is not there and cannot be fetched.
     """
     if from_disk and size is None:
         raise InputError("size must be given for images from disk, 224 for ImageNet, got None.")
-    dataset = stream(data, size or 1, data_dir) if from_disk else load(data, data_dir)
+    held = validation_images
+    dataset = (
+        stream(data, size or 1, data_dir, validation_images=held)
+        if from_disk
+        else load(data, data_dir, validation_images=held)
+    )
     some, _ = dataset.train.read(np.arange(min(1000, len(dataset.train))))
     own = some.shape[-1]
     if channels not in (None, own) and own != 1:

@@ -88,9 +88,9 @@ class Network:
         """
         log, monitor, logged = record.equivariance, None, {}
         if log.every:
-            monitor, split = self.layer_errors(log), self.task.held_out
-            images = min(log.images, len(self.task.split(split)))
-            logged["equivariance"] = {"images": images, "split": split}
+            monitor = self.layer_errors(log)
+            images = min(log.images, len(self.task.validation))
+            logged["equivariance"] = {"images": images, "split": "validation"}
 
         def write(step: int, numbers: dict[str, float]) -> None:
             record.metrics(step, network=cell.name, **numbers)
@@ -149,12 +149,25 @@ class Network:
         """Accuracy on the examples of a split, see `evaluate`."""
         return self.evaluate(state, split, repeats=repeats, **values)["accuracy"]
 
+    def scores(self, **values: Any) -> Callable[..., dict[str, float]]:
+        """Function `(state, split="validation")` to loss and accuracy, as `train` evaluates.
+
+        Args:
+          **values: of `evaluate`.
+        """
+
+        def evaluated(state: TrainState, split: "SplitName" = "validation") -> dict[str, float]:
+            found = self.evaluate(state, split, **values)
+            return {name: found[name] for name in ("loss", "accuracy")}
+
+        return evaluated
+
     def layer_errors(self, log: EquivarianceLog) -> Callable[[TrainState], dict[str, float]]:
         """Function from a state to the equivariance error of each layer, see `column`.
 
-        On the first images of the validation examples, or of the test examples where the task has
-        none, without augmentation and with averaged parameters where the state has them. The error
-        is that of `symmetry.layer_errors`, compiled once for this network.
+        On the first validation examples, without augmentation and with averaged parameters where
+        the state has them. The error is that of `symmetry.layer_errors`, compiled once for this
+        network.
 
         Raises:
           InputError: a shift as long as the images, or rotations by 90 degrees where they are not
@@ -169,7 +182,7 @@ class Network:
             except ValueError as error:
                 raise InputError(f"equivariance.transformations: {error}") from error
         measure = self._functions[key]
-        examples = self.task.split(self.task.held_out)
+        examples = self.task.validation
         images, _ = examples.read(np.arange(min(log.images, len(examples))))
         x = np.asarray(self.task.place(images))
 

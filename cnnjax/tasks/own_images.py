@@ -5,19 +5,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from cnnjax.data.datasets import Dataset, Split
+from cnnjax.data.datasets import Dataset
 from cnnjax.tasks.task import Task
 
 
-def standardised(
-    dataset: Dataset, *, mean: float = 0.0, std: float = 1.0, validation: Split | None = None
-) -> Task:
+def standardised(dataset: Dataset, *, mean: float = 0.0, std: float = 1.0) -> Task:
     """A data set whose values, between 0 and 1, are `(value - mean) / std`; never augmented.
 
     Args:
       dataset: uint8 images and their classes.
       mean, std: of all channels; by default values stay between 0 and 1.
-      validation: examples on which choices are made.
 
     Raises:
       ValueError: a std that is not above 0.
@@ -29,4 +26,4 @@ def standardised(
         del keys, source
         return (jnp.asarray(images).astype(jnp.float32) / 255 - mean) / std
 
-    return Task(dataset, place, place, jax.jit(place), validation=validation)
+    return Task(dataset, place, place, jax.jit(place))

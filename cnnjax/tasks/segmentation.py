@@ -15,19 +15,21 @@ from cnnjax.tasks.task import Task, pipeline
 def textured_digits(
     *, train_images: int, test_images: int, digits: Sequence[int] = tuple(range(10))
 ) -> Task:
-    """Digits on textured background, a label for every pixel; test digits are others.
+    """Digits on textured background, a label for every pixel; each split is made of other digits.
 
     Args:
-      train_images, test_images: how many images to make.
+      train_images, test_images: how many images to make; validation images as many as test images.
       digits: which; the label of a pixel is 0 for the background, 1 + the index of its digit here.
     """
     stored = load("digits")
     train_split = _textured(stored.train, digits, train_images, 0)
     test_split = _textured(stored.test, digits, test_images, 1)
+    validation_split = _textured(stored.validation, digits, test_images, 2)
     dataset = Dataset(
         name="digits on textured background",
         version=stored.version,
         train=train_split,
+        validation=validation_split,
         test=test_split,
         num_classes=1 + len(digits),
         class_names=("background", *(stored.class_names[digit] for digit in digits)),

@@ -45,8 +45,6 @@ class Task:
     """Uint8 images as the network sees them, without randomness."""
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Values of the source where a call does not give others."""
-    validation: Split | None = None
-    """Examples on which choices are made; neither training nor test examples."""
     description: Mapping[str, Any] | None = None
     """The pipeline's name and arguments, by which a run says how its networks saw the data."""
     _compiled: dict[Any, Network] = dataclasses.field(default_factory=dict, repr=False)
@@ -60,6 +58,11 @@ class Task:
     def train(self) -> "Split | Stream":
         """Training examples."""
         return self.dataset.train
+
+    @property
+    def validation(self) -> "Split | Stream":
+        """Examples on which choices are made; neither training nor test examples."""
+        return self.dataset.validation
 
     @property
     def test(self) -> "Split | Stream":
@@ -77,45 +80,18 @@ class Task:
         """The examples of a split.
 
         Raises:
-          ValueError: the task has no such split.
+          ValueError: there is no such split.
         """
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
-        found = splits.get(name)
-        if found is None:
-            kept = [known for known, examples in splits.items() if examples is not None]
-            raise ValueError(f"split of {self.dataset.name} must be one of {kept}, got {name!r}.")
-        return found
-
-    @property
-    def held_out(self) -> SplitName:
-        """The split that networks are evaluated on in training: validation, if there is one."""
-        return "test" if self.validation is None else "validation"
+        if name not in splits:
+            raise ValueError(
+                f"split of {self.dataset.name} must be one of {list(splits)}, got {name!r}."
+            )
+        return splits[name]
 
     def on(self, **splits: Split) -> "Task":
         """The same pipeline, compiled once, on other examples: `train`, `validation`, `test`."""
-        validation = splits.pop("validation", self.validation)
-        dataset = dataclasses.replace(self.dataset, **splits)
-        return dataclasses.replace(self, dataset=dataset, validation=validation)
-
-    def hold_out(self, count: int) -> "Task":
-        """The same task without the last training examples, which are its validation examples.
-
-        Raises:
-          InputError: fewer than one, or so many that none is left, or examples not in memory.
-        """
-        train = self.train
-        if not isinstance(train, Split):
-            raise InputError(f"{self.dataset.name} must be in memory to hold examples out of it.")
-        if not 0 < count < len(train):
-            raise InputError(
-                f"validation images must be 1 to {len(train) - 1} of the training images of "
-                f"{self.dataset.name}, got {count}."
-            )
-        kept, held = (
-            Split(train.images[part], train.labels[part])
-            for part in (slice(None, -count), slice(-count, None))
-        )
-        return self.on(train=kept, validation=held)
+        return dataclasses.replace(self, dataset=dataclasses.replace(self.dataset, **splits))
 
     def facts(self) -> dict[str, Any]:
         """What a page says of the data: its name, size and classes."""
@@ -127,7 +103,7 @@ class Task:
             "class_names": self.dataset.class_names,
             "image_shape": self.shape,
             "train_examples": len(self.train),
-            "validation_examples": 0 if self.validation is None else len(self.validation),
+            "validation_examples": len(self.validation),
             "test_examples": len(self.test),
         }
 

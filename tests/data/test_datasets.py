@@ -16,6 +16,8 @@ from sklearn.datasets import load_digits
 from cnnjax.data import datasets, storage
 from cnnjax.data.builders import digits
 from cnnjax.data.datasets import DatasetNotFoundError, load, prepare
+from cnnjax.data.validation import held_out
+from cnnjax.run.config import InputError
 
 REAL = os.environ.get("TFDS_DATA_DIR")
 
@@ -42,7 +44,11 @@ def test_digits_are_those_of_scikit_learn(digits_dir):
     data = load("digits", digits_dir)
     assert (data.name, data.version, data.num_classes) == ("digits", "1.0.0", 10)
     assert data.class_names == tuple("0123456789")
-    for split, number in ((data.train, 1437), (data.test, 360)):
+    for split, number in (
+        (data.train, 1198),
+        (data.validation, 239),
+        (data.test, 360),
+    ):
         assert (split.images.shape, split.images.dtype) == ((number, 8, 8, 1), np.uint8)
         assert (split.labels.shape, split.labels.dtype) == ((number,), np.int32)
 
@@ -54,14 +60,19 @@ def test_digits_are_those_of_scikit_learn(digits_dir):
         for index in np.flatnonzero(labels == label):
             expected.setdefault("test" if position % 5 == 0 else "train", []).append(index)
             position += 1
-    for name, split in (("train", data.train), ("test", data.test)):
-        indices = sorted(expected[name])
+    kept, held = held_out(labels[sorted(expected["train"])], "digits")
+    for split, indices in (
+        (data.train, np.sort(expected["train"])[kept]),
+        (data.validation, np.sort(expected["train"])[held]),
+        (data.test, sorted(expected["test"])),
+    ):
         values = split.images.reshape(-1, 64) / 255 * 16
         np.testing.assert_array_equal(np.rint(values), original[indices])
         assert np.abs(values - np.rint(values)).max() <= 0.5 * 16 / 255 + 1e-9
         np.testing.assert_array_equal(split.labels, labels[indices])
 
-    histogram = np.bincount(data.train.labels) + np.bincount(data.test.labels)
+    splits = (data.train, data.validation, data.test)
+    histogram = sum(np.bincount(split.labels) for split in splits)
     np.testing.assert_array_equal(histogram, np.bincount(labels))
     np.testing.assert_allclose(np.bincount(data.test.labels), histogram / 5, atol=1)
     assert data.train.images.max() == 255
@@ -88,7 +99,7 @@ def test_a_read_only_folder_is_read_and_left_alone(monkeypatch, tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o555)
     data = load("digits", shared)
-    assert len(data.train.labels) == 1437
+    assert len(data.train.labels) == 1198
     assert list(shared.iterdir()) == []
     home = tmp_path / "home" / "tensorflow_datasets"
     assert prepare("digits", shared) == home / "digits" / "1.0.0"
@@ -201,8 +212,8 @@ def write(folder, features, examples, splits=("train", "test")):
 
 
 def test_plain_arrays_and_labels_without_names(tmp_path):
-    pixels = np.arange(60, dtype=np.uint8).reshape(5, 3, 2, 2)
-    labels = [0, 4, 2, 2, 1]
+    pixels = np.arange(96, dtype=np.uint8).reshape(8, 3, 2, 2)
+    labels = [0, 4, 2, 2, 1, 4, 1, 0]
     write(
         tmp_path,
         {
@@ -215,9 +226,29 @@ def test_plain_arrays_and_labels_without_names(tmp_path):
     )
     data = load("made", tmp_path)
     assert (data.version, data.num_classes) == ("1.2.3", 5)
-    for split in (data.train, data.test):
-        np.testing.assert_array_equal(split.images, pixels)
-        np.testing.assert_array_equal(split.labels, labels)
+    # Ordered by class, the one in the middle is held out: of class 2, the first.
+    for split, chosen in (
+        (data.train, [0, 1, 3, 4, 5, 6, 7]),
+        (data.validation, [2]),
+        (data.test, range(8)),
+    ):
+        np.testing.assert_array_equal(split.images, pixels[list(chosen)])
+        np.testing.assert_array_equal(split.labels, np.array(labels)[list(chosen)])
+
+
+IMAGE_AND_LABEL = {
+    "image": tfds.features.Tensor(shape=(2, 2, 1), dtype=np.uint8),
+    "label": tfds.features.Scalar(np.int64),
+}
+
+
+def test_a_validation_split_of_the_data_set_is_taken(tmp_path):
+    examples = [{"image": np.full((2, 2, 1), n, np.uint8), "label": n % 2} for n in range(6)]
+    write(tmp_path, IMAGE_AND_LABEL, examples, splits=("train", "validation", "test"))
+    data = load("made", tmp_path)
+    assert [len(split) for split in (data.train, data.validation, data.test)] == [6, 6, 6]
+    with pytest.raises(InputError, match="'made' must not be given, got 2: it has a split"):
+        load("made", tmp_path, validation_images=2)
 
 
 SIZED, LABEL = tfds.features.Tensor(shape=(2, 2, 1), dtype=np.uint8), tfds.features.Scalar(np.int64)
@@ -295,13 +326,18 @@ def test_neither_tensorflow_nor_jax_is_imported(digits_dir):
 )
 def test_real_mnist():
     data = load("mnist", REAL)
-    assert data.train.images.shape == (60000, 28, 28, 1)
+    assert data.train.images.shape == (55000, 28, 28, 1)
+    assert data.validation.images.shape == (5000, 28, 28, 1)
     assert data.test.images.shape == (10000, 28, 28, 1)
     # Published: class counts, and mean and deviation of the pixels of the training set.
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert np.bincount(data.train.labels).tolist() == counts
-    assert data.train.images.mean() / 255 == pytest.approx(0.1307, abs=5e-5)
-    assert data.train.images.std() / 255 == pytest.approx(0.3081, abs=5e-5)
+    images, labels = (
+        np.concatenate([getattr(split, name) for split in (data.train, data.validation)])
+        for name in ("images", "labels")
+    )
+    assert np.bincount(labels).tolist() == counts
+    assert images.mean() / 255 == pytest.approx(0.1307, abs=5e-5)
+    assert images.std() / 255 == pytest.approx(0.3081, abs=5e-5)
 
 
 def test_data_sets_cannot_be_changed(digits_dir):

@@ -10,6 +10,7 @@ from PIL import Image
 
 import launch
 from cnnjax import tasks
+from cnnjax.data import streaming
 from cnnjax.data.datasets import load
 from cnnjax.data.streaming import stream
 from cnnjax.run.observations import Observations
@@ -81,23 +82,38 @@ def folder(tmp_path_factory):
 
 def test_images_of_any_size_become_the_middle_square(folder):
     data = stream("pictures", 8, folder)
-    assert (len(data.train), len(data.test)) == (40, 10)
+    assert (len(data.train), len(data.validation), len(data.test)) == (34, 6, 10)
     assert data.class_names == ("red", "green")
-    images, labels = data.train.read(np.array([7, 0, 38]))
+    # At even distances among those ordered by class, 0, 2, ..., 38, 1, 3, ..., 39.
+    held = [6, 7, 20, 21, 32, 33]
+    kept = [number for number in range(40) if number not in held]
+    seen, _ = data.validation.read(np.arange(6))
+    assert (seen[:, 4, 4].max(1) - 100).tolist() == held
+    images, labels = data.train.read(np.array([kept.index(9), 0, kept.index(38)]))
     assert images.shape == (3, 8, 8, 3)
     assert images.dtype == np.uint8
     np.testing.assert_array_equal(labels, [1, 0, 0])
     # In the middle the colour of the example, by its number; nothing of the blue borders.
-    np.testing.assert_array_equal(images[0, 3:5, 3:5], np.full((2, 2, 3), [0, 107, 0]))
+    np.testing.assert_array_equal(images[0, 3:5, 3:5], np.full((2, 2, 3), [0, 109, 0]))
     np.testing.assert_array_equal(images[1, 3:5, 3:5], np.full((2, 2, 3), [100, 0, 0]))
     assert images[2, 4, 4, 0] == 138
 
 
 def test_a_stream_holds_what_memory_holds():
     kept, streamed = load("digits"), stream("digits", 8)
-    images, labels = streamed.test.read(np.arange(360))
-    np.testing.assert_array_equal(images, kept.test.images)
-    np.testing.assert_array_equal(labels, kept.test.labels)
+    for name in ("train", "validation", "test"):
+        memory, disk = getattr(kept, name), getattr(streamed, name)
+        images, labels = disk.read(np.arange(len(disk)))
+        np.testing.assert_array_equal(images, memory.images)
+        np.testing.assert_array_equal(labels, memory.labels)
+
+
+def test_of_many_examples_on_disk_no_label_is_read(folder, monkeypatch):
+    monkeypatch.setattr(streaming, "LABELS_READ", 39)
+    data = stream("pictures", 8, folder)
+    seen, _ = data.validation.read(np.arange(6))
+    assert (seen[:, 4, 4].max(1) - 100).tolist() == [3, 10, 16, 23, 30, 36]
+    assert len(data.train) == 34
 
 
 def test_batches_from_disk_are_those_from_memory():

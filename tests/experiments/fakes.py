@@ -7,6 +7,7 @@ from which evaluation it comes.
 """
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ class Trained:
     """Of the cell, by name."""
     values: dict[str, Any]
     """Of the source: how far images are translated, say."""
+    evaluate: Callable[[Any], dict[str, float]] | None = None
+    """What a real training calls every `eval_every` steps and after the last."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +85,7 @@ def watch(monkeypatch) -> Watch:
     calls = Watch()
 
     def train(self, record, cell, *, evaluate=None, **values):
-        calls.trained.append(Trained(self, dict(cell), values))
+        calls.trained.append(Trained(self, dict(cell), values, evaluate))
         # What a real training writes beside its checkpoints and metrics.
         record.write_task(self.task.dataset.name, self.task.facts())
         record.metrics(self.training.config.steps, network=cell.name, loss=1.0, accuracy=0.5)

@@ -43,7 +43,8 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
         kernel_size=3,
         error_images=2,
         translations=3,
-        train=TrainConfig(steps=7, batch_size=64),
+        rate_factors={"local": 3},
+        train=TrainConfig(steps=7, batch_size=64, learning_rate=0.01),
     )
     found = watch.run(equivariance, config, tmp_path)
     assert len(found) == 2 * 3 * 2
@@ -51,7 +52,7 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
         (str(call.factors["conv"]), call.factors["training"], call.factors["seed"], call.values)
         for call in watch.trained
     ]
-    side = 24
+    side = 32
     assert trained == [
         (conv, training, seed, {"translation": positions})
         for conv in ("standard", "local")
@@ -59,9 +60,11 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
         for seed in (3, 5)
     ]
     for call in watch.trained:
-        assert call.network.training.config == config.train
+        rate = {"standard": 0.01, "local": 0.03}[str(call.factors["conv"])]
+        assert call.network.training.config == dataclasses.replace(config.train, learning_rate=rate)
         made = call.network.model.conv.func.__name__
         assert made == {"standard": "Conv", "local": "LocalConv"}[str(call.factors["conv"])]
+        assert found.where(**call.factors).rows[0]["learning_rate"] == rate
     for row in found.rows:
         centred = watch.evaluation(row["accuracy_centred"])
         translated = watch.evaluation(row["accuracy_translated"])
@@ -73,6 +76,55 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
             assert call.trained == (row["training"] != "none")
             name = call.network.model.conv.func.__name__
             assert name == {"standard": "Conv", "local": "LocalConv"}[row["conv"]]
+
+
+def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_path):
+    config = dataclasses.replace(
+        equivariance.PRESETS["smoke"], tune=True, rate_factors={"standard": 7.0}
+    )
+    found = watch.run(equivariance, config, tmp_path)
+    rates = (0.00333, 0.01, 0.03)
+    assert [
+        (str(call.factors["conv"]), call.network.training.config.learning_rate, call.values)
+        for call in watch.trained
+    ] == [
+        (conv, rate, {"translation": 24})
+        for conv in ("standard", "tiled(tile=2)")
+        for rate in rates
+        for _ in range(2)
+    ]
+    assert {call.factors["seed"] for call in watch.trained} == {1000, 1001}
+    for row, trained in zip(found.rows, watch.trained, strict=True):
+        call = watch.evaluation(row["accuracy"])
+        assert (call.split, call.repeats, call.values) == ("validation", 4, {"translation": 24})
+        assert (call.seed, call.trained, call.network) == (row["seed"], True, trained.network)
+    # The last network of an arm is the best here, since every call gives more than the one before.
+    results = results_of(tmp_path)
+    assert results["rate_factors"] == {"standard": 3, "tiled(tile=2)": 3}
+    call = watch.trained[-1]
+    call.evaluate(call.network.initial(1001))
+    assert watch.evaluated[-1].split == "validation"
+
+
+def test_change_of_the_logits_is_in_units_of_that_between_test_images(watch, tmp_path):
+    config = dataclasses.replace(
+        equivariance.PRESETS["smoke"], conv=(Convolution("tiled", {"tile": 2}),)
+    )
+    found = watch.run(equivariance, config, tmp_path).where(training="none")
+    network = watch.trained[0].network
+    images = np.asarray(network.task.place(network.task.test.images[:64]))
+    variables = {"params": network.initial(0).params}
+    logits = np.asarray(network.logits(variables, images), np.float64)
+    moved = np.asarray(network.logits(variables, np.roll(images, 3, 2)), np.float64)
+    pairs = ((logits[:, None] - logits) ** 2).sum() / (64 * 63)
+    expected = np.sqrt(((moved - logits) ** 2).sum() / 64 / pairs)
+    changes = found.array("changes.shift")[0]
+    assert changes[3] == pytest.approx(expected, rel=1e-4)
+    assert changes[0] == 0
+    assert changes[[4, 8, 20]].max() < 1e-4  # the lattice
+    (row,) = found.rows
+    assert row["change.shift"] == pytest.approx(changes[1:].mean())
+    assert row["change.noise"] == pytest.approx(found.array("changes.noise")[0][1:].mean())
 
 
 def test_errors_are_those_before_and_after_training_on_test_images(watch, tmp_path):
@@ -147,7 +199,7 @@ def test_the_result_of_a_layer_by_hand():
     assert result["error_on"] == 0
     assert result["error_off"] == pytest.approx(1.005)
     assert result["error_off_translated"] == pytest.approx(0.255)
-    shown = result["errors_right"]["trained on translated images"]
+    shown = result["right"]["trained on translated images"]
     np.testing.assert_allclose(shown, [[0, 0.25, 0, 0.25], [0, 0.26, 0, 0.26]])
 
 
@@ -167,7 +219,7 @@ def test_the_page_shows_each_number_under_its_heading(run_directory, tmp_path):
     found = Observations.read(record.directory)
     for number, row in enumerate(found.rows):
         row |= {"accuracy_centred": 0.11 + 0.1 * number, "accuracy_translated": 0.09 + 0.1 * number}
-        row["error.network"] = 0.123 + number
+        row |= {"change.shift": 0.123 + number, "change.noise": 0.456 + number}
     equivariance.page(found, record)
     report = record.directory.joinpath("report.md").read_text("utf-8")
     assert "6 of 6 measured lattices are the predicted ones" in report
@@ -181,7 +233,10 @@ def test_the_page_shows_each_number_under_its_heading(run_directory, tmp_path):
         ]
         assert float(shown["accuracy, centred images (%)"]) == pytest.approx(11 + 10 * number)
         assert float(shown["accuracy, translated images (%)"]) == pytest.approx(9 + 10 * number)
-        assert float(shown["mean error of the logits"]) == pytest.approx(0.123 + number, rel=5e-3)
+        shift, noise = shown["change of the logits by shifts"], shown["by noise of equal norm"]
+        assert float(shift) == pytest.approx(0.123 + number, rel=5e-3)
+        assert float(noise) == pytest.approx(0.456 + number, rel=5e-3)
+        assert shown["learning rate"] == ("–" if row["training"] == "none" else "0.0100")
     (heading,) = [line for line in lines if "alone: predicted" in line]
     last = dict(
         zip(heading, next(line for line in lines if line[:2] == ["tiled(tile=2)", "conv2"]))
@@ -246,7 +301,9 @@ def test_lattices_are_the_predicted_ones_and_errors_where_they_belong(run_direct
         "tiled(tile=2)": {"conv1": [2, 2], "conv2": [4, 4], "network": [4, 4]},
     }
     alone = {"standard": [[1, 1], [2, 2]], "tiled(tile=2)": [[2, 2], [4, 4]]}
-    for conv, layers in results_of(run_directory)["layers"].items():
+    every = results_of(run_directory)["layers"]
+    for conv in expected:
+        layers = [layer for layer in every if layer["conv"] == conv]
         assert [layer["name"] for layer in layers] == list(expected[conv])
         for layer in layers:
             assert layer["predicted"] == layer["measured"] == expected[conv][layer["name"]]

@@ -90,9 +90,9 @@ def test_observations_are_those_of_each_seed_on_test_images(study, watch, tmp_pa
     assert list(results["curves"]) == ["seed 0", "seed 1"]
 
 
-@pytest.mark.parametrize(("held", "split"), [(0, "test"), (40, "validation")])
-def test_evaluations_during_training_are_on_what_is_held_out(
-    held, split, watch, tmp_path, monkeypatch
+@pytest.mark.parametrize(("given", "held"), [(None, 239), (40, 40)])
+def test_evaluations_during_training_are_on_validation_images(
+    given, held, watch, tmp_path, monkeypatch
 ):
     """The fake training evaluates once, as the loop does every `eval_every` steps."""
     train_network = Network.train
@@ -103,15 +103,16 @@ def test_evaluations_during_training_are_on_what_is_held_out(
         return state
 
     monkeypatch.setattr(Network, "train", evaluating)
-    found = watch.run(train, train.Config(validation_images=held, train=SHORT), tmp_path / "run")
-    assert [call.split for call in watch.evaluated] == [split]
+    found = watch.run(train, train.Config(validation_images=given, train=SHORT), tmp_path / "run")
+    assert [call.split for call in watch.evaluated] == ["validation", "validation"]
+    (row,) = found.rows
+    assert watch.evaluation(row["validation.accuracy"]) is watch.evaluated[1]
     task = watch.trained[0].network.task
-    assert len(task.train) + held == 1437
-    assert len(task.split(split)) == (held or 360)
+    assert (len(task.train) + held, len(task.validation)) == (1437, held)
     # The last evaluation is on test images all the same.
     assert found.array("confusion").sum() == 360
     page = (tmp_path / "run" / "report.md").read_text("utf-8")
-    assert f"evaluations on {split} images during training" in page
+    assert "evaluations on validation images during training" in page
 
 
 def test_cifar10_is_the_network_of_the_tutorial_on_distorted_crops(watch, tmp_path):
@@ -174,7 +175,7 @@ def test_a_network_learns_digits_and_the_page_shows_its_errors(trained):
     assert row["parameters"]["mean"] == by_hand
     curve = results["curves"]["seed 0"]["eval_accuracy"]
     assert curve["steps"] == [10, 20]
-    assert curve["values"][-1] == pytest.approx(row["accuracy"]["mean"])
+    assert curve["values"][-1] == pytest.approx(row["validation.accuracy"]["mean"])
     page = (trained / "report.html").read_text("utf-8")
     for heading in ("Learning curves", "Confusion matrix", "Most confident errors"):
         assert f"<h2>{heading}</h2>" in page

@@ -149,7 +149,7 @@ def test_low_rank_mixes_kernels_and_biases_by_a_softmax_of_row_and_column_terms(
 
 def test_low_rank_with_equal_weights_is_standard():
     x = noise(2, 6, 6, 2)
-    layer = LowRankLocalConv(3, 3, rank=4, mixing_init=nn.initializers.zeros_init())
+    layer = LowRankLocalConv(3, 3, rank=4, mixing_std=0.0)
     z, variables = layer.init_with_output(KEY, x)
     kernel = variables["params"]["kernel"].mean(0)
     shared = Conv(3, 3, use_bias=False).apply({"params": {"kernel": kernel}}, x)

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from cnnjax.symmetry import equivariance_psnr, noise_like, normalised_invariance_error, shift
+from cnnjax.symmetry import (
+    changes_over_shifts,
+    equivariance_psnr,
+    noise_like,
+    normalised_invariance_error,
+    shift,
+)
 
 X = jax.random.normal(jax.random.key(0), (64, 8, 8, 1))
 
@@ -91,3 +97,33 @@ def test_only_valid_entries_are_compared():
     assert equivariance_psnr(blurred, g, g, X) < 20
     with pytest.raises(ValueError, match="`peak` must be positive, got 0"):
         equivariance_psnr(blurred, g, g, X, peak=0)
+
+
+def test_changes_over_shifts_are_those_of_each_shift_beside_noise_of_its_norm():
+    """The value of one pixel, against a loop in float64; the sum, which shifts leave as it is."""
+
+    def outputs(x, weight):
+        return weight * x[:, 2, 1]
+
+    x = np.asarray(X[:5, :, :6])
+    changes = changes_over_shifts(outputs, x, 3.0, seed=1)
+    assert changes["shift"].shape == changes["noise"].shape == (6,)
+    pixel = x[:, 2, 1, 0].astype(np.float64)
+    between = np.mean([(a - b) ** 2 for i, a in enumerate(pixel) for b in np.delete(pixel, i)])
+    for right in range(6):
+        there = x[:, 2, (1 - right) % 6, 0]
+        expected = np.sqrt(np.mean((there - pixel) ** 2) / between)
+        assert changes["shift"][right] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert changes["noise"][0] == 0
+    # A pixel of noise as large as the change of all 48.
+    sizes = [np.sum((np.roll(x, right, 2) - x) ** 2) / 5 / 48 for right in range(1, 6)]
+    ratio = changes["noise"][1:] ** 2 / (np.array(sizes) / between)
+    assert 0.3 < ratio.mean() < 2
+    assert len(set(changes["noise"].tolist())) == 6
+
+    def total(x, weight):
+        return weight * x.sum((1, 2))
+
+    changes = changes_over_shifts(total, x, 3.0)
+    assert changes["shift"].max() < 1e-5
+    assert changes["noise"][1:].min() > 0.1

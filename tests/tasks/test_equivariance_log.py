@@ -63,13 +63,13 @@ def place(images):
     return jnp.asarray(images, jnp.float32) / 128 - 1
 
 
-def made(validation=None):
+def made():
     def augment(images, keys, source):
         return place(images)
 
     names = ("a", "b", "c")
-    dataset = Dataset("noise", "1.0.0", split(24, 0), split(9, 1), 3, names, "")
-    return tasks.Task(dataset, augment, augment, place, validation=validation)
+    dataset = Dataset("noise", "1.0.0", split(24, 0), split(5, 2), split(9, 1), 3, names, "")
+    return tasks.Task(dataset, augment, augment, place)
 
 
 def trained(directory, model, log=LOG, *, start=None, task=None, config=CONFIG, **options):
@@ -162,14 +162,12 @@ def test_a_run_that_was_killed_logs_the_same_lines(killed_after, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(state), jax.device_get(same))
 
 
-@pytest.mark.parametrize("held_out", ["test", "validation"])
-def test_errors_are_on_the_first_images_that_are_held_out(held_out, tmp_path):
-    task = made(split(5, 2) if held_out == "validation" else None)
-    assert task.held_out == held_out
+def test_errors_are_on_the_first_validation_images(tmp_path):
+    task = made()
     log = EquivarianceLog(every=6, transformations=("flip",), images=3)
     config = dataclasses.replace(CONFIG, ema_decay=0.9)
     lines, state = trained(tmp_path, Pixels(), log, task=task, config=config)
-    x = np.asarray(place(task.split(held_out).images[:3]), np.float64).reshape(3, 6, 6)
+    x = np.asarray(place(task.validation.images[:3]), np.float64).reshape(3, 6, 6)
     params = jax.tree.map(np.float64, jax.device_get(state.ema_params["head"]))
 
     def logits(images):
@@ -178,7 +176,7 @@ def test_errors_are_on_the_first_images_that_are_held_out(held_out, tmp_path):
     expected = np.linalg.norm(logits(x[:, :, ::-1]) - logits(x)) / np.linalg.norm(logits(x))
     assert lines[-1]["equivariance.flip.head"] == pytest.approx(expected, rel=1e-4)
     (file,) = (tmp_path / "networks").iterdir()
-    assert read_json(file)["equivariance"] == {"images": 3, "split": held_out}
+    assert read_json(file)["equivariance"] == {"images": 3, "split": "validation"}
 
 
 def test_images_that_do_not_take_a_transformation(tmp_path):

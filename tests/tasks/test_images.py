@@ -20,8 +20,10 @@ def coloured(monkeypatch):
         images = offset + scale * random.normal(size=(count, 6, 6, 3)) + [0, 20, 40]
         return Split(np.clip(images, 0, 255).astype(np.uint8), np.zeros(count, np.int32))
 
-    made = Dataset("made", "1.0.0", split(1100, 90), split(100, 140), 2, ("a", "b"), "")
-    monkeypatch.setattr("cnnjax.tasks.images.load", lambda name, data_dir=None: made)
+    made = Dataset(
+        "made", "1.0.0", split(1100, 90), split(200, 40), split(100, 140), 2, ("a", "b"), ""
+    )
+    monkeypatch.setattr("cnnjax.tasks.images.load", lambda name, data_dir=None, **options: made)
     return made
 
 

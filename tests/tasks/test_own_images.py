@@ -8,7 +8,7 @@ from cnnjax.tasks import standardised
 
 IMAGES = np.array([[[[0], [51], [255]]]], np.uint8)
 SPLIT = Split(IMAGES, np.zeros(1, np.int32))
-DATASET = Dataset("mine", "1.0.0", SPLIT, SPLIT, 2, ("a", "b"), "")
+DATASET = Dataset("mine", "1.0.0", SPLIT, SPLIT, SPLIT, 2, ("a", "b"), "")
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,6 @@ def test_values_are_standardised_alike_in_training_and_evaluation(options, expec
         task.augment_test(IMAGES, None, {}),
     ):
         np.testing.assert_allclose(np.ravel(seen), expected, rtol=1e-6)
-
-
-def test_validation_examples_are_those_given():
-    other = Split(IMAGES[:, :, :1], SPLIT.labels)
-    assert standardised(DATASET, validation=other).validation is other
-    assert standardised(DATASET).validation is None
 
 
 def test_a_std_of_zero_is_an_error():

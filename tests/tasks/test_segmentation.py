@@ -1,5 +1,7 @@
 """Digits on textured background as a task: which digits, which labels, how standardised."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -17,10 +19,11 @@ def bars(heights, labels):
 
 @pytest.fixture
 def stored(monkeypatch):
-    """Stored training digits are low, test digits high: enlarged, 4 and 6 rows, 12 and 14 rows."""
+    """Enlarged, training digits have 4 and 6 rows, those to validate on 8 and 10, to test on 12 and
+    14."""
     names = tuple("abcdefghij")
-    train, test = bars([2, 3, 8], [3, 7, 5]), bars([6, 7, 8], [3, 7, 5])
-    dataset = Dataset("bars", "1.0.0", train, test, 10, names, "nobody")
+    splits = (bars([low, low + 1, 8], [3, 7, 5]) for low in (2, 4, 6))
+    dataset = Dataset("bars", "1.0.0", *splits, 10, names, "nobody")
     monkeypatch.setattr(segmentation, "load", lambda name: dataset)
     return dataset
 
@@ -33,8 +36,9 @@ def heights(labels):
 
 def test_each_split_is_made_of_its_own_digits_in_the_order_of_the_argument(stored):
     task = textured_digits(train_images=20, test_images=10, digits=(7, 3))
-    assert (len(task.train), len(task.test)) == (20, 10)
+    assert (len(task.train), len(task.validation), len(task.test)) == (20, 10, 10)
     assert heights(task.train.labels) == {(1, 6), (2, 4)}
+    assert heights(task.validation.labels) == {(1, 10), (2, 8)}
     assert heights(task.test.labels) == {(1, 14), (2, 12)}
     assert task.classes == 3
     assert task.dataset.class_names == ("background", "h", "d")
@@ -42,13 +46,14 @@ def test_each_split_is_made_of_its_own_digits_in_the_order_of_the_argument(store
 
 
 def test_splits_are_drawn_differently_even_from_equal_digits(stored, monkeypatch):
-    same = Dataset("bars", "1.0.0", stored.train, stored.train, 10, stored.class_names, "")
+    same = dataclasses.replace(stored, validation=stored.train, test=stored.train)
     monkeypatch.setattr(segmentation, "load", lambda name: same)
     task = textured_digits(train_images=20, test_images=20, digits=(3, 7))
-    train = {image.tobytes() for image in task.train.images}
-    assert len(train) == 20
-    assert not train & {image.tobytes() for image in task.test.images}
-    assert not np.array_equal(task.train.labels, task.test.labels)
+    drawn = [
+        {image.tobytes() for image in split.images}
+        for split in (task.train, task.validation, task.test)
+    ]
+    assert len(set.union(*drawn)) == sum(map(len, drawn)) == 60
 
 
 def test_images_are_standardised_by_all_training_images(stored):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from cnnjax import tasks
-from cnnjax.data.datasets import Dataset, Split
+from cnnjax.data.augmentation_config import Augmentation
+from cnnjax.data.datasets import Dataset, Split, load
 from cnnjax.run.cells import grid
 from cnnjax.run.config import InputError, to_json
 from cnnjax.run.record import Record
@@ -60,13 +61,13 @@ def made(train_wrong=0, validation_wrong=0, test_wrong=0):
         "made",
         "1.0.0",
         split(24, 0, train_wrong),
+        split(6, 200, validation_wrong),
         split(9, 100, test_wrong),
         3,
         ("a", "b", "c"),
         "",
     )
-    validation = split(6, 200, validation_wrong)
-    return tasks.Task(dataset, augment, augment, place, {"offset": 0.0}, validation)
+    return tasks.Task(dataset, augment, augment, place, {"offset": 0.0})
 
 
 @pytest.mark.parametrize("poisoned", ["train", "validation", "test"])
@@ -94,8 +95,6 @@ def test_what_is_no_split():
     task = made()
     with pytest.raises(ValueError, match=r"must be one of \['train', 'validation', 'test'\], got"):
         task.split("valid")
-    with pytest.raises(ValueError, match=r"must be one of \['train', 'test'\], got 'validation'"):
-        dataclasses.replace(task, validation=None).split("validation")
 
 
 def test_batches_are_of_the_training_examples_and_depend_on_seed_and_step():
@@ -132,18 +131,33 @@ def test_the_same_pipeline_on_other_examples_is_compiled_once():
     assert changed.network(Reads(), CONFIG).training is not network.training
 
 
-def test_held_out_are_the_last_training_examples():
-    task = made()
-    less = task.hold_out(5)
-    assert (len(less.train), len(less.validation), len(less.test)) == (19, 5, 9)
-    np.testing.assert_array_equal(less.train.images, task.train.images[:19])
-    np.testing.assert_array_equal(less.train.labels, task.train.labels[:19])
-    np.testing.assert_array_equal(less.validation.images, task.train.images[19:])
-    np.testing.assert_array_equal(less.validation.labels, task.train.labels[19:])
-    assert less.facts()["validation_examples"] == 5
-    for count in (0, 24):
-        with pytest.raises(InputError, match=f"must be 1 to 23 of the .* of made, got {count}"):
-            task.hold_out(count)
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: tasks.on_canvas("digits"),
+        lambda: tasks.rotated("digits"),
+        lambda: tasks.resized("digits"),
+        lambda: tasks.resized("digits", size=8, from_disk=True),
+        lambda: tasks.distorted_crops("digits"),
+        lambda: tasks.digits_on_grey(Augmentation(), Augmentation(), train_digits=1198),
+    ],
+)
+def test_every_pipeline_has_the_validation_images_of_its_data_set(build):
+    task, stored = build(), load("digits")
+    for name in ("train", "validation", "test"):
+        examples, expected = task.split(name), getattr(stored, name)
+        assert len(examples) == {"train": 1198, "validation": 239, "test": 360}[name]
+        images, labels = examples.read(np.arange(len(examples)))
+        np.testing.assert_array_equal(images, expected.images)
+        np.testing.assert_array_equal(labels, expected.labels)
+    assert task.facts()["validation_examples"] == 239
+
+
+def test_a_number_of_validation_images_is_part_of_the_description():
+    task = tasks.resized("digits", validation_images=40)
+    assert (len(task.train), len(task.validation)) == (1397, 40)
+    again = tasks.resized(**task.description["arguments"])
+    np.testing.assert_array_equal(again.validation.images, task.validation.images)
 
 
 def test_seeds_begin_differently():

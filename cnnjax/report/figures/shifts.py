@@ -62,9 +62,11 @@ class ShiftPanel:
 @styled
 def error_against_shift(
     panels: Sequence[ShiftPanel],
-    *,
     exact: float,
     independent: float,
+    reference: str = "independent",
+    error: str = "equivariance error",
+    *,
     label: str = "horizontal shift (pixels, circular)",
     columns: int = 4,
 ) -> Figure:
@@ -76,7 +78,10 @@ def error_against_shift(
     Args:
       panels: with the same labels.
       exact: largest error that counts as zero, `symmetry.EXACT`.
-      independent: a dashed line, the error of unrelated outputs, `symmetry.INDEPENDENT`.
+      independent: a dashed line, the error of unrelated outputs: `symmetry.INDEPENDENT` where they
+        have no common mean, 1 of an error in units of that between images.
+      reference: word for the dashed line.
+      error: of the vertical axis.
       label: of the horizontal axis.
       columns: panels to a row.
     """
@@ -106,8 +111,8 @@ def error_against_shift(
     first.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, steps=[1, 2, 4, 8, 10]))
     first.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
     figure.supxlabel(label)
-    figure.supylabel("equivariance error")
-    legend_columns(figure, *_legend(labels, exact, independent))
+    figure.supylabel(error)
+    legend_columns(figure, *_legend(labels, exact, independent, reference))
     return figure
 
 
@@ -136,13 +141,15 @@ def _draw_curve(axes: Axes, label: str, curve: np.ndarray, order: int, exact: fl
     axes.plot(shifts[zero], mean[zero], label=label, zorder=zorder, clip_on=False, **style)
 
 
-def _legend(labels: list[str], exact: float, independent: float) -> list[list[Line2D]]:
+def _legend(
+    labels: list[str], exact: float, independent: float, reference: str
+) -> list[list[Line2D]]:
     """Columns of two: the curves stand in the first row, the rest below them."""
     curves = [Line2D([], [], label=label, **_CURVES[i]) for i, label in enumerate(labels)]
     below = [
         Line2D([], [], color=GREY, linestyle="none", label=exact_label(exact), **_ZEROS[0]),
         Line2D([], [], label="predicted lattice", **_LATTICE),
-        Line2D([], [], label=f"independent ({format_number(independent)})", **DASHED),
+        Line2D([], [], label=f"{reference} ({format_number(independent)})", **DASHED),
     ]
     pairs = itertools.zip_longest(curves, below)
     return [[handle for handle in pair if handle is not None] for pair in pairs]

@@ -90,7 +90,7 @@ def noise() -> tasks.Task:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (40, 6, 6, 1)).astype(np.uint8)
     split = datasets.Split(images, random.integers(0, 3, 40).astype(np.int32))
-    dataset = datasets.Dataset("noise", "1.0.0", split, split, 3, ("a", "b", "c"), "")
+    dataset = datasets.Dataset("noise", "1.0.0", split, split, split, 3, ("a", "b", "c"), "")
     return tasks.Task(dataset, augment, augment, place)
 
 
