@@ -48,7 +48,10 @@ def difference_table(
                 cells = [_difference(pair, column, factor, against) for column in columns.values()]
                 rows.append([*words, name_of(value, names), *cells])
     heads = [names.get(name, name.replace("_", " ")) for name in (*others, factor)]
-    compared = f"Minus {name_of(against, names)}, paired by seed: {over_seeds(len(found.seeds))}."
+    compared = (
+        f"Minus {heads[-1]} {name_of(against, names)}, paired by seed: "
+        f"{over_seeds(len(found.seeds))}."
+    )
     return Table([*heads, *columns], rows, caption=f"{caption} {compared}".strip())
 
 

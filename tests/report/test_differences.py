@@ -27,7 +27,9 @@ def test_a_difference_is_paired_by_seed_and_by_the_other_factors():
     assert table.columns == ["data", "kind", "error (%)", "extra"]
     # Half of the interval: 4.303 (Student's t, 2 degrees of freedom) times 1 / sqrt(3).
     assert table.rows == [["data X", "layer B", "30 ± 2", "–"]]
-    assert table.caption == ("Said. Minus a, paired by seed: mean ± 95 % interval over 3 seeds.")
+    assert table.caption == (
+        "Said. Minus kind a, paired by seed: mean ± 95 % interval over 3 seeds."
+    )
     # In the other direction the sign is the other.
     (row,) = difference_table(rows(), {"error": ("error", 100)}, "layer", "b").rows
     assert row == ["x", "a", "−30 ± 2"]
