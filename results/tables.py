@@ -41,7 +41,13 @@ HEADLINES = {
         f"consistency beyond chance, {name} shifts (%)": (f"after.{name}.kappa", 100)
         for name in ("circular", "crop")
     },
-    "lie_derivative": {"change of logits, translation by 1 % (%)": ("after.right.derivative", 1)},
+    "lie_derivative": {
+        f"change of logits, translation {way} by 1 % (% of another image)": (
+            f"after.{way}.change",
+            1,
+        )
+        for way in ("down", "right")
+    },
     "rotation": {"test error (%)": ("error", 100)},
     "learned_invariance": {"accuracy at any angle (%)": ("accuracy_rotated", 100)},
     "augmentation": {
