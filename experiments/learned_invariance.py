@@ -2,27 +2,28 @@
 
 The score of every class is the maximum over k filters as large as the image, its detectors, learned
 separately (cross-channel max pooling, maxout). Test images are rotated through 360 degrees: which
-detector has the largest response? Controls: one filter (k = 1), the same filters in four copies
-rotated by 90 degrees (p4, built in), convolutions and a classifier of all positions (training data
-alone), and convolutions and the maximum over all positions. Each network is trained once on upright
-images and once on images rotated by any angle. The number of parameters grows with k.
+detector has the largest response? Controls: one filter (k = 1); as many filters in a hidden layer
+with a classifier, since the number of parameters grows with k; the same filters in four copies
+rotated by 90 degrees (p4, built in); convolutions and a classifier of all positions, and
+convolutions and the maximum over all positions. Each network is trained once on upright images and
+once on images rotated by any angle: what pooling learns of rotation is not what the upright network
+does too.
 
 Firing: how much more often a unit fires on rotated copies of images on which it fires than on any
 image, mean over the best fifth of the units; 1 over the share of responses that are firing is
 perfect invariance, 1 is none. Of the detectors of each class on images of that class, mean over
 classes: effective number, the exponential of the entropy of the shares of images for which each has
 the largest response; direction, 1 if each has it at one angle alone, 0 if evenly over the circle;
-axis, the same where opposite angles count as one.
+axis, the same where opposite angles count as one; their chance level, what is left of them when
+every image starts its rotation at a random angle.
 
-    python launch.py learned_invariance                       3 seeds: 3 minutes, 2 CPU cores
+    python launch.py learned_invariance                       5 seeds: 8 minutes, 2 CPU cores
     python launch.py learned_invariance --data mnist --data-dir DIR
     python launch.py learned_invariance smoke                 seconds
 
-Expected, trained on rotated digits, accuracy at any angle: 59 % with one filter, 72, 79 and 82 % with
-2, 4 and 8, whose effective number is 1.5, 2.0 and 2.3; 87 % with one filter in four rotated copies;
-92 % with convolutions and no pooling. Trained on upright digits, 29 % with any number of filters,
-whose effective number is 1.6, 2.1 and 2.5 there: detectors specialise without rotated digits too;
-59 % with four rotated copies.
+Prediction: trained on rotated images, accuracy at any angle rises with k, and with a hidden layer of
+as many filters at least as much: that rise is capacity. Firing of the logits rises for k = 1, which
+pools nothing, as for the others. Detectors specialise on upright images as much as on rotated ones.
 
 Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9; Goodfellow, Warde-Farley,
 Mirza, Courville, Bengio, Maxout networks, 2013; Goodfellow, Le, Saxe, Lee, Ng, Measuring
@@ -36,7 +37,7 @@ import dataclasses
 import math
 from typing import Annotated, Any
 
-from cnnjax.run.config import Distinct, InputError, Positive, Requirement, StudyConfig
+from cnnjax.run.config import Distinct, InputError, Positive, Requirement, Seed, StudyConfig
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
@@ -54,12 +55,23 @@ LARGEST_ANGLE = {"upright": 0.0, "rotated": 2 * math.pi}
 NAMES = {
     "pooling": "pooled over",
     "detectors": "learned filters",
-    "turns": "rotated copies",
+    "rotations": "rotated copies",
+    "hidden": "nothing (hidden layer)",
     "space": "all positions",
-    "none": "nothing",
+    "none": "nothing (convolutions)",
+    "k": "k",
     "training": "trained on",
 }
 """Words for factors and their values."""
+MEASURES = {
+    "any angle (%)": ("accuracy_rotated", 100),
+    "firing, logits": ("firing_logits", 1),
+    "firing, detectors": ("firing_detectors", 1),
+    "effective number": ("effective_number", 1),
+    "direction": ("direction", 1),
+    "axis": ("axis", 1),
+}
+"""What is compared of networks, and its scale."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +79,7 @@ class Config(StudyConfig):
     """Which networks to train, on what, and what to measure."""
 
     detectors: Distinct[Positive] = (1, 2, 4, 8)
-    """Numbers of separately learned filters for each class, k."""
+    """Numbers of separately learned filters for each class, k, pooled and in a hidden layer."""
     rotated_copies: Annotated[
         tuple[Positive, ...], Requirement(lambda k: len(set(k)) == len(k), "each once")
     ] = (1, 2)
@@ -82,6 +94,8 @@ class Config(StudyConfig):
     """Share of all responses of a unit that counts as firing."""
     shown_class: int = 5
     """Class whose detectors are drawn."""
+    seeds: Distinct[Seed] = (0, 1, 2, 3, 4)
+    """Seeds; for each a network is trained in every condition."""
     train: TrainConfig = TrainConfig(
         steps=600, batch_size=64, learning_rate=3e-3, warmup_steps=50, log_every=200
     )
@@ -112,11 +126,12 @@ def run(config: Config, record: Record) -> None:
         )
     rotate, angles = jax.jit(task.augment_test), np.deg2rad(degrees(config.angles))
     rotated = [rotate(images, None, {"angle": np.float32(angle)}) for angle in angles]
-    networks = [{"pooling": "detectors", "detectors": k} for k in config.detectors]
-    networks += [{"pooling": "turns", "detectors": k} for k in config.rotated_copies]
+    networks = [{"pooling": "detectors", "k": k} for k in config.detectors]
+    networks += [{"pooling": "hidden", "k": k} for k in config.detectors]
+    networks += [{"pooling": "rotations", "k": k} for k in config.rotated_copies]
     networks += [{"pooling": "none"}, {"pooling": "space"}] if config.convolutions else []
     for cell in record.each(network=networks, training=tuple(LARGEST_ANGLE), seed=config.seeds):
-        model = models.DetectorNet(task.classes, cell["pooling"], cell.get("detectors", 1))
+        model = models.DetectorNet(task.classes, cell["pooling"], cell.get("k", 1))
         network = task.network(model, config.train)
         state = network.train(record, cell, largest_angle=LARGEST_ANGLE[cell["training"]])
         responses = models.DetectorNet.responses
@@ -150,10 +165,12 @@ def measures(
     units = detectors.reshape(*detectors.shape[:2], -1)
     shares = symmetry.class_shares(detectors, labels)
     angles = np.deg2rad(degrees(len(logits)))
+    chance = symmetry.shuffled_specialisation(detectors, labels, angles)
     return {
         **found,
         "firing_detectors": symmetry.firing_invariance(units, config.firing_rate),
         **symmetry.specialisation(list(shares.values()), angles)._asdict(),
+        "chance": {"direction": chance.direction, "axis": chance.axis},
         "shares": shares[config.shown_class],
     }
 
@@ -164,7 +181,7 @@ def page(found: Observations, record: Record) -> None:
     images, angles = min(config["test_images"], record.task["test_examples"]), config["angles"]
     curves: dict[str, dict[str, np.ndarray]] = {training: {} for training in LARGEST_ANGLE}
     shown: dict[str, dict[str, np.ndarray]] = {"shares": {}, "filters": {}}
-    for (pooling, k, training), group in found.groups("pooling", "detectors", "training").items():
+    for (pooling, k, training), group in found.groups("pooling", "k", "training").items():
         name = f"{NAMES[pooling]}{f', k = {k}' if k else ''}"
         curves[training][name] = group.array("accuracy_by_angle").mean(0)
         if "effective_number" in group.numbers:
@@ -179,16 +196,22 @@ def page(found: Observations, record: Record) -> None:
         }
         for training, networks in curves.items()
     }
-    told = []
-    for training, group in found.where(pooling="detectors").groups("training").items():
-        each = group.summary("accuracy_rotated", "detectors").items()
-        texts = (f"{report.format_summary(value, 100)} % with k = {k}" for k, value in each)
-        told.append(f"{', '.join(texts)}, trained on {training} images")
+    told = [
+        f"{NAMES[pooling]} "
+        + ", ".join(
+            f"{report.format_summary(value, 100)} % (k = {k})"
+            for k, value in group.summary("accuracy_rotated", "k").items()
+        )
+        for pooling, group in found.where(pooling=("detectors", "hidden"), training="rotated")
+        .groups("pooling")
+        .items()
+    ]
+    numbers = {head: column for head, column in MEASURES.items() if column[0] in found.numbers}
     report.write_page(
         record,
         __doc__,
         [
-            f"Accuracy at any angle: {'; '.join(told)}.",
+            f"Accuracy at any angle, trained on rotated images, pooled over: {'; '.join(told)}.",
             report.setting(record, found),
             report.Heading(f"Detector with the largest response as a {label} rotates"),
             report.Figure(
@@ -226,16 +249,32 @@ def page(found: Observations, record: Record) -> None:
                 {
                     "parameters": "parameters",
                     "accuracy, upright (%)": ("accuracy_upright", 100),
-                    "any angle (%)": ("accuracy_rotated", 100),
-                    "firing, logits": "firing_logits",
-                    "firing, detectors": "firing_detectors",
-                    "effective number": "effective_number",
-                    "direction": "direction",
-                    "axis": "axis",
+                    **numbers,
+                    "direction, by chance": "chance.direction",
+                    "axis, by chance": "chance.axis",
                 },
                 names=NAMES,
                 caption=f"Accuracy on {images:,} test images, upright and at {angles} angles. "
-                f"{100 * config['firing_rate']:g} % of responses are firing.",
+                f"{100 * config['firing_rate']:g} % of responses are firing. By chance: if every "
+                "image starts its rotation at a random angle.",
+            ),
+            report.Heading("Rotated against upright training"),
+            report.difference_table(
+                found,
+                numbers,
+                "training",
+                "upright",
+                names=NAMES,
+                caption="Change by training on rotated images.",
+            ),
+            report.Heading("Pooled filters against a hidden layer"),
+            report.difference_table(
+                found.where(pooling=("detectors", "hidden")),
+                {head: MEASURES[head] for head in ("any angle (%)", "firing, logits")},
+                "pooling",
+                "hidden",
+                names=NAMES,
+                caption="As many filters.",
             ),
         ],
     )

@@ -1,27 +1,25 @@
 """Which layers of a network lose its symmetry under small translations, rotations, scalings and shears, before and after training?
 
-Networks of three convolutions differ in how they halve the image, in their activation and in how
-their convolutions share kernels. Before and after training on centred images, the Lie derivative of
-the logits under each action is computed exactly, by forward-mode differentiation, and split into
-what each layer adds to it:
+Networks of three convolutions differ in how they halve the image, in activation, sharing of kernels,
+border and residual connections. Before and after training on centred images, the Lie derivative of
+the logits is computed exactly, by forward-mode differentiation, and split by layers:
 
     L(f_n ... f_1) = sum over i of T_i,    T_i = d(f_n ... f_{i+1}) L f_i
 
 Translations are band-limited and circular, the other actions bicubic with zeros around the image.
-All sizes are Euclidean norms over the measured images, relative to that of the logits. A layer's
-share is |T_i|^2 / sum over j of |T_j|^2; the coherence |L| / sqrt(sum over i of |T_i|^2) is 1 if
-the terms are orthogonal, and less if they cancel each other.
+The change of the logits by a small amount is relative to the root mean square difference between
+the logits of two images. What the layers of a kind contribute is <T_kind, L> / |L|^2, which sums to
+1 over the kinds and is negative where they take away what others add; the sum of squares over all
+layers, sum of |T_i|^2 / |L|^2, is 1 if the terms are orthogonal and more if they cancel each other.
+Accuracy stands beside, because networks of different accuracy differ in more than their layers.
 
-    python launch.py lie_derivative                          3 seeds: about 8 minutes, 2 CPU cores
+    python launch.py lie_derivative                          3 seeds: about 10 minutes, 2 CPU cores
     python launch.py lie_derivative smoke                    under a minute
-    python launch.py lie_derivative --networks max blur alias_free
 
-Expected, after training, under translation to the right: with shared kernels all of the squared
-terms lie in nonlinearities and downsampling (max pooling: 16 and 84 %), none in convolutions unless
-they stride; tiled convolutions hold 62 %, local ones 70 %, of terms that cancel each other
-(coherence 0.22 and 0.50). A translation by a hundredth of the image changes the logits by 6.8 % of
-their size with max pooling, 10.6 % with strides, 1.2 % with blur pooling, less than 1e-5 % with
-alias-free layers. Directions differ: down by 12.6, 9.0 and 3.8 %, and less than 1e-5 %.
+Expected: circular convolutions that share kernels and visit every position contribute nothing under
+translations, and alias-free layers lose nothing but rounding: both are theorems, and tests of this
+code. Prediction: the order of the networks differs from down to right; with zero borders the
+convolutions contribute; the terms of tiled and local convolutions cancel with those above them.
 
 Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
 2022; Michaeli, Michaeli, Soudry, Alias-free convnets, 2023 (alias-free layers).
@@ -32,14 +30,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 from cnnjax.run.config import Distinct, Positive, StudyConfig
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
-from cnnjax.run.statistics import Summary, summarize
+from cnnjax.run.statistics import summarize
 from cnnjax.train.config import TrainConfig
 
 with lazy_imports():
@@ -51,11 +49,11 @@ with lazy_imports():
     from cnnjax import layers, models, report, symmetry, tasks
 
 Network = Literal[
-    "max", "average", "strided", "blur", "adaptive", "alias_free", "gelu", "tiled", "local"
-]
+    "max", "average", "strided", "blur", "adaptive", "alias_free", "gelu", "tiled", "local", "zero",
+    "residual",
+]  # fmt: skip
 Action = Literal["down", "right", "rotation", "scaling", "shearing"]
 NETWORKS: tuple[Network, ...] = get_args(Network)
-ACTIONS: tuple[Action, ...] = get_args(Action)
 
 WHEN = ("before", "after")
 KINDS = ("convolution", "nonlinearity", "downsampling", "readout")
@@ -77,9 +75,10 @@ class Config(StudyConfig):
 
     networks: Distinct[Network] = NETWORKS
     """Standard convolutions with ReLU and a way of halving (max, average, strided, blur, adaptive);
-    polynomials and ideal halving (alias_free); GELU and max (gelu); tiled by 2 or local convolutions
-    with ReLU and max (tiled, local)."""
-    actions: Distinct[Action] = ACTIONS
+    polynomials and ideal halving (alias_free); with ReLU and max, but GELU instead (gelu), tiled by
+    2 or local convolutions (tiled, local), zeros beyond the border (zero), residual blocks
+    (residual)."""
+    actions: Distinct[Action] = ("down", "right", "rotation", "scaling")
     """Translations by the image's size (down, right), rotation by a radian, enlargement by a factor
     of e (scaling), shear by 1 (shearing)."""
     measured_images: Positive = 64
@@ -93,7 +92,7 @@ class Config(StudyConfig):
 PRESETS = {
     "smoke": Config(
         networks=("max", "alias_free"),
-        actions=("right", "rotation"),
+        actions=("right",),
         measured_images=8,
         seeds=(0,),
         train=TrainConfig(steps=10, batch_size=32, learning_rate=3e-3, log_every=5),
@@ -113,12 +112,13 @@ def run(config: Config, record: Record) -> None:
         network = task.network(nets[cell["network"]], config.train)
         before = network.compute(measure, network.initial(cell["seed"]).variables, images)
         state = network.train(record, cell)
+        after = network.compute(measure, state.variables, images)
         record.observe(
             cell,
             accuracy=network.accuracy(state),
             parameters=network.parameters,
-            before=before,
-            after=network.compute(measure, state.variables, images),
+            before=above_rounding(before),
+            after=above_rounding(after),
         )
     page(record.observations(), record)
 
@@ -130,6 +130,8 @@ def chain_net(network: Network, classes: int) -> models.ChainNet:
         "gelu": {"activation": "gelu"},
         "tiled": {"conv": functools.partial(layers.TiledConv, tile=2)},
         "local": {"conv": layers.LocalConv},
+        "zero": {"border": "zero"},
+        "residual": {"residual": True},
     }
     return models.ChainNet(classes, **variants.get(network, {"downsampling": network}))
 
@@ -142,26 +144,43 @@ def derivatives(
     functions, kinds = [stage.layer for stage in stages], np.array([each.kind for each in stages])
     # The output of the mean over all positions has no space to transform.
     spatial = 1 + [stage.name for stage in stages].index("mean")
-    found = {}
+    found, of_kind = {}, jnp.asarray(kinds[None] == np.array(KINDS)[:, None], jnp.float32)
+    logits = functools.reduce(lambda x, layer: layer(x), functions, images)
+    # Their size relative to their difference from image to image.
+    size = symmetry.normalised_invariance_error(jnp.zeros((1, *logits.shape)), logits)[0]
     for action in actions:
         motions = [symmetry.MOTIONS[action]] * spatial
         motions += [symmetry.unchanged] * (len(stages) + 1 - spatial)
         parts = symmetry.lie_decomposition(functions, images, motions, rounding=ROUNDING)
+        products = of_kind @ parts.products @ of_kind.T
         found[action] = {
+            "change": size * parts.derivative,
             "derivative": parts.derivative,
-            "coherence": parts.coherence,
             "remainder": parts.remainder,
-            "share": {kind: jnp.sum(parts.shares[kinds == kind]) for kind in KINDS},
+            "contribution": dict(zip(KINDS, products.sum(1))),
+            "squares": jnp.trace(parts.products),
+            "products": products,
             "terms": parts.terms,
         }
     return found
 
 
+def above_rounding(measured: dict[Action, dict[str, Any]]) -> dict[Action, dict[str, Any]]:
+    """What is measured, without what is relative to a derivative of rounding size."""
+    relative = {"contribution", "squares", "products"}
+    left_out = {
+        a: relative if each["derivative"] < ROUNDING else () for a, each in measured.items()
+    }
+    return {
+        action: {name: value for name, value in each.items() if name not in left_out[action]}
+        for action, each in measured.items()
+    }
+
+
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
     actions = record.config["actions"]
-    main = "right" if "right" in actions else actions[0]
-    words, percent = UNITS[main]
+    main = [action for action in ("down", "right") if action in actions] or actions[:1]
     images = min(record.config["measured_images"], record.task["test_examples"])
     remainder = max(found.column(name).max() for name in found.numbers if "remainder" in name)
     layers_of = {
@@ -169,62 +188,64 @@ def page(found: Observations, record: Record) -> None:
         for network, group in found.groups("network").items()
     }
     results = {"seeds": found.seeds, "observations": found.results(), "measured_images": images}
-    results |= {"action": main, "layers": layers_of, "largest_remainder": remainder}
-    record.results(record.task | results)
-    changes = found.summary(f"after.{main}.derivative", "network")
-    convolutions = found.summary(f"after.{main}.share.convolution", "network")
-    above = [convolutions[network] for network in changes if changes[network].mean > ROUNDING]
+    record.results(record.task | results | {"layers": layers_of, "largest_remainder": remainder})
+    changes = [found.summary(f"after.{action}.change", "network") for action in main]
+    listed = []
+    for network in found.values("network"):
+        each = (report.format_summary(c[network], UNITS[a][1]) for c, a in zip(changes, main))
+        listed.append(f"{network} {' and '.join(each)}")
     amounts = "; ".join(f"{action}: {UNITS[action][0]}" for action in actions)
     report.write_page(
         record,
         __doc__,
         [
-            f"{words.capitalize()}: the logits of trained networks change by "
-            f"{extremes(changes.values(), percent)} % of their size; convolutions hold "
-            f"{extremes(above, 100)} % of the squared terms.",
+            f"{' and '.join(UNITS[action][0] for action in main).capitalize()} change the logits of "
+            f"trained networks, in percent of what another image does: {', '.join(listed)}.",
             report.setting(record, found),
             report.Heading("Layers that lose symmetry"),
             *(
                 report.Figure(
                     f"layers_{action}",
                     report.styled(stacked_bars)(found, action),
-                    f"{UNITS[action][0].capitalize()}: change of the logits, divided by the layers' "
-                    "shares. Upper bar of each pair: before training; lower: after. Mean over seeds.",
+                    f"{UNITS[action][0].capitalize()}: change of the logits (black), the sum of what "
+                    "each kind of layer contributes; to the left of zero what it takes away. Upper "
+                    "bar of each pair: before training; lower: after. Mean over seeds.",
                 )
                 for action in actions
             ),
-            report.summary_table(
-                found,
-                {"accuracy (%)": ("accuracy", 100)}
-                | {f"{kind} (%)": (f"after.{main}.share.{kind}", 100) for kind in KINDS}
-                | {"coherence": f"after.{main}.coherence"},
-                "network",
-                caption=f"After training: accuracy on {record.task['test_examples']:,} test images; "
-                f"{words}: shares of the squared terms, and coherence, which are rounding where the "
-                "derivative is.",
+            *(
+                report.summary_table(
+                    found,
+                    contributions(found, action),
+                    "network",
+                    caption=f"After training: accuracy on {record.task['test_examples']:,} test "
+                    f"images; {UNITS[action][0]}: contributions of the layers of each kind, and the "
+                    "sum of the squared terms of all layers, relative to the squared whole.",
+                )
+                for action in main
             ),
             report.Heading("Change of the logits"),
             *(
                 report.summary_table(
                     found,
-                    {a: (f"{when}.{a}.derivative", UNITS[a][1]) for a in actions},
+                    {"accuracy after training (%)": ("accuracy", 100)}
+                    | {a: (f"{when}.{a}.change", UNITS[a][1]) for a in actions},
                     "network",
-                    caption=f"{when.capitalize()} training: percent of the logits' size, on "
-                    f"{images:,} test images. {amounts}.",
+                    caption=f"{when.capitalize()} training: percent of the difference between the "
+                    f"logits of two images, on {images:,} test images. {amounts}.",
                 )
                 for when in WHEN
             ),
             report.Heading("Layer by layer"),
             report.rows_table(
                 [{"network": name, **layer} for name, each in layers_of.items() for layer in each],
-                {
-                    "network": "network",
-                    "layer": "name",
-                    "kind": "kind",
-                    "before training": ("before", percent),
-                    "after training": ("after", percent),
+                {"network": "network", "layer": "name", "kind": "kind"}
+                | {
+                    f"{action}, {when} training": (f"{when}.{action}", UNITS[action][1])
+                    for action in main
+                    for when in WHEN
                 },
-                f"Terms of the layers, percent of the logits' size, {words}.",
+                f"Sizes of the layers' terms, percent of the logits' size. {amounts}.",
             ),
             "The terms of all layers sum to the derivative; largest relative remainder, in float32: "
             f"{report.format_number(remainder, 2)}.",
@@ -232,24 +253,28 @@ def page(found: Observations, record: Record) -> None:
     )
 
 
-def layer_results(group: Observations, action: Action, stages: list[Any]) -> list[dict[str, Any]]:
+def contributions(found: Observations, action: Action) -> dict[str, tuple[str, float]]:
+    """Columns of what each kind of layer contributes after training, where it is not rounding."""
+    columns = {f"{kind} (%)": (f"after.{action}.contribution.{kind}", 100) for kind in KINDS}
+    columns = {"accuracy (%)": ("accuracy", 100), **columns}
+    columns["sum of squares"] = (f"after.{action}.squares", 1)
+    return {head: column for head, column in columns.items() if column[0] in found.numbers}
+
+
+def layer_results(
+    group: Observations, actions: Sequence[Action], stages: list[Any]
+) -> list[dict[str, Any]]:
     """Name, kind and summaries of the terms of each layer of one network."""
-    terms = [group.array(f"{when}.{action}.terms").T for when in WHEN]
+    names = [f"{when}.{action}" for when in WHEN for action in actions]
+    terms = [group.array(f"{name}.terms").T for name in names]
     return [
-        {"name": stage.name, "kind": stage.kind, **dict(zip(WHEN, map(summarize, sizes)))}
+        {"name": stage.name, "kind": stage.kind, **dict(zip(names, map(summarize, sizes)))}
         for stage, *sizes in zip(stages, *terms, strict=True)
     ]
 
 
-def extremes(summaries: Iterable[Summary], scale: float) -> str:
-    """The smallest and the largest mean."""
-    ordered = sorted(summaries, key=lambda summary: summary.mean)
-    ends = [report.format_summary(summary, scale) for summary in ordered[:1] + ordered[1:][-1:]]
-    return " to ".join(ends) or report.MISSING
-
-
 def stacked_bars(found: Observations, action: Action) -> matplotlib.figure.Figure:
-    """Two stacked bars for each network: its Lie derivative before and after training, by kind."""
+    """Two stacked bars for each network, before and after training: its change, by kind."""
     words, percent = UNITS[action]
     groups = found.groups("network")
     colors = dict(zip(KINDS, (report.BLUE, report.VERMILLION, report.GREEN, report.GREY)))
@@ -257,14 +282,17 @@ def stacked_bars(found: Observations, action: Action) -> matplotlib.figure.Figur
     axes = figure.subplots()
     for line, group in enumerate(groups.values()):
         for when, place, alpha in zip(WHEN, (line - 0.19, line + 0.19), (0.45, 1.0)):
-            change, left = percent * group.column(f"{when}.{action}.derivative"), 0.0
+            change, ends = percent * group.column(f"{when}.{action}.change"), [0.0, 0.0]
             for kind, color in colors.items():
-                part = (change * group.column(f"{when}.{action}.share.{kind}")).mean()
-                axes.barh(place, part, 0.34, left, color=color, alpha=alpha, linewidth=0)
-                left += part
+                name = f"{when}.{action}.contribution.{kind}"
+                if name in group.numbers:
+                    part = np.nanmean(change * group.column(name))
+                    side = int(part < 0)
+                    axes.barh(place, part, 0.34, ends[side], color=color, alpha=alpha, linewidth=0)
+                    ends[side] += part
+            axes.plot([change.mean()] * 2, [place - 0.17, place + 0.17], color=report.BLACK)
     axes.set_yticks(range(len(groups)), labels=list(groups))
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.04 * axes.get_xlim()[1])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
     axes.set_xlabel(f"change of the logits (%) by {words}")

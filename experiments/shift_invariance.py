@@ -1,18 +1,29 @@
 """Which way of halving an image keeps a network's prediction when the image is shifted, before and after training?
 
 A layer that visits every second position sees another image when that is shifted by one. The same
-small network, all circular, halves the image after each of its n layers by max pooling, average
-pooling, strides, blur pooling (Zhang 2019), adaptive (Chaman and Dokmanic 2021) or learnable
-polyphase sampling (Rojas-Gomez et al. 2022). Before and after training on centred images, test
-images are shifted circularly by every 0 to 2^n - 1 pixels on both axes; further shifts give nothing
-new, because all networks are exactly invariant to shifts by 2^n.
+small network halves the image after each of its n layers by max pooling, average pooling, strides,
+blur pooling (Zhang 2019), adaptive (Chaman and Dokmanic 2021) or learnable polyphase sampling
+(Rojas-Gomez et al. 2022); beyond the border of its layers lies the opposite edge (circular) or zero;
+its classifier sees the maximum or the mean of each channel. Before and after training on centred
+images, the same test images are classified at 2^n x 2^n shifts:
 
-    python launch.py shift_invariance          digits, 3 seeds: a few minutes, 2 CPU cores
+  * circular shifts, by 0 to 2^n - 1 pixels, where what leaves on one side enters on the other:
+    further ones give a circular network nothing new;
+  * crop shifts, windows of the image's size over the image with black around it, where what leaves
+    is lost, as it is to a camera.
+
+Consistency is the probability that two shifts of an image are given the same class. A network that
+answers the same class to everything has it too, hence kappa, beyond what its shares of the classes
+give by chance; and a network that is right at every shift has it, so that consistency means less
+where accuracies differ: both stand side by side.
+
+    python launch.py shift_invariance          digits, 3 seeds: 10 minutes, 2 CPU cores
     python launch.py shift_invariance smoke    half a minute
     python launch.py shift_invariance full --data-dir DIR    MNIST, 5 seeds, for an accelerator
 
-Expected: adaptive and learnable sampling consistent on exactly 100.00 % of all pairs of shifts,
-before training and after; blur pooling some points above max pooling; strides lowest.
+Expected: adaptive and learnable sampling with circular borders exactly 100.00 % consistent under
+circular shifts, before training and after. Prediction: not under crop shifts, nor with zeros at the
+borders; of maximum and mean, the order of max and average pooling depends on the classifier's.
 """
 
 from __future__ import annotations
@@ -33,8 +44,11 @@ with lazy_imports():
     from cnnjax import models, ops, report, symmetry, tasks
 
 Downsampling = Literal["max", "average", "strided", "blur", "adaptive", "learnable"]
+Border = Literal["circular", "zero"]
+Readout = Literal["max", "mean"]
 WAYS = get_args(Downsampling)
 STAGES = ("before", "after")
+SHIFTS = ("circular", "crop")
 DETECTORS = (0.3, 0.1, 1.0, 0.2, 0.1)
 """Detectors in figure 9.8 of Goodfellow, Bengio and Courville, Deep Learning, 2016."""
 
@@ -49,6 +63,13 @@ class Config(StudyConfig):
         tuple[Positive, ...], Requirement(lambda layers: 1 <= len(layers) <= 3, "of 1 to 3 layers")
     ] = (16, 32, 32)
     """Output channels of each layer, after each of which the image is halved."""
+    borders: Distinct[Border] = ("circular", "zero")
+    """What lies beyond the border of every layer."""
+    readouts: Distinct[Readout] = ("max", "mean")
+    """What the classifier sees of each channel: its maximum or its mean over all positions."""
+    canvas: Positive | None = 16
+    """Height and width of the images; by default those of the digits, enlarged, without a margin,
+    so that a crop cuts what it moves. None: as `tasks.on_canvas`."""
     shifted_images: Positive = 200
     """Test images that are classified at every shift."""
     train: TrainConfig = TrainConfig(
@@ -60,6 +81,8 @@ class Config(StudyConfig):
 PRESETS = {
     "smoke": Config(
         downsampling=("max", "adaptive"),
+        borders=("circular",),
+        readouts=("max",),
         seeds=(0,),
         features=(4, 8),
         shifted_images=20,
@@ -67,6 +90,7 @@ PRESETS = {
     ),
     "full": Config(
         data="mnist",
+        canvas=32,
         seeds=(0, 1, 2, 3, 4),
         shifted_images=1000,
         train=TrainConfig(
@@ -78,83 +102,116 @@ PRESETS = {
 
 def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
-    task = tasks.on_canvas(config.data, config.data_dir)
+    task = tasks.on_canvas(config.data, config.data_dir, canvas=config.canvas)
     images, labels = task.test.read(np.arange(min(config.shifted_images, len(task.test))))
-    images = task.place(images)
+    black = np.asarray(task.place(np.zeros_like(images[:1])))[:, :1, :1]
+    images = np.asarray(task.place(images))
     shifts = 2 ** len(config.features)
-    for cell in record.each(downsampling=config.downsampling, seed=config.seeds):
+    around = ((shifts - 1) // 2, shifts // 2)
+    wide = np.pad(images - black, ((0, 0), around, around, (0, 0))) + black
+    for cell in record.each(
+        downsampling=config.downsampling,
+        border=config.borders,
+        readout=config.readouts,
+        seed=config.seeds,
+    ):
         model = models.ChainNet(
-            task.classes, downsampling=cell["downsampling"], features=config.features, readout="max"
+            task.classes,
+            downsampling=cell["downsampling"],
+            features=config.features,
+            readout=cell["readout"],
+            border=cell["border"],
         )
         network = task.network(model, config.train)
         states = network.initial(cell["seed"]), network.train(record, cell)
-        classes = [
-            symmetry.classes_over_shifts(network.function(), images, shifts, state.variables)
-            for state in states
-        ]
-        record.observe(
-            cell,
-            accuracy=network.accuracy(states[1]),
-            **{
-                stage: {
-                    "consistency": symmetry.shift_consistency(found),
-                    "flips": symmetry.one_pixel_flip_rate(found),
-                    "worst_case": symmetry.worst_case_accuracy(found, labels),
-                }
-                for stage, found in zip(STAGES, classes)
-            },
-        )
+        found: dict[str, Any] = {}
+        for stage, state in zip(STAGES, states):
+            classify = network.function(), state.variables
+            classes = {
+                "circular": symmetry.classes_over_shifts(classify[0], images, shifts, classify[1]),
+                "crop": symmetry.classes_over_crops(
+                    classify[0], wide, images.shape[1:3], classify[1]
+                ),
+            }
+            found[stage] = {
+                name: measures(classes[name], labels, periodic=name == "circular")
+                for name in SHIFTS
+            }
+            unshifted = classes["circular"][0, 0]
+        record.observe(cell, accuracy=np.mean(unshifted == labels), **found)
     page(record.observations(), record)
+
+
+def measures(classes: np.ndarray, labels: np.ndarray, *, periodic: bool) -> dict[str, float]:
+    """What is observed of the predicted classes `[rows, columns, images]`, all on these images."""
+    return {
+        "consistency": symmetry.shift_consistency(classes),
+        "kappa": symmetry.chance_corrected_consistency(classes),
+        "flips": symmetry.one_pixel_flip_rate(classes, periodic=periodic),
+        "accuracy": symmetry.accuracy_curve(classes, labels).mean(),
+        "worst_case": symmetry.worst_case_accuracy(classes, labels),
+    }
 
 
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
-    rows, pooling = found.results(), pooled_detectors()
-    shifts = 2 ** len(record.config["features"])
-    images = min(record.config["shifted_images"], record.task["test_examples"])
-    record.results(
-        {
-            **record.task,
-            "seeds": found.seeds,
-            "shifts": shifts,
-            "shifted_images": images,
-            "rows": rows,
-            "pooling": pooling,
-        }
+    config, pooling = record.config, pooled_detectors()
+    shifts = 2 ** len(config["features"])
+    images = min(config["shifted_images"], record.task["test_examples"])
+    results = {"seeds": found.seeds, "shifts": shifts, "shifted_images": images}
+    record.results(record.task | results | {"rows": found.results(), "pooling": pooling})
+    kappas = report.summaries(found, {f"{name} shifts": f"after.{name}.kappa" for name in SHIFTS})
+    border, readout = (found.values(factor)[0] for factor in ("border", "readout"))
+    first = found.where(border=border, readout=readout)
+    told = (first.summary(f"after.{name}.kappa", "downsampling") for name in SHIFTS)
+    listed = "; ".join(
+        f"{way} {report.format_summary(circular, 100)} and {report.format_summary(crop, 100)} %"
+        for way, circular, crop in zip(
+            first.values("downsampling"), *(each.values() for each in told)
+        )
     )
-    consistency = found.summary("after.consistency", "downsampling")
-    listed = ", ".join(f"{name} {100 * each.mean:.2f} %" for name, each in consistency.items())
-    lowest = min(row[f"{stage}.consistency"].mean for row in rows for stage in STAGES)
+    compared = {"accuracy (%)": ("accuracy", 100)} | {
+        f"kappa, {name} shifts (%)": (f"after.{name}.kappa", 100) for name in SHIFTS
+    }
+    comparisons = {"readout": "max", "border": "circular", "downsampling": "max"}
     report.write_page(
         record,
         __doc__,
         [
-            f"Pairs of shifts at which a trained network predicts the same class: {listed}.",
+            f"Kappa of trained networks with {border} borders and readout {readout}, under circular "
+            f"and crop shifts: {listed}.",
             report.setting(record, found),
-            report.Heading("Consistency"),
+            report.Heading("Consistency beyond chance"),
             report.Figure(
                 "consistency",
-                report.dots(
-                    report.summaries(
-                        found, {f"{stage} training": f"{stage}.consistency" for stage in STAGES}
-                    ),
-                    "pairs of shifts with the same class (%)",
-                    limits=(max(0.0, 100 * lowest - 10), 100.0),
-                ),
-                f"Probability that two random circular shifts, of {shifts} x {shifts}, of a test "
-                "image are given the same class.",
+                report.dots(kappas, "consistency beyond chance, kappa (%)"),
+                f"Kappa after training, over {shifts} x {shifts} circular and crop shifts.",
             ),
-            report.summary_table(
-                found,
-                {
-                    "accuracy (%)": ("accuracy", 100),
-                    "consistency before (%)": ("before.consistency", 100),
-                    "after (%)": ("after.consistency", 100),
-                    "class changed by one pixel, after (%)": ("after.flips", 100),
-                    "correct at every shift, after (%)": ("after.worst_case", 100),
-                },
-                caption=f"Accuracy on all centred test images; all else on {images:,} of them at "
-                f"{shifts} x {shifts} shifts.",
+            *(
+                report.summary_table(
+                    found,
+                    {
+                        "accuracy, unshifted (%)": ("accuracy", 100),
+                        "accuracy, shifted (%)": (f"after.{name}.accuracy", 100),
+                        "correct at every shift (%)": (f"after.{name}.worst_case", 100),
+                        "consistency before training (%)": (f"before.{name}.consistency", 100),
+                        "consistency after (%)": (f"after.{name}.consistency", 100),
+                        "kappa before training (%)": (f"before.{name}.kappa", 100),
+                        "kappa after (%)": (f"after.{name}.kappa", 100),
+                        "class changed by one pixel, after (%)": (f"after.{name}.flips", 100),
+                    },
+                    caption=f"{name.capitalize()} shifts, {shifts} x {shifts}; all on the same "
+                    f"{images:,} test images. Unless told otherwise, after training.",
+                )
+                for name in SHIFTS
+            ),
+            report.Heading("Paired differences"),
+            *(
+                report.difference_table(
+                    found, compared, factor, against, caption="Trained networks."
+                )
+                for factor, against in comparisons.items()
+                if against in found.values(factor) and len(found.values(factor)) > 1
             ),
             report.Heading("What a shift by one pixel does to pooling"),
             "Figure 9.8 of Goodfellow, Bengio and Courville (2016), computed: the detectors of the "

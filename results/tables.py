@@ -37,8 +37,17 @@ HEADLINES = {
         "accuracy, halves as in training (%)": ("accuracy_similar", 100),
         "accuracy, halves swapped (%)": ("accuracy_dissimilar", 100),
     },
-    "shift_invariance": {"pairs of shifts with the same class (%)": ("after.consistency", 100)},
-    "lie_derivative": {"change of logits, translation by 1 % (%)": ("after.right.derivative", 1)},
+    "shift_invariance": {
+        f"consistency beyond chance, {name} shifts (%)": (f"after.{name}.kappa", 100)
+        for name in ("circular", "crop")
+    },
+    "lie_derivative": {
+        f"change of logits, translation {way} by 1 % (% of another image)": (
+            f"after.{way}.change",
+            1,
+        )
+        for way in ("down", "right")
+    },
     "rotation": {"test error (%)": ("error", 100)},
     "learned_invariance": {"accuracy at any angle (%)": ("accuracy_rotated", 100)},
     "augmentation": {

@@ -1,9 +1,11 @@
 """A network that is a chain of layers, so that what each layer contributes can be measured."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from cnnjax.layers.alias_free import IdealDownsample, PolynomialActivation
@@ -16,6 +18,7 @@ from cnnjax.ops.pool import global_max_pool, max_pool
 Activation = Literal["relu", "gelu", "polynomial"]
 Downsampling = Literal["max", "average", "strided", "blur", "adaptive", "learnable", "ideal"]
 Readout = Literal["mean", "max"]
+Border = Literal["circular", "zero"]
 
 
 class Stage(NamedTuple):
@@ -33,12 +36,12 @@ class ChainNet(nn.Module):
     """Convolution, activation and halving of the image, several times; then the mean or the maximum
     over all positions and a classifier.
 
-    Everything is circular, so that a circular shift loses nothing at the border: what it changes
-    was lost by the halving.
-    Symmetry of the logits, if the convolution shares its kernel: all circular shifts by
-    2 ** len(features), exactly; with 'adaptive' and, in evaluation, 'learnable' all circular
-    shifts; with 'polynomial', 'ideal' and 'mean' every translation of a band-limited image, by
-    fractions of a pixel too (Michaeli, Michaeli, Soudry, Alias-free convnets, 2023).
+    With the circular border a circular shift loses nothing there: what it changes was lost by the
+    halving.
+    Symmetry of the logits with the circular border, if the convolution shares its kernel: all
+    circular shifts by 2 ** len(features), exactly; with 'adaptive' and, in evaluation, 'learnable'
+    all circular shifts; with 'polynomial', 'ideal' and 'mean' every translation of a band-limited
+    image, by fractions of a pixel too (Michaeli, Michaeli, Soudry, Alias-free convnets, 2023).
     """
 
     classes: int
@@ -55,6 +58,12 @@ class ChainNet(nn.Module):
     """What the classifier sees of each channel: its mean or its maximum over all positions."""
     kernel_size: int = 3
     """Height and width of every kernel."""
+    border: Border = "circular"
+    """What lies beyond the border: the opposite edge, or zeros. The layers of 'ideal' and the score
+    of 'learnable' are circular in any case."""
+    residual: bool = False
+    """Whether a second convolution follows every activation, to whose output a projection (1 x 1)
+    of the first one's input is added, with an activation of the sum: a residual block."""
     conv: Callable[..., nn.Module] = Conv
     """Constructor of a convolution, called with `features, kernel_size, strides, padding, name`."""
 
@@ -84,7 +93,12 @@ class ChainNet(nn.Module):
         Raises:
           ValueError: another activation, downsampling or readout.
         """
-        known = {"activation": Activation, "downsampling": Downsampling, "readout": Readout}
+        known = {
+            "activation": Activation,
+            "downsampling": Downsampling,
+            "readout": Readout,
+            "border": Border,
+        }
         for name, choices in known.items():
             value = getattr(self, name)
             if value not in get_args(choices):
@@ -95,16 +109,19 @@ class ChainNet(nn.Module):
         strides = 2 if self.downsampling == "strided" else 1
         for number, features in enumerate(self.features, start=1):
             name = f"conv{number}"
-            convolution = self.conv(
-                features=features,
-                kernel_size=(self.kernel_size,) * 2,
-                strides=(strides, strides),
-                padding="CIRCULAR",
-                name=name,
-            )
-            stages.append(Stage(name, "convolution", convolution))
+            convolution = self._convolution(features, strides)
+            if self.residual:
+                fork = _Fork(convolution, features, strides, name=name)
+                stages.append(Stage(name, "convolution", fork))
+                name = f"{self.activation}{number}_inner"
+                stages.append(Stage(name, "nonlinearity", _FirstHalf(self.activation, name=name)))
+                name = f"conv{number}_sum"
+                joined = _Sum(self._convolution(features, 1), name=name)
+                stages.append(Stage(name, "convolution", joined))
+            else:
+                stages.append(Stage(name, "convolution", convolution(name=name)))
             name = f"{self.activation}{number}"
-            stages.append(Stage(name, "nonlinearity", self._activation(name)))
+            stages.append(Stage(name, "nonlinearity", _activation(self.activation, name)))
             if self.downsampling != "strided":
                 learnable = self.downsampling == "learnable"
                 name = f"{'polyphase' if learnable else self.downsampling}{number}"
@@ -131,30 +148,83 @@ class ChainNet(nn.Module):
         return [bound(stage) for stage in self.stages()]
 
     @nn.nowrap
-    def _activation(self, name: str) -> Callable[..., Any]:
-        if self.activation == "polynomial":
-            return PolynomialActivation(name=name)
-        return nn.relu if self.activation == "relu" else nn.gelu
+    def _convolution(self, features: int, strides: int) -> Callable[..., nn.Module]:
+        """Constructor of a convolution, all but its name."""
+        beyond = (self.kernel_size - 1) // 2, self.kernel_size // 2
+        return functools.partial(
+            self.conv,
+            features=features,
+            kernel_size=(self.kernel_size,) * 2,
+            strides=(strides, strides),
+            padding="CIRCULAR" if self.border == "circular" else (beyond, beyond),
+        )
 
     @nn.nowrap
     def _halving(self, name: str) -> Callable[..., Any]:
+        padding = "CIRCULAR" if self.border == "circular" else "SAME"
         match self.downsampling:
             case "max":
                 return MaxPool(2, 2, padding="CIRCULAR")
             case "average":
                 return AveragePool(2, 2, padding="CIRCULAR")
             case "blur":
-                return MaxBlurPool(padding="CIRCULAR")
+                return MaxBlurPool(padding=padding)
             case "ideal":
                 return IdealDownsample()
             case "learnable":
-                return _MaxThenLearnable(name=name)
-        densest, chosen = MaxPool(2, padding="CIRCULAR"), AdaptivePolyphase()
+                return _MaxThenLearnable(padding=padding, name=name)
+        densest, chosen = MaxPool(2, padding=padding), AdaptivePolyphase()
         return lambda x: chosen(densest(x))
+
+
+def _activation(kind: Activation, name: str) -> Callable[..., Any]:
+    if kind == "polynomial":
+        return PolynomialActivation(name=name)
+    return nn.relu if kind == "relu" else nn.gelu
 
 
 class _MaxThenLearnable(LearnablePolyphase):
     """`LearnablePolyphase` after the maximum of 2 x 2 at stride 1."""
 
+    padding: str = "CIRCULAR"
+    """Padding of the maximum."""
+
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
-        return super().__call__(max_pool(x, 2, padding="CIRCULAR"), train=train)
+        return super().__call__(max_pool(x, 2, padding=self.padding), train=train)
+
+
+class _Fork(nn.Module):
+    """A convolution and, in the channels after its own, the projection of its input."""
+
+    convolution: Callable[..., nn.Module]
+    """Constructor of the convolution, all but its name."""
+    features: int
+    strides: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        project = Conv(self.features, 1, strides=self.strides, use_bias=False, name="projection")
+        return jnp.concatenate([self.convolution(name="conv")(x), project(x)], -1)
+
+
+class _FirstHalf(nn.Module):
+    """An activation of the first half of the channels."""
+
+    activation: Activation
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        first, second = jnp.split(x, 2, -1)
+        return jnp.concatenate([_activation(self.activation, "activation")(first), second], -1)
+
+
+class _Sum(nn.Module):
+    """A convolution of the first half of the channels, plus the second half."""
+
+    convolution: Callable[..., nn.Module]
+    """Constructor of the convolution, all but its name."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        first, second = jnp.split(x, 2, -1)
+        return self.convolution(name="conv")(first) + second

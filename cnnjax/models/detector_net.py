@@ -11,19 +11,20 @@ from cnnjax.layers.conv import Conv
 from cnnjax.layers.group_conv import GroupPool, LiftingConv
 from cnnjax.layers.pool import CrossChannelMaxPool
 
-Pooling = Literal["detectors", "turns", "space", "none"]
+Pooling = Literal["detectors", "rotations", "hidden", "space", "none"]
 
 
 class DetectorNet(nn.Module):
     """Score every class by the largest response of what is pooled for it.
 
-    detectors: k filters a class as large as the image, learned separately (maxout). turns: k
-    filters a class in four rotated copies each (p4), so that the logits are those of the image
-    after a quarter turn, exactly. space: two convolutions and the maximum over all positions; none:
+    detectors: k filters a class as large as the image, learned separately (maxout). rotations: k
+    filters a class in four rotated copies each (p4), so that the logits do not change when the
+    image is rotated by 90 degrees. hidden: the filters of detectors as a hidden layer (ReLU) with a
+    classifier, nothing pooled. space: two convolutions and the maximum over all positions; none:
     the same convolutions and a classifier of all positions.
     Detectors' responses are sown as 'detectors' in 'intermediates', `[batch, classes, pieces]`.
     Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9 (detectors); Cohen &
-    Welling, Group equivariant convolutional networks, 2016 (turns).
+    Welling, Group equivariant convolutional networks, 2016 (rotations).
     """
 
     classes: int
@@ -31,7 +32,7 @@ class DetectorNet(nn.Module):
     pooling: Pooling = "detectors"
     """What is pooled over."""
     detectors: int = 4
-    """Filters a class, k; of 'detectors' and 'turns'."""
+    """Filters a class, k; of 'detectors', 'rotations' and 'hidden'."""
     features: int = 16
     """Channels of the convolutions of 'space' and 'none'."""
 
@@ -57,12 +58,15 @@ class DetectorNet(nn.Module):
                 x = nn.relu(Conv(self.features, 5, strides=2, padding="SAME", name=name)(x))
             x = x.max(axis=(1, 2)) if self.pooling == "space" else x.reshape(len(x), -1)
             return nn.Dense(self.classes, name="classifier")(x)
-        layer = LiftingConv if self.pooling == "turns" else Conv
+        rotations = self.pooling == "rotations"
+        layer = LiftingConv if rotations else Conv
         filters = layer(self.classes * self.detectors, x.shape[1], padding="VALID", name="filters")
         z = filters(x)[:, 0, 0]
-        responses = z.swapaxes(1, 2) if self.pooling == "turns" else z
+        if self.pooling == "hidden":
+            return nn.Dense(self.classes, name="classifier")(nn.relu(z))
+        responses = z.swapaxes(1, 2) if rotations else z
         self.sow("intermediates", "detectors", responses.reshape(len(x), self.classes, -1))
-        z = GroupPool()(z) if self.pooling == "turns" else z
+        z = GroupPool()(z) if rotations else z
         return CrossChannelMaxPool(self.detectors)(z)
 
     @nn.nowrap
@@ -80,7 +84,7 @@ class DetectorNet(nn.Module):
           label: the class.
 
         Returns:
-          `[pieces, size, size]`, of 'turns' each filter in its four rotated copies.
+          `[pieces, size, size]`, of 'rotations' each filter in its four rotated copies.
         """
         kernel = np.asarray(params["filters"]["kernel"]).mean(2)
         by_class = kernel.reshape(*kernel.shape[:2], self.classes, -1)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         classifier_results as classifier_results,
         score_table as score_table,
     )
+    from cnnjax.report.differences import difference_table as difference_table
     from cnnjax.report.figures.audits import (
         audit_layers as audit_layers,
         audit_sizes as audit_sizes,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.symmetry.detectors import (
         Specialisation as Specialisation,
         class_shares as class_shares,
+        shuffled_specialisation as shuffled_specialisation,
         specialisation as specialisation,
     )
     from cnnjax.symmetry.equivariance import (

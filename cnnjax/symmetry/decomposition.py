@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from cnnjax.symmetry.lie_derivatives import Action, layer_terms, lie_derivative
+from cnnjax.symmetry.lie_derivatives import Action, layer_terms, lie_derivative, term_products
 
 
 class Decomposition(NamedTuple):
@@ -22,7 +22,10 @@ class Decomposition(NamedTuple):
     terms: jax.Array
     """Sizes of the terms, |T_i| / |f(x)|, `[layers]`."""
     shares: jax.Array
-    """Shares of the layers, |T_i|^2 / sum over j of |T_j|^2, `[layers]`."""
+    """Shares of the layers, |T_i|^2 / sum over j of |T_j|^2, `[layers]`, blind to cancellation."""
+    products: jax.Array
+    """Inner products of the terms, <T_i, T_j> / |sum of the terms|^2, `[layers, layers]`, see
+    `term_products`; rounding where the derivative is."""
 
 
 def lie_decomposition(
@@ -61,4 +64,5 @@ def lie_decomposition(
         remainder=jnp.linalg.norm(sum(terms) - whole) / jnp.maximum(length, rounding * size),
         terms=sizes / size,
         shares=(sizes / total) ** 2,
+        products=term_products(terms),
     )

@@ -64,3 +64,47 @@ def specialisation(shares: Sequence[jax.Array], angles: np.ndarray) -> Specialis
 
     effective = float(np.mean([effective_number(each) for each in shares]))
     return Specialisation(effective, strength(1), strength(2))
+
+
+def shuffled_specialisation(
+    detectors: jax.Array,
+    labels: np.ndarray,
+    angles: np.ndarray,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Specialisation:
+    """Specialisation that is left if the angles of every image are rotated by a random amount.
+
+    Each image keeps its detectors with the largest response and their order around the circle, and
+    starts anywhere, so that no detector prefers an angle that is common to the images of its class:
+    the chance level of `specialisation(class_shares(detectors, labels).values(), angles)`, which
+    is not 0 for few images. The mean over `draws`; the effective number does not change.
+
+    Args:
+      detectors: responses `[angles, images, classes, detectors]`.
+      labels: class of each image, `[images]`.
+      angles: in radians, evenly over the circle.
+      draws: number of draws of all images' rotations.
+      seed: of the draws: equal arguments give equal numbers.
+
+    Raises:
+      ValueError: as `class_shares`.
+    """
+    shares = class_shares(detectors, labels)
+    own = np.asarray(detectors)[:, np.arange(len(labels)), labels]
+    largest = np.eye(own.shape[-1])[own.argmax(-1)]
+    rotations = np.random.default_rng(seed).choice(angles, (draws, len(labels)))
+
+    def strength(harmonic: int) -> float:
+        # To rotate an image's angles is to multiply its Fourier coefficient by a phase.
+        coefficients = np.tensordot(np.exp(1j * harmonic * angles), largest, 1)
+        phases = np.exp(1j * harmonic * rotations)
+        each = [
+            np.abs(phases[:, chosen] @ coefficients[chosen]).sum(-1).mean() / chosen.sum()
+            for chosen in (labels == label for label in shares)
+        ]
+        return round(float(np.mean(each)) / len(angles), 6)
+
+    effective = float(np.mean([effective_number(each) for each in shares.values()]))
+    return Specialisation(effective, strength(1), strength(2))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import launch
+from cnnjax.data.red_green import max_pooled_ceiling
 from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 from experiments import borders
@@ -16,14 +17,14 @@ CONFIG = borders.Config(
     seeds=(0, 1),
     train_images=12,
     test_images=12,
-    features=(2,),
-    strides=(2,),
+    features=(2, 2),
+    strides=(2, 4),
     train=TrainConfig(steps=1, batch_size=4),
 )
-KINDS = ("validation", "similar", "dissimilar")
+KINDS = ("train", "validation", "similar", "dissimilar")
 
 
-def test_each_network_has_its_border_and_is_evaluated_on_three_splits(watch, tmp_path):
+def test_each_network_has_its_border_and_is_evaluated_on_its_splits(watch, tmp_path):
     found = watch.run(borders, CONFIG, tmp_path / "run")
     paddings = {
         "valid": "VALID",
@@ -34,17 +35,20 @@ def test_each_network_has_its_border_and_is_evaluated_on_three_splits(watch, tmp
     }
     expected = [{"border": border, "seed": seed} for border in CONFIG.borders for seed in (0, 1)]
     assert [call.factors for call in watch.trained] == expected
-    assert len(watch.evaluated) == 3 * len(expected)
+    assert len(watch.evaluated) == 4 * len(expected)
     for call, row in zip(watch.trained, found.rows, strict=True):
         assert call.values == {}
         assert {name: row[name] for name in call.factors} == call.factors
         assert call.network.model.padding == paddings[row["border"]]
         assert "bias" not in call.network.initial(0).params["conv1"]
         evaluated = [watch.evaluation(row[f"accuracy_{kind}"]) for kind in KINDS]
-        assert [each.split for each in evaluated] == ["validation", "test", "test"]
+        assert [each.split for each in evaluated] == ["train", "validation", "test", "test"]
         for each in evaluated:
             assert (each.seed, each.trained, each.repeats) == (row["seed"], True, 1)
             assert each.network.model is call.network.model
+        # The training images are those that this network was trained on.
+        trained_on = evaluated[0].network.task.train.images
+        np.testing.assert_array_equal(trained_on, call.network.task.train.images)
     first, second, *_ = watch.trained
     assert first.network.training is second.network.training
 
@@ -56,7 +60,7 @@ def test_seeds_and_splits_share_no_images_and_dissimilar_ones_are_similar_ones_m
     seen = {}
     for call, row in zip(watch.trained, found.rows, strict=True):
         validation, similar, dissimilar = (
-            watch.evaluation(row[f"accuracy_{kind}"]).network.task for kind in KINDS
+            watch.evaluation(row[f"accuracy_{kind}"]).network.task for kind in KINDS[1:]
         )
         seed = row["seed"]
         images = {
@@ -91,9 +95,9 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     drawn = pages.calls(monkeypatch, "dots")
     record = Record.open(tmp_path / "run", borders.Config(borders=("valid", "same", "circular")))
     numbers = {  # of seeds 0, 1, 2
-        "valid": ([0.7, 0.7, 0.7], [0.89, 0.9, 0.91], [0.1, 0.1, 0.1]),
-        "same": ([0.65, 0.65, 0.65], [0.4, 0.5, 0.6], [0.6, 0.5, 0.4]),
-        "circular": ([0.75, 0.75, 0.75], [0.2, 0.3, 0.4], [0.2, 0.3, 0.4]),
+        "valid": ([0.8] * 3, [0.7] * 3, [0.89, 0.9, 0.91], [0.1, 0.1, 0.1]),
+        "same": ([0.9] * 3, [0.65] * 3, [0.4, 0.5, 0.6], [0.6, 0.5, 0.4]),
+        "circular": ([0.52, 0.53, 0.54], [0.75] * 3, [0.2, 0.3, 0.4], [0.2, 0.3, 0.4]),
     }
     for cell in record.each(border=tuple(numbers), seed=(0, 1, 2)):
         values = [each[cell["seed"]] for each in numbers[cell["border"]]]
@@ -103,15 +107,18 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     borders.page(record.observations(), record)
     assert pages.lead(record.directory) == (
         "Test accuracy on similar / dissimilar images: valid 90.0 / 10.0 %, same 50.0 / 50.0 %, "
-        "circular 30.0 / 30.0 %. Equal for every seed, to the last digit: circular."
+        "circular 30.0 / 30.0 %. Equal for every seed, to the last digit: circular. Accuracy on "
+        "training images, and the ceiling of new ones: circular 53.0 and 67.0 %."
     )
     # Half of the interval: 4.303 (Student's t, 2 degrees of freedom) times std / sqrt(3).
-    heads = ("border", "validation (%)", "similar (%)", "dissimilar (%)", "equal for every seed")
+    heads = ("border", "training (%)", "validation (%)", "test, similar (%)",
+             "test, dissimilar (%)", "ceiling of new images (%)", "training minus similar (points)",
+             "equal for every seed")  # fmt: skip
     (rows,) = pages.tables(record.directory)
     assert [tuple(row[head] for head in heads) for row in rows] == [
-        ("valid", "70.0 ± 0", "90 ± 2", "10.0 ± 0", "no"),
-        ("same", "65.0 ± 0", "50 ± 20", "50 ± 20", "no"),
-        ("circular", "75.0 ± 0", "30 ± 20", "30 ± 20", "yes"),
+        ("valid", "80.0 ± 0", "70.0 ± 0", "90 ± 2", "10.0 ± 0", "–", "−10 ± 2", "no"),
+        ("same", "90.0 ± 0", "65.0 ± 0", "50 ± 20", "50 ± 20", "–", "40 ± 20", "no"),
+        ("circular", "53 ± 2", "75.0 ± 0", "30 ± 20", "30 ± 20", "67.03", "20 ± 20", "yes"),
     ]
     (((series, _), options),) = drawn
     assert options["reference"] == ("chance", 50.0)
@@ -119,15 +126,23 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
         border: {name: round(summary.mean, 9) for name, summary in row.items()}
         for border, row in series.items()
     } == {
-        "valid": {"similar": 0.9, "dissimilar": 0.1},
-        "same": {"similar": 0.5, "dissimilar": 0.5},
-        "circular": {"similar": 0.3, "dissimilar": 0.3},
+        "valid": {"training": 0.8, "test, similar": 0.9, "test, dissimilar": 0.1},
+        "same": {"training": 0.9, "test, similar": 0.5, "test, dissimilar": 0.5},
+        "circular": {"training": 0.53, "test, similar": 0.3, "test, dissimilar": 0.3},
     }
     results = json.loads((record.directory / "results.json").read_text("utf-8"))
     assert [row["equal"] for row in results["rows"]] == [False, False, True]
     assert results["rows"][0]["accuracy_dissimilar"]["mean"] == pytest.approx(0.1)
+    assert [row["ceiling"] for row in results["rows"]] == [None, None, pytest.approx(0.67026, 1e-4)]
     page = (record.directory / "report.md").read_text("utf-8")
     assert "ean ± 95 % interval over 3 seeds" in page
+
+
+def test_only_where_the_half_is_hidden_there_is_a_ceiling():
+    """Windows of 17 pixels every 8."""
+    found = {border: borders.ceiling(border, (1, 2, 2, 2)) for border in CONFIG.borders}
+    hidden = {border: max_pooled_ceiling(17, 8, border) for border in ("circular", "full")}
+    assert found == {"valid": None, "same": None, "reflect": None, **hidden}
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from cnnjax import symmetry
 from cnnjax.report import format_summary
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import summarize
 from cnnjax.symmetry import rotate90
 from cnnjax.train.config import TrainConfig
 from experiments import learned_invariance
@@ -38,14 +39,15 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
         train=TrainConfig(steps=7, batch_size=64),
     )
     found = watch.run(learned_invariance, config, tmp_path)
-    networks = [("detectors", 1), ("detectors", 3), ("turns", 2), ("none", None), ("space", None)]
+    networks = [(pooling, k) for pooling in ("detectors", "hidden") for k in (1, 3)]
+    networks += [("rotations", 2), ("none", None), ("space", None)]
     cells = [
         (*network, training, seed)
         for network in networks
         for training in ("upright", "rotated")
         for seed in (3, 5)
     ]
-    factors = ("pooling", "detectors", "training", "seed")
+    factors = ("pooling", "k", "training", "seed")
     assert [tuple(row.get(name) for name in factors) for row in found.rows] == cells
     trained = [tuple(call.factors.get(name) for name in factors) for call in watch.trained]
     assert trained == cells
@@ -53,15 +55,15 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
     task = watch.trained[0].network.task
     images, labels = task.test.images[:40], task.test.labels[:40]
     views = [jnp.asarray(rotate90(task.place(images), turns)) for turns in range(4)]
-    for number, (row, call) in enumerate(zip(found.rows, watch.trained, strict=True)):
+    for row, call in zip(found.rows, watch.trained, strict=True):
         assert call.values == {
             "largest_angle": {"upright": 0, "rotated": 2 * math.pi}[row["training"]]
         }
         assert call.network.training.config == config.train
         model = call.network.model
         assert (model.pooling, model.classes) == (row["pooling"], 10)
-        if "detectors" in row:
-            assert model.detectors == row["detectors"]
+        if "k" in row:
+            assert model.detectors == row["k"]
         params = jax.tree.map(
             lambda leaf: SCALE * leaf + SHIFT, call.network.initial(row["seed"]).params
         )
@@ -71,7 +73,7 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
         assert one.array("accuracy_by_angle")[0] == pytest.approx(expected)
         assert row["accuracy_upright"] == pytest.approx(expected[0])
         assert row["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(params))
-        if number < 12:
+        if row["pooling"] in ("detectors", "rotations"):
             kept = one.array("filters")[0]
             np.testing.assert_allclose(kept, model.class_filters(params, 5), rtol=1e-6)
     assert watch.evaluated == []
@@ -118,6 +120,8 @@ def test_specialisation_by_hand():
     assert found["direction"] == pytest.approx((0 + 0.5 + 0) / 3, abs=1e-6)
     assert found["axis"] == pytest.approx((1 + 0.5 + 0) / 3, abs=1e-6)
     np.testing.assert_array_equal(found["shares"], [[1, 0], [1, 0], [1, 0], [0, 1]])
+    # Classes of one image stay as they are; that of two always has the same detector.
+    assert found["chance"] == pytest.approx({"direction": 0.5 / 3, "axis": 1.5 / 3}, abs=1e-6)
 
 
 def test_firing_of_detectors_is_that_of_every_detector_of_every_class():
@@ -146,18 +150,21 @@ def test_firing_is_of_the_rate_of_the_configuration():
 @pytest.fixture
 def made(tmp_path):
     """A run of three networks and three seeds, each number of its own, and its observations."""
-    config = Config(detectors=(1, 2), rotated_copies=(1,), test_images=30, angles=4)
+    config = Config(
+        detectors=(1, 2), rotated_copies=(1,), test_images=30, angles=4, seeds=(0, 1, 2)
+    )
     record = Record.open(tmp_path / "made", config)
     facts = {"data": "digits", "classes": 10, "test_examples": 21, "image_shape": [24, 24, 1]}
     record.write_task("digits", facts)
-    networks = [{"pooling": "detectors", "detectors": k} for k in config.detectors]
-    networks += [{"pooling": "turns", "detectors": 1}, {"pooling": "space"}]
+    networks = [{"pooling": name, "k": k} for name in ("detectors", "hidden") for k in (1, 2)]
+    networks += [{"pooling": "rotations", "k": 1}, {"pooling": "space"}]
     grid = record.each(network=networks, training=("upright", "rotated"), seed=config.seeds)
     rng = np.random.default_rng(0)
     for number, cell in enumerate(grid):
         base = 0.2 + number / 100
         values = {name: (1 + n / 10) * base for n, name in enumerate(NUMBERS.values())}
-        if cell["pooling"] == "space":
+        values["firing_logits"] += 0.01 * cell["seed"] ** 2
+        if cell["pooling"] in ("space", "hidden"):
             values = {n: v for n, v in values.items() if n in list(NUMBERS.values())[:3]}
         else:
             values |= {"shares": rng.uniform(size=(4, 2)), "filters": rng.normal(size=(2, 8, 8))}
@@ -174,6 +181,8 @@ NUMBERS = {
     "effective number": "effective_number",
     "direction": "direction",
     "axis": "axis",
+    "direction, by chance": "chance.direction",
+    "axis, by chance": "chance.axis",
 }
 
 
@@ -183,13 +192,14 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
         pages.calls(monkeypatch, name) for name in ("polar", "image_rows", "line_panels")
     )
     learned_invariance.page(found, record)
-    (table,) = pages.tables(record.directory)
-    names = {"detectors": "learned filters", "turns": "rotated copies", "space": "all positions"}
+    table, trained, pooled = pages.tables(record.directory)
+    names = {"detectors": "learned filters", "hidden": "nothing (hidden layer)",
+             "rotations": "rotated copies", "space": "all positions"}  # fmt: skip
     expected, shares, filters = [], {}, {}
     curves = {"upright": {}, "rotated": {}}
-    told = {"upright": [], "rotated": []}
+    told = {"detectors": [], "hidden": []}
     for (pooling, k, training), group in found.groups().items():
-        line = {"pooled over": names[pooling], "learned filters": "–" if k is None else str(k)}
+        line = {"pooled over": names[pooling], "k": "–" if k is None else str(k)}
         line |= {"trained on": training, "parameters": "700"}
         for heading, number in NUMBERS.items():
             if number not in group.numbers:
@@ -200,15 +210,49 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
         expected.append(line)
         name = names[pooling] if k is None else f"{names[pooling]}, k = {k}"
         curves[training][name] = group.array("accuracy_by_angle").mean(0)
-        if k is not None:
+        if pooling in ("detectors", "rotations"):
             shares[f"{name}\ntrained {training}"] = group.array("shares")[0]
-        if k is not None and training == "rotated":
+        if pooling in ("detectors", "rotations") and training == "rotated":
             filters[name] = group.array("filters")[0].round(3)
-        if pooling == "detectors":
-            told[training].append(f"{line['any angle (%)']} % with k = {k}")
+        if pooling in told and training == "rotated":
+            told[pooling].append(f"{line['any angle (%)']} % (k = {k})")
     assert table == expected
-    sentences = [f"{', '.join(each)}, trained on {name} images" for name, each in told.items()]
-    assert pages.lead(record.directory) == f"Accuracy at any angle: {'; '.join(sentences)}."
+    sentences = [f"{names[pooling]} {', '.join(each)}" for pooling, each in told.items()]
+    assert pages.lead(record.directory) == (
+        f"Accuracy at any angle, trained on rotated images, pooled over: {'; '.join(sentences)}."
+    )
+
+    def difference(number, scale, one, other):
+        values = [found.where(**each).column(number) for each in (one, other)]
+        return format_summary(summarize(values[0] - values[1]), scale)
+
+    assert [(row["pooled over"], row["k"], row["trained on"]) for row in trained] == [
+        (names[pooling], "–" if k is None else str(k), "rotated")
+        for pooling, k in found.groups("pooling", "k")
+    ]
+    assert [(row["pooled over"], row["k"], row["trained on"]) for row in pooled] == [
+        ("learned filters", k, training) for k in "12" for training in ("upright", "rotated")
+    ]
+    for row, (pooling, k) in zip(trained, found.groups("pooling", "k"), strict=True):
+        for heading, number in list(NUMBERS.items())[1:7]:
+            one, other = (
+                {"pooling": pooling, "k": k, "training": training}
+                for training in ("rotated", "upright")
+            )
+            expected = "–"
+            if number in found.where(**one).numbers:
+                expected = difference(number, 100 if "%" in heading else 1, one, other)
+            assert row[heading] == expected
+    for row in pooled:
+        for heading, number, scale in (
+            ("any angle (%)", "accuracy_rotated", 100),
+            ("firing, logits", "firing_logits", 1),
+        ):
+            one, other = (
+                {"pooling": pooling, "k": row["k"], "training": row["trained on"]}
+                for pooling in ("detectors", "hidden")
+            )
+            assert row[heading] == difference(number, scale, one, other)
     ((panels, angles), _) = polar[0]
     np.testing.assert_allclose(angles, [0, 90, 180, 270])
     assert list(panels) == list(shares)
@@ -235,17 +279,17 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
 
 def test_one_filter_never_specialises_and_rotated_copies_share_alike(run_directory):
     found = Observations.read(run_directory)
-    rows = {(row["pooling"], row["detectors"], row["training"]): row for row in found.rows}
+    rows = {(row["pooling"], row["k"], row["training"]): row for row in found.rows}
     for training in ("upright", "rotated"):
         one = rows["detectors", 1, training]
         assert one["effective_number"] == 1
         assert one["direction"] == one["axis"] == 0
         assert rows["detectors", 2, training]["effective_number"] > 1.05
-        built = rows["turns", 1, training]
+        built = rows["rotations", 1, training]
         # Rotated copies win as often as each other, each about its own angle.
         assert built["effective_number"] > 3.9
         assert built["direction"] > 0.2
-    for accuracy in found.where(pooling="turns").array("accuracy_by_angle"):
+    for accuracy in found.where(pooling="rotations").array("accuracy_by_angle"):
         np.testing.assert_allclose(accuracy, np.roll(accuracy, 2), atol=1e-6)
     page = (run_directory / "report.html").read_text("utf-8")
     assert "<h2>Detector with the largest response as a 5 rotates</h2>" in page
@@ -258,7 +302,7 @@ def test_one_filter_never_specialises_and_rotated_copies_share_alike(run_directo
 def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
     said = complete_again(run_directory, ["learned_invariance", "smoke"], [3])
     assert said.count("pooling=") == 1
-    assert "pooling=detectors, detectors=2, training=rotated" in said
+    assert "pooling=detectors, k=2, training=rotated" in said
 
 
 @pytest.mark.parametrize(

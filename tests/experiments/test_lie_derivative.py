@@ -17,7 +17,7 @@ from cnnjax.run.record import Record
 from cnnjax.run.statistics import summarize
 from cnnjax.train.config import TrainConfig
 from experiments import lie_derivative
-from experiments.lie_derivative import ACTIONS, KINDS, NETWORKS, Config, chain_net, derivatives
+from experiments.lie_derivative import KINDS, NETWORKS, UNITS, Config, chain_net, derivatives
 from tests.experiments import pages
 from tests.experiments.fakes import SCALE, SHIFT
 
@@ -106,34 +106,67 @@ def test_derivatives_by_hand(axis, moved, unmoved):
     # d/dt (cos(2 pi t) + sin(2 pi t)) at 0, relative to its value at 0, which is 1.
     assert found[moved]["derivative"] == pytest.approx(2 * math.pi, rel=1e-5)
     assert found[moved]["terms"] == pytest.approx([2 * math.pi, 0, 0], rel=1e-5, abs=1e-5)
-    assert found[moved]["share"] == pytest.approx(
-        {"convolution": 1, "nonlinearity": 0, "downsampling": 0, "readout": 0}, abs=1e-6
+    assert found[moved]["contribution"] == pytest.approx(
+        {"convolution": 1, "nonlinearity": 0, "downsampling": 0, "readout": 0}, abs=1e-5
     )
-    assert found[moved]["coherence"] == pytest.approx(1, rel=1e-5)
+    assert found[moved]["squares"] == pytest.approx(1, rel=1e-5)
+    # The logits of the two images are 1/2 and 3/2: their norm is sqrt(10) / 2, their difference 1.
+    size = math.sqrt((1 + 9) / 4 / 2)
+    assert found[moved]["change"] == pytest.approx(size * 2 * math.pi, rel=1e-5)
     assert found[moved]["remainder"] < 1e-5
     assert found[unmoved]["derivative"] < 1e-5
 
 
-def test_terms_that_cancel_have_shares_and_no_coherence():
+def test_contributions_sum_to_1_and_are_negative_where_terms_cancel():
+    """One logit for each of two images, so that the terms of the two layers are parallel."""
     images, weights = waves(0)
-    images = images + 2.0  # the mean of the images is the logit
+    images, gain = images + 4.0, weights + 2
     model = Chain(
-        ("convolution", lambda x: (weights + 2) * x), ("downsampling", lambda x: x / (weights + 2))
+        ("convolution", lambda x: gain * x), ("downsampling", lambda x: x / jnp.cbrt(gain))
     )
     (found,) = derivatives(model, {"params": {}}, images, actions=("down",)).values()
-    assert found["terms"][0] == pytest.approx(float(found["terms"][1]), rel=1e-4)
-    assert found["terms"][0] > 0.1
-    assert found["share"]["convolution"] == pytest.approx(0.5, rel=1e-4)
-    assert found["share"]["downsampling"] == pytest.approx(0.5, rel=1e-4)
-    assert found["coherence"] < 1e-3
-    assert found["derivative"] < 1e-3
+    parts = {kind: float(value) for kind, value in found["contribution"].items()}
+    assert sum(parts.values()) == pytest.approx(1, rel=1e-4)
+    assert parts["nonlinearity"] == 0
+    assert abs(parts["readout"]) < 1e-4
+    # By float64: the parts of the derivative of the mean of gain^(2/3) x, both through each layer.
+    x, g = np.asarray(images, np.float64), np.asarray(gain, np.float64)
+    t = 1e-5
+
+    def shifted(values, amount):
+        places = 2 * np.pi * np.fft.fftfreq(8, 1 / 8) * amount
+        phases = np.exp(-1j * places)[None, :, None, None]
+        return np.fft.ifft(np.fft.fft(values, axis=1) * phases, axis=1).real
+
+    def moved(first, second):
+        """The two layers, each acting on an image moved by t, and moved back."""
+        z = shifted(g * shifted(x, first), -first) if first else g * x
+        z = shifted(shifted(z, second) / np.cbrt(g), -second) if second else z / np.cbrt(g)
+        return z.mean((1, 2)).ravel()
+
+    still = moved(0, 0)
+    terms = [(moved(t, 0) - still) / t, (moved(0, t) - still) / t]
+    whole = sum(terms)
+    expected = [term @ whole / (whole @ whole) for term in terms]
+    assert expected[1] < 0
+    assert [parts["convolution"], parts["downsampling"]] == pytest.approx(expected, rel=1e-3)
+    squares = sum(term @ term for term in terms) / (whole @ whole)
+    assert found["squares"] == pytest.approx(squares, rel=1e-3)
+    assert found["products"][0, 2] == pytest.approx(terms[0] @ terms[1] / (whole @ whole), rel=1e-3)
+
+
+def test_nothing_is_said_relative_to_rounding():
+    each = {"derivative": 0.9e-3, "change": 1.0, "contribution": {}, "squares": 2.0, "products": 3}
+    found = lie_derivative.above_rounding({"down": each, "right": {**each, "derivative": 2e-3}})
+    assert found["down"] == {"derivative": 0.9e-3, "change": 1.0}
+    assert found["right"] == {**each, "derivative": 2e-3}
 
 
 def test_each_action_is_the_motion_of_its_name():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 1)), jnp.float32)
     weights = jnp.asarray(np.random.default_rng(1).normal(size=(1, 8, 8, 1)), jnp.float32)
     model = Chain(("convolution", lambda x: weights * x))
-    found = derivatives(model, {"params": {}}, x, actions=ACTIONS)
+    found = derivatives(model, {"params": {}}, x, actions=tuple(UNITS))
     motions = {
         "down": symmetry.translation(0),
         "right": symmetry.translation(1),
@@ -152,7 +185,7 @@ def test_each_action_is_the_motion_of_its_name():
         last = jnp.linalg.norm(last) / jnp.linalg.norm(f(x))
         assert found[action]["terms"][1] == pytest.approx(float(last), rel=1e-4, abs=1e-5)
         assert found[action]["remainder"] < 1e-5
-    assert len({round(float(each["derivative"]), 3) for each in found.values()}) == len(ACTIONS)
+    assert len({round(float(each["derivative"]), 3) for each in found.values()}) == len(UNITS)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -163,9 +196,13 @@ def test_a_network_is_what_its_name_says(network):
         "gelu": ("gelu", "max", "Conv"),
         "tiled": ("relu", "max", "TiledConv"),
         "local": ("relu", "max", "LocalConv"),
+        "zero": ("relu", "max", "Conv"),
+        "residual": ("relu", "max", "Conv"),
     }.get(network, ("relu", network, "Conv"))
     assert (model.classes, model.readout) == (7, "mean")
     assert (model.activation, model.downsampling) == (activation, downsampling)
+    assert model.border == ("zero" if network == "zero" else "circular")
+    assert model.residual == (network == "residual")
     made = getattr(model.conv, "func", model.conv).__name__
     assert made == conv
     if network == "tiled":
@@ -177,10 +214,11 @@ def test_only_what_aliases_loses_translations(run_directory):
     for when in ("before", "after"):
         assert rows["alias_free"][f"{when}.right.derivative"] < 1e-4
         assert rows["max"][f"{when}.right.derivative"] > 0.1
-        shares = {kind: rows["max"][f"{when}.right.share.{kind}"] for kind in KINDS}
+        assert rows["alias_free"].get(f"{when}.right.squares") is None
+        parts = {kind: rows["max"][f"{when}.right.contribution.{kind}"] for kind in KINDS}
         # Circular convolutions and the mean over positions commute with every translation.
-        assert shares["convolution"] + shares["readout"] < 1e-6
-        assert sum(shares.values()) == pytest.approx(1)
+        assert abs(parts["convolution"]) + abs(parts["readout"]) < 1e-5
+        assert sum(parts.values()) == pytest.approx(1)
         # Sums of a few thousand float32 numbers through ten layers.
         assert rows["max"][f"{when}.right.remainder"] < 1e-3
 
@@ -188,111 +226,142 @@ def test_only_what_aliases_loses_translations(run_directory):
 @pytest.fixture
 def made(tmp_path):
     """A run of two networks and three seeds, each number of its own, and its observations."""
-    config = Config(networks=("max", "tiled"), actions=("right", "rotation"), measured_images=9)
+    config = Config(
+        networks=("max", "tiled"), actions=("rotation", "right", "down"), measured_images=9
+    )
     record = Record.open(tmp_path / "made", config)
     record.write_task(
         "digits",
         {"data": "digits", "classes": 10, "test_examples": 21, "image_shape": [24, 24, 1]},
     )
-    for number, cell in enumerate(record.each(network=config.networks, seed=config.seeds)):
-        base = 1 + number / 50 + 2 * (cell["network"] == "tiled")
+    rng = np.random.default_rng(0)
+    for cell in record.each(network=config.networks, seed=config.seeds):
         measured = {
             when: {
                 action: {
-                    "derivative": place * base,
-                    "coherence": 0.1 * place * base,
-                    "remainder": 0.01 * place * base,
-                    "share": {kind: 0.01 * (place + n) * base for n, kind in enumerate(KINDS)},
-                    "terms": place * base + np.arange(11),
+                    **dict(
+                        zip(("change", "derivative", "remainder", "squares"), rng.uniform(size=4))
+                    ),
+                    "contribution": dict(zip(KINDS, rng.normal(size=4))),
+                    "terms": rng.uniform(size=11),
                 }
-                for action, place in zip(config.actions, places)
+                for action in config.actions
             }
-            for when, places in (("before", (1.1, 1.3)), ("after", (1.7, 1.9)))
+            for when in ("before", "after")
         }
-        record.observe(cell, accuracy=0.2 * base, parameters=7, **measured)
+        record.observe(cell, accuracy=rng.uniform(), parameters=7, **measured)
     yield record, record.observations()
     record.release()
+
+
+UNIT = {"down": 1, "right": 1, "rotation": DEGREE}
 
 
 def test_the_page_shows_each_number_under_its_heading(made):
     record, found = made
     lie_derivative.page(found, record)
-    shares, before, after, layers = pages.tables(record.directory)
+    down, right, before, after, layers = pages.tables(record.directory)
 
     def mean(network, name, scale):
-        return format_summary(found.where(network=network).summary(name, "network")[network], scale)
+        return format_summary(summarize(found.where(network=network).column(name)), scale)
 
-    for network, *cells in zip(("max", "tiled"), shares, before, after, strict=True):
-        expected = {"accuracy (%)": mean(network, "accuracy", 100)}
-        expected |= {
-            f"{kind} (%)": mean(network, f"after.right.share.{kind}", 100) for kind in KINDS
-        }
-        expected["coherence"] = mean(network, "after.right.coherence", 1)
-        assert cells[0] == {"network": network, **expected}
-        for when, shown in zip(("before", "after"), cells[1:]):
+    for network, *cells in zip(("max", "tiled"), down, right, before, after, strict=True):
+        accuracy = mean(network, "accuracy", 100)
+        for action, shown in zip(("down", "right"), cells):
             assert shown == {
                 "network": network,
-                "right": mean(network, f"{when}.right.derivative", 1),
-                "rotation": mean(network, f"{when}.rotation.derivative", DEGREE),
+                "accuracy (%)": accuracy,
+                **{
+                    f"{kind} (%)": mean(network, f"after.{action}.contribution.{kind}", 100)
+                    for kind in KINDS
+                },
+                "sum of squares": mean(network, f"after.{action}.squares", 1),
+            }
+        for when, shown in zip(("before", "after"), cells[2:]):
+            assert shown == {
+                "network": network,
+                "accuracy after training (%)": accuracy,
+                **{a: mean(network, f"{when}.{a}.change", unit) for a, unit in UNIT.items()},
             }
     captions = record.directory.joinpath("report.md").read_text("utf-8")
-    assert captions.index("After training: accuracy on 21") < captions.index(
-        "Before training: perc"
-    )
-    assert captions.index("Before training: perc") < captions.index("After training: percent")
+    places = [
+        captions.index(words)
+        for words in (
+            "After training: accuracy on 21 test images; translation down",
+            "After training: accuracy on 21 test images; translation right",
+            "Before training: percent",
+            "After training: percent",
+        )
+    ]
+    assert places == sorted(places)
     assert "on 9 test images" in captions
     results = json.loads((record.directory / "results.json").read_text("utf-8"))
     for network in ("max", "tiled"):
         table = [line for line in layers if line["network"] == network]
         group = found.where(network=network)
-        terms = {when: group.array(f"{when}.right.terms") for when in ("before", "after")}
         stages = chain_net(network, 10).stages()
         for number, (stage, line) in enumerate(zip(stages, table, strict=True)):
-            each = {when: summarize(values[:, number]) for when, values in terms.items()}
+            terms = {
+                f"{action}, {when} training": summarize(
+                    group.array(f"{when}.{action}.terms")[:, number]
+                )
+                for action in ("down", "right")
+                for when in ("before", "after")
+            }
             assert line == {
                 "network": network,
                 "layer": stage.name,
                 "kind": stage.kind,
-                "before training": format_summary(each["before"]),
-                "after training": format_summary(each["after"]),
+                **{head: format_summary(each) for head, each in terms.items()},
             }
-            kept = results["layers"][network][number]
-            assert kept["after"]["mean"] == pytest.approx(each["after"].mean)
-    lead = pages.lead(record.directory)
-    assert lead.startswith("Translation right by a hundredth of the image")
-    least, most = (mean(network, "after.right.derivative", 1) for network in ("max", "tiled"))
-    assert f"change by {least} to {most} % of their size" in lead
-    least, most = (
-        mean(network, "after.right.share.convolution", 100) for network in ("max", "tiled")
+            kept = results["layers"][network][number]["after.right"]["mean"]
+            assert kept == pytest.approx(terms["right, after training"].mean)
+    changes = []
+    for network in ("max", "tiled"):
+        both = (mean(network, f"after.{action}.change", 1) for action in ("down", "right"))
+        changes.append(f"{network} {' and '.join(both)}")
+    assert pages.lead(record.directory) == (
+        "Translation down by a hundredth of the image and translation right by a hundredth of the "
+        "image change the logits of trained networks, in percent of what another image does: "
+        f"{', '.join(changes)}."
     )
-    assert f"convolutions hold {least} to {most} % of the squared terms" in lead
     largest = max(found.column(name).max() for name in found.numbers if "remainder" in name)
-    assert results["largest_remainder"] == largest > 0.01 * 1.9 * 3
+    assert results["largest_remainder"] == largest
 
 
-def test_the_lead_leaves_out_shares_of_rounding(made):
+def test_a_network_of_rounding_has_no_contributions(made):
     record, found = made
     for row in found.rows:
         if row["network"] == "tiled":
-            row["after.right.derivative"] *= 1e-6
+            for name in [name for name in row if "contribution" in name or "squares" in name]:
+                del row[name]
     lie_derivative.page(found, record)
-    share = found.where(network="max").summary("after.right.share.convolution", "network")["max"]
-    assert f"convolutions hold {format_summary(share, 100)} % of" in pages.lead(record.directory)
+    for table in pages.tables(record.directory)[:2]:
+        first, second = ([row[f"{kind} (%)"] for kind in KINDS] for row in table)
+        assert "–" not in first
+        assert set(second) == {table[1]["sum of squares"]} == {"–"}
 
 
-def test_bars_are_divided_by_the_shares_of_each_stage(made):
+def test_bars_are_divided_by_the_contributions_of_each_kind(made):
     _, found = made
     for row in found.rows:
         for when, change in (("before", 2.0), ("after", 5.0)):
-            row[f"{when}.rotation.derivative"] = change
-            row |= {f"{when}.rotation.share.{kind}": 0.0 for kind in KINDS}
-        row["before.rotation.share.convolution"] = 1.0
-        row |= {"after.rotation.share.nonlinearity": 0.25, "after.rotation.share.readout": 0.75}
+            row[f"{when}.rotation.change"] = change
+            row |= {f"{when}.rotation.contribution.{kind}": 0.0 for kind in KINDS}
+        row["before.rotation.contribution.convolution"] = 1.0
+        row |= {
+            "after.rotation.contribution.convolution": -0.5,
+            "after.rotation.contribution.nonlinearity": 0.25,
+            "after.rotation.contribution.readout": 1.25,
+        }
     (axes,) = lie_derivative.stacked_bars(found, "rotation").axes
     widths = [round(bar.get_width() / DEGREE, 6) for bar in axes.patches]
-    assert widths == [2, 0, 0, 0, 0, 1.25, 0, 3.75] * 2
+    assert widths == [2, 0, 0, 0, -2.5, 1.25, 0, 6.25] * 2
     starts = [round(bar.get_x() / DEGREE, 6) for bar in axes.patches[4:8]]
-    assert starts == [0, 0, 1.25, 1.25]
+    # A bar of negative width begins where it ends on the left, or at zero.
+    assert starts[1:] == [0, 1.25, 1.25]
+    assert starts[0] in (0, -2.5)
+    assert [round(line.get_xdata()[0] / DEGREE, 6) for line in axes.lines] == [2, 5] * 2
     # The axis points down: the bar before training is the upper one.
     assert axes.patches[0].get_y() < axes.patches[4].get_y()
     assert axes.yaxis_inverted()

@@ -8,17 +8,20 @@ import pytest
 
 import launch
 from cnnjax import symmetry, tasks
+from cnnjax.report import format_summary
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import summarize
 from cnnjax.train.config import TrainConfig
 from experiments import shift_invariance
 from tests.experiments import pages
 from tests.experiments.fakes import SCALE, SHIFT
 
-WAYS = ("max", "average", "strided", "blur", "adaptive", "learnable")
 CONFIG = shift_invariance.Config(
-    downsampling=WAYS,
+    downsampling=("max", "adaptive"),
     seeds=(0, 1),
     features=(2,),
+    borders=("circular", "zero"),
+    readouts=("max", "mean"),
     shifted_images=3,
     train=TrainConfig(steps=1, batch_size=4),
 )
@@ -48,96 +51,174 @@ def predicted(labels, stage):
 
 
 NUMBERS = {
-    "before": {"consistency": 0.5, "flips": 0.5, "worst_case": 0.0},
-    "after": {
-        "consistency": (1 + (9 + 1) / 16 + 1) / 3,
-        "flips": (0 + 4 / 8 + 0) / 3,
-        "worst_case": 1 / 3,
+    ("before", "circular"): {
+        "consistency": 0.5, "accuracy": 0.5, "worst_case": 0.0, "flips": 0.5,
     },
-}
+    ("after", "circular"): {
+        "consistency": (1 + (9 + 1) / 16 + 1) / 3,
+        "accuracy": (1 + 3 / 4 + 0) / 3,
+        "worst_case": 1 / 3,
+        "flips": (0 + 4 / 8 + 0) / 3,
+    },
+    # Of crops the second row comes twice: 6 shifts, 4 steps down and 3 to the right, none around.
+    ("before", "crop"): {
+        "consistency": 5 / 9, "accuracy": 1 / 3, "worst_case": 0.0, "flips": 2 / 7,
+    },
+    ("after", "crop"): {
+        "consistency": (1 + (25 + 1) / 36 + 1) / 3,
+        "accuracy": (1 + 5 / 6 + 0) / 3,
+        "worst_case": 1 / 3,
+        "flips": (0 + 2 / 7 + 0) / 3,
+    },
+}  # fmt: skip
+
+
+def kappa_of(classes, consistency):
+    shares = [float((classes == label).mean()) for label in set(classes.ravel().tolist())]
+    chance = sum(share**2 for share in shares)
+    return (consistency - chance) / (1 - chance)
 
 
 def test_each_network_is_measured_before_and_after_its_training(watch, tmp_path, monkeypatch):
-    task = tasks.on_canvas("digits")
+    task = tasks.on_canvas("digits", canvas=16)
+    labels = task.test.labels[:3]
     given = []
 
-    def classes_over_shifts(classify, images, shifts, variables):
+    def stage(variables):
         call = watch.trained[-1]
         initial = call.network.initial(call.factors["seed"])
-        given.append((call.factors, stage_of(variables["params"], initial.params)))
+        return call, stage_of(variables["params"], initial.params)
+
+    def over_shifts(classify, images, shifts, variables):
+        call, when = stage(variables)
+        given.append((call.factors, "circular", when))
         np.testing.assert_array_equal(images, task.place(task.test.images[:3]))
         assert shifts == 2
-        expected = call.network.model.apply(variables, images)
-        np.testing.assert_allclose(classify(images, variables), expected, rtol=1e-5)
-        return predicted(task.test.labels[:3], given[-1][1])
+        if len(given) == 1:
+            expected = call.network.model.apply(variables, images)
+            np.testing.assert_allclose(classify(images, variables), expected, rtol=1e-5)
+        return predicted(labels, when)
 
-    monkeypatch.setattr(symmetry, "classes_over_shifts", classes_over_shifts)
+    def over_crops(classify, wide, size, variables):
+        call, when = stage(variables)
+        given.append((call.factors, "crop", when))
+        assert tuple(size) == (16, 16)
+        # Black around the images, as a canvas of black images is.
+        black = np.asarray(task.place(np.zeros((1, 8, 8, 1), np.uint8)))[0, 0, 0, 0]
+        images = np.asarray(task.place(task.test.images[:3]))
+        assert wide.shape == (3, 17, 17, 1)
+        np.testing.assert_allclose(wide[:, :16, :16], images, atol=1e-6)
+        np.testing.assert_allclose(wide[:, 16:], black, atol=1e-6)
+        np.testing.assert_allclose(wide[:, :, 16:], black, atol=1e-6)
+        return predicted(labels, when)[[0, 1, 1]]
+
+    monkeypatch.setattr(symmetry, "classes_over_shifts", over_shifts)
+    monkeypatch.setattr(symmetry, "classes_over_crops", over_crops)
     found = watch.run(shift_invariance, CONFIG, tmp_path / "run")
-    expected = [{"downsampling": way, "seed": seed} for way in WAYS for seed in (0, 1)]
+    expected = [
+        {"downsampling": way, "border": border, "readout": readout, "seed": seed}
+        for way in ("max", "adaptive")
+        for border in ("circular", "zero")
+        for readout in ("max", "mean")
+        for seed in (0, 1)
+    ]
     assert [call.factors for call in watch.trained] == expected
-    assert given == [(cell, stage) for cell in expected for stage in ("before", "after")]
-    assert len(watch.evaluated) == len(expected)
+    assert given == [
+        (cell, shifts, when)
+        for cell in expected
+        for when in ("before", "after")
+        for shifts in ("circular", "crop")
+    ]
+    assert watch.evaluated == []
     for call, row in zip(watch.trained, found.rows, strict=True):
         assert call.values == {}
         model = call.network.model
-        assert (model.downsampling, model.features, model.readout) == (
-            row["downsampling"],
-            (2,),
-            "max",
-        )
-        evaluated = watch.evaluation(row["accuracy"])
-        assert (evaluated.seed, evaluated.trained, evaluated.split) == (row["seed"], True, "test")
-        assert evaluated.values == {}
-        assert row["accuracy"] == evaluated.accuracy
-        for stage, numbers in NUMBERS.items():
-            assert {name: row[f"{stage}.{name}"] for name in numbers} == pytest.approx(numbers)
+        assert (model.downsampling, model.features) == (row["downsampling"], (2,))
+        assert (model.border, model.readout) == (row["border"], row["readout"])
+        # Of the same images, unshifted: the third is wrong.
+        assert row["accuracy"] == pytest.approx(2 / 3)
+        for (when, name), numbers in NUMBERS.items():
+            classes = predicted(labels, when)[[0, 1] if name == "circular" else [0, 1, 1]]
+            right = {**numbers, "kappa": kappa_of(classes, numbers["consistency"])}
+            found_here = {each: row[f"{when}.{name}.{each}"] for each in right}
+            assert found_here == pytest.approx(right)
+
+
+HEADINGS = {
+    "accuracy, unshifted (%)": "accuracy",
+    "accuracy, shifted (%)": "after.{}.accuracy",
+    "correct at every shift (%)": "after.{}.worst_case",
+    "consistency before training (%)": "before.{}.consistency",
+    "consistency after (%)": "after.{}.consistency",
+    "kappa before training (%)": "before.{}.kappa",
+    "kappa after (%)": "after.{}.kappa",
+    "class changed by one pixel, after (%)": "after.{}.flips",
+}
 
 
 def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     drawn = pages.calls(monkeypatch, "dots")
     record = Record.open(tmp_path / "run", CONFIG)
-    names = ("accuracy", *(f"{stage}.{name}" for stage, each in NUMBERS.items() for name in each))
-    numbers = {
-        "max": (0.91, 0.82, 0.33, 0.14, 0.75, 0.26, 0.47),
-        "adaptive": (0.93, 1.0, 0.01, 0.15, 0.99, 0.02, 0.48),
-    }
-    for cell in record.each(downsampling=tuple(numbers), seed=(0, 1, 2)):
-        # Std 0.01: half of the interval is 4.303 / sqrt(3) times as much, 2 percent.
-        spread = (cell["seed"] - 1) * 0.01
-        means = dict(zip(names, numbers[cell["downsampling"]], strict=True))
-        record.observe(
-            cell, **{name: mean + spread * (name == "accuracy") for name, mean in means.items()}
-        )
-    record.write_task("digits", tasks.on_canvas("digits").facts())
-    shift_invariance.page(record.observations(), record)
-    assert pages.lead(record.directory) == (
-        "Pairs of shifts at which a trained network predicts the same class: "
-        "max 75.00 %, adaptive 99.00 %."
+    names = sorted(
+        {name.format(shifts) for name in HEADINGS.values() for shifts in ("circular", "crop")}
     )
-    rows, book = pages.tables(record.directory)
-    assert rows == [
-        {
-            "downsampling": way,
-            "accuracy (%)": f"{100 * numbers[way][0]:.0f} ± 2",
-            "consistency before (%)": f"{before} ± 0",
-            "after (%)": f"{after} ± 0",
-            "class changed by one pixel, after (%)": f"{flips} ± 0",
-            "correct at every shift, after (%)": f"{worst} ± 0",
-        }
-        for way, before, after, flips, worst in (
-            ("max", "82.0", "75.0", "26.0", "47.0"),
-            ("adaptive", "100", "99.0", "2.00", "48.0"),
-        )
-    ]
-    ((((series, _)), options),) = drawn
-    assert options["limits"] == (pytest.approx(65), 100)
-    assert {
-        way: {name: round(summary.mean, 9) for name, summary in row.items()}
-        for way, row in series.items()
-    } == {
-        "max": {"before training": 0.82, "after training": 0.75},
-        "adaptive": {"before training": 1.0, "after training": 0.99},
+    grid = record.each(
+        downsampling=("max", "adaptive"), border=("circular", "zero"), readout=("max", "mean"),
+        seed=(0, 1, 2),
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    for cell in grid:
+        record.observe(cell, **dict(zip(names, rng.uniform(size=len(names)), strict=True)))
+    record.write_task("digits", tasks.on_canvas("digits").facts())
+    found = record.observations()
+    shift_invariance.page(found, record)
+    circular, crop, by_readout, by_border, by_way, book = pages.tables(record.directory)
+    for shifts, table in (("circular", circular), ("crop", crop)):
+        for row, (key, group) in zip(table, found.groups().items(), strict=True):
+            assert (row["downsampling"], row["border"], row["readout"]) == key
+            for heading, number in HEADINGS.items():
+                values = group.column(number.format(shifts))
+                assert row[heading] == format_summary(summarize(values), 100)
+    differences = {
+        "accuracy (%)": "accuracy",
+        "kappa, circular shifts (%)": "after.circular.kappa",
+        "kappa, crop shifts (%)": "after.crop.kappa",
     }
+    for factor, table, (against, value) in (
+        ("readout", by_readout, ("max", "mean")),
+        ("border", by_border, ("circular", "zero")),
+        ("downsampling", by_way, ("max", "adaptive")),
+    ):
+        assert len(table) == 4
+        for row in table:
+            assert row[factor] == value
+            cell = {name: row[name] for name in ("downsampling", "border", "readout")}
+            for heading, number in differences.items():
+                one, other = (
+                    found.where(**{**cell, factor: each}).column(number)
+                    for each in (value, against)
+                )
+                assert row[heading] == format_summary(summarize(one - other), 100)
+    lead = []
+    for way in ("max", "adaptive"):
+        group = found.where(downsampling=way, border="circular", readout="max")
+        values = [
+            format_summary(summarize(group.column(f"after.{shifts}.kappa")), 100)
+            for shifts in ("circular", "crop")
+        ]
+        lead.append(f"{way} {' and '.join(values)} %")
+    assert pages.lead(record.directory) == (
+        "Kappa of trained networks with circular borders and readout max, under circular and crop "
+        f"shifts: {'; '.join(lead)}."
+    )
+    ((((series, _)), _),) = drawn
+    assert len(series) == 8
+    for words, row in series.items():
+        way, border, readout = words.split(", ")
+        group = found.where(downsampling=way, border=border, readout=readout)
+        for shifts in ("circular", "crop"):
+            mean = group.column(f"after.{shifts}.kappa").mean()
+            assert row[f"{shifts} shifts"].mean == pytest.approx(mean)
     # Figure 9.8 of the book: every detector changes, half of the maxima do.
     assert [tuple(row.values()) for row in book] == [
         ("as it was", "0.1 1.0 0.2 0.1", "1.0 1.0 1.0 0.2"),
@@ -145,7 +226,7 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     ]
     page = (record.directory / "report.md").read_text("utf-8")
     assert "The shift changes 4 of 4 detectors and 2 of 4 maxima." in page
-    assert "all else on 3 of them at 2 x 2 shifts" in page
+    assert "Circular shifts, 2 x 2; all on the same 3 test images." in page
     assert "ean ± 95 % interval over 3 seeds" in page
 
 
@@ -160,10 +241,19 @@ def test_adaptive_sampling_is_exactly_consistent_and_max_pooling_is_not(run_dire
     results = json.loads((run_directory / "results.json").read_text("utf-8"))
     rows = {row["downsampling"]: row for row in results["rows"]}
     for stage in ("before", "after"):
-        assert rows["adaptive"][f"{stage}.consistency"]["mean"] == 1.0
-        assert rows["adaptive"][f"{stage}.flips"]["mean"] == 0.0
-        assert rows["max"][f"{stage}.consistency"]["mean"] < 1.0
-        assert rows["max"][f"{stage}.flips"]["mean"] > 0.0
+        numbers = {
+            f"{shifts}.{name}": {way: rows[way][f"{stage}.{shifts}.{name}"]["mean"] for way in rows}
+            for shifts in ("circular", "crop")
+            for name in ("consistency", "kappa", "flips")
+        }
+        assert numbers["circular.consistency"]["adaptive"] == 1.0
+        assert numbers["circular.flips"]["adaptive"] == 0.0
+        assert numbers["circular.consistency"]["max"] < 1.0
+        assert numbers["circular.flips"]["max"] > 0.0
+        # Under crops no sampling is exact, and chance counts against all.
+        assert numbers["crop.consistency"]["adaptive"] < 1.0
+        for each in ("circular", "crop"):
+            assert numbers[f"{each}.kappa"]["max"] < numbers[f"{each}.consistency"]["max"]
     before, after = results["pooling"]["before"], results["pooling"]["after"]
     assert [round(value, 6) for value in before["pooled"]] == [1.0, 1.0, 1.0, 0.2]
     assert [round(value, 6) for value in after["pooled"]] == [0.3, 1.0, 1.0, 1.0]
@@ -173,7 +263,7 @@ def test_adaptive_sampling_is_exactly_consistent_and_max_pooling_is_not(run_dire
 
 def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
     said = complete_again(run_directory, ["shift_invariance", "smoke"])
-    assert "downsampling=adaptive, seed=0" in said
+    assert "downsampling=adaptive, border=circular, readout=max, seed=0" in said
     assert "downsampling=max" not in said
 
 

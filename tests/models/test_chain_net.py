@@ -88,7 +88,7 @@ def test_only_the_learnable_downsampling_is_random_in_training():
     assert set(params) == {"conv1", "conv2", "polyphase1", "polyphase2", "classifier"}
 
 
-@pytest.mark.parametrize("field", ["activation", "downsampling", "readout"])
+@pytest.mark.parametrize("field", ["activation", "downsampling", "readout", "border"])
 def test_an_unknown_kind_is_named(field):
     with pytest.raises(ValueError, match=f"`{field}` must be one of .* got 'none'"):
         made(**{field: "none"})
@@ -97,3 +97,52 @@ def test_an_unknown_kind_is_named(field):
 def test_sizes_that_cannot_be_halved_are_named():
     with pytest.raises(ValueError, match=r"multiples of 4 for 2 halvings, got \(8, 6\)"):
         ChainNet(4, features=(4, 6)).init(jax.random.key(0), jnp.ones((1, 8, 6, 1)))
+
+
+@pytest.mark.parametrize("downsampling", ["max", "strided", "blur", "adaptive", "learnable"])
+def test_zeros_beyond_the_border_are_seen(downsampling):
+    """The image with zeros around it, in a circular network, wherever only the first layer sees."""
+    model, params, x = made(downsampling=downsampling, border="zero")
+    wide = jnp.pad(x, ((0, 0), (0, 8), (0, 8), (0, 0)))
+    circular = model.clone(border="circular").chain(params)
+    first, *_ = model.chain(params)
+    assert first.layer(x).shape[1:3] == ((4, 4) if downsampling == "strided" else (8, 8))
+    size = first.layer(x).shape[1]
+    around = circular[0].layer(wide)[:, :size, :size]
+    np.testing.assert_allclose(first.layer(x), around, atol=1e-5)
+    assert np.abs(first.layer(x) - circular[0].layer(x)).max() > 1e-3
+    z = x
+    for stage in model.chain(params):
+        z = stage.layer(z)
+    np.testing.assert_array_equal(z, model.apply({"params": params}, x))
+    assert z.shape == (2, 4)
+
+
+def test_a_residual_block_by_hand():
+    model, params, x = made(residual=True, activation="relu", downsampling="max")
+
+    def convolved(x, p):
+        kernel = np.asarray(p["kernel"])
+        shifts = [np.roll(x, (1 - a, 1 - b), (1, 2)) for a in range(3) for b in range(3)]
+        return np.einsum("kbhwc,kco->bhwo", shifts, kernel.reshape(9, *kernel.shape[2:])) + (
+            np.asarray(p["bias"])
+        )
+
+    z = np.asarray(x)
+    for number in (1, 2):
+        first, second = params[f"conv{number}"], params[f"conv{number}_sum"]
+        shortcut = z @ np.asarray(first["projection"]["kernel"])[0, 0]
+        hidden = np.maximum(convolved(z, first["conv"]), 0)
+        z = np.maximum(convolved(hidden, second["conv"]) + shortcut, 0)
+        z = z.reshape(2, z.shape[1] // 2, 2, z.shape[2] // 2, 2, -1).max((2, 4))
+    weights = jax.tree.map(np.asarray, params["classifier"])
+    expected = z.mean((1, 2)) @ weights["kernel"] + weights["bias"]
+    found = model.apply({"params": params}, x)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    chained = x
+    for stage in model.chain(params):
+        chained = stage.layer(chained)
+    np.testing.assert_array_equal(chained, found)
+    assert [stage.kind for stage in model.stages()][:4] == [
+        "convolution", "nonlinearity", "convolution", "nonlinearity",
+    ]  # fmt: skip

@@ -13,7 +13,7 @@ def images(size=9):
     return jnp.asarray(np.random.default_rng(0).normal(size=(3, size, size, 1)), jnp.float32)
 
 
-@pytest.mark.parametrize("pooling", ["detectors", "turns", "space", "none"])
+@pytest.mark.parametrize("pooling", ["detectors", "rotations", "hidden", "space", "none"])
 def test_only_rotated_copies_are_invariant_to_90_degrees(pooling):
     model = DetectorNet(4, pooling, 2)
     x = images()
@@ -21,10 +21,10 @@ def test_only_rotated_copies_are_invariant_to_90_degrees(pooling):
     logits = model.apply({"params": variables["params"]}, x)
     rotated = model.apply({"params": variables["params"]}, rotate90(x))
     assert logits.shape == (3, 4)
-    assert (np.abs(rotated - logits).max() < 1e-4) == (pooling == "turns")
+    assert (np.abs(rotated - logits).max() < 1e-4) == (pooling == "rotations")
 
 
-@pytest.mark.parametrize(("pooling", "pieces"), [("detectors", 3), ("turns", 12)])
+@pytest.mark.parametrize(("pooling", "pieces"), [("detectors", 3), ("rotations", 12)])
 def test_a_class_is_its_strongest_detector(pooling, pieces):
     model = DetectorNet(4, pooling, 3)
     x = images()
@@ -41,7 +41,7 @@ def test_a_class_is_its_strongest_detector(pooling, pieces):
     )
 
 
-@pytest.mark.parametrize("pooling", ["detectors", "turns"])
+@pytest.mark.parametrize("pooling", ["detectors", "rotations"])
 def test_the_filters_of_a_class_are_those_of_its_detectors(pooling):
     """Piece by piece, in the order of the detectors."""
     model = DetectorNet(4, pooling, 2)
@@ -51,12 +51,26 @@ def test_the_filters_of_a_class_are_those_of_its_detectors(pooling):
     alike = jnp.concatenate([x[..., :1]] * 2, -1)
     _, detectors = model.responses({"params": params}, alike)
     filters = model.class_filters(params, 2)
-    assert filters.shape == ({"detectors": 2, "turns": 8}[pooling], 8, 8)
+    assert filters.shape == ({"detectors": 2, "rotations": 8}[pooling], 8, 8)
     expected = 2 * np.einsum("bhw,dhw->bd", x[..., 0], filters)
     np.testing.assert_allclose(detectors[:, 2], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize(("pooling", "has"), [("turns", True), ("space", False)])
+def test_a_hidden_layer_has_the_filters_of_the_detectors_and_a_classifier():
+    model = DetectorNet(4, "hidden", 3)
+    x = images()
+    params = model.init(jax.random.key(0), x)["params"]
+    pooled = DetectorNet(4, "detectors", 3).init(jax.random.key(0), x)["params"]
+    shapes = [jax.tree.map(np.shape, each["filters"]) for each in (params, pooled)]
+    assert shapes[0] == shapes[1]
+    z = np.einsum("bhwc,hwcf->bf", x, params["filters"]["kernel"])
+    z += np.asarray(params["filters"]["bias"])
+    weights = jax.tree.map(np.asarray, params["classifier"])
+    expected = np.maximum(z, 0) @ weights["kernel"] + weights["bias"]
+    np.testing.assert_allclose(model.apply({"params": params}, x), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("pooling", "has"), [("rotations", True), ("space", False)])
 def test_responses_are_logits_and_what_is_pooled_over(pooling, has):
     model = DetectorNet(4, pooling, 2)
     variables = {"params": model.init(jax.random.key(0), images())["params"]}

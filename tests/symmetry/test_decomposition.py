@@ -55,8 +55,21 @@ def test_orthogonal_terms_add_like_the_sides_of_a_right_angle():
     found = lie_decomposition(chain, X, [RIGHT] * 4 + [unchanged])
     assert found.shares == pytest.approx([0, 9 / 25, 16 / 25, 0], abs=1e-5)
     assert found.coherence == pytest.approx(1, rel=1e-5)
+    diagonal = np.diag([0, 9 / 25, 16 / 25, 0])
+    np.testing.assert_allclose(found.products, diagonal, atol=1e-5)
     assert found.derivative == pytest.approx(2 * np.pi, rel=1e-5)
     assert found.terms == pytest.approx([0, 1.2 * np.pi, 1.6 * np.pi, 0], rel=1e-5, abs=1e-5)
+
+
+def test_products_tell_that_terms_cancel():
+    """One output: the second layer takes part of what the first adds away again."""
+    gain = WEIGHTS + 2
+    less = lambda x: x / jnp.cbrt(gain)
+    found = lie_decomposition([lambda x: gain * x, less, mean], X + 2, [RIGHT] * 3 + [unchanged])
+    first, second = np.sqrt(found.products[0, 0]), np.sqrt(found.products[1, 1])
+    assert first - second == pytest.approx(1, rel=1e-4)
+    assert found.products[0, 1] == pytest.approx(-first * second, rel=1e-4)
+    assert found.products.sum() == pytest.approx(1, rel=1e-4)
 
 
 def test_a_function_that_keeps_the_symmetry_has_neither():
