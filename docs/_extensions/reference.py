@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import docstrings
@@ -58,7 +59,7 @@ def table(names: Sequence[PublicName]) -> list[str]:
     widths = {0: "100", 1: "75 25", 2: "56 21 23"}[len(labels)]
     lines = [
         ".. list-table::",
-        "    :class: reference",
+        "    :class: api",
         "    :header-rows: 1",
         f"    :widths: {widths}",
         "",
@@ -94,7 +95,14 @@ def description(name: PublicName) -> list[str]:
         ]
     value = [f"    :value: {name.value}"] if len(name.value) < 60 else []
     text = docstrings.to_rst(name.docstring, linker(name.place))
-    return [f".. py:data:: {name.full}", *value, "", *(f"    {line}".rstrip() for line in text)]
+    place = f"    :module: {name.place}"
+    return [
+        f".. py:data:: {name.name}",
+        place,
+        *value,
+        "",
+        *(f"    {line}".rstrip() for line in text),
+    ]
 
 
 def linker(place: str, *hidden: str) -> docstrings.Link:
@@ -121,7 +129,9 @@ def expand(app: Any, docname: str, source: list[str]) -> None:
     """Replace the lines of a page that stand for a package or module."""
 
     def everything(found: re.Match[str]) -> str:
-        app.env.note_dependency(str(public_names.source_of(found[1])))
+        modules = {found[1], *(name.module for name in public_names.names_of(found[1]))}
+        for file in (Path(__file__), *map(public_names.source_of, modules)):
+            app.env.note_dependency(str(file))
         return reference(found[1])
 
     source[0] = DIRECTIVE.sub(everything, source[0])

@@ -28,7 +28,8 @@ def test_every_public_name_is_in_a_table_and_described(package):
     text = reference.reference(place)
     listed = re.findall(rf"(?m)^    \* - :py:obj:`(\w+) <{place}\.\1>`$", text)
     assert sorted(listed) == sorted(names)
-    described = re.findall(rf"(?m)^\.\. (?:autoclass|autofunction|py:data):: {place}\.(\w+)$", text)
+    described = re.findall(rf"(?m)^\.\. auto(?:class|function):: {place}\.(\w+)$", text)
+    described += re.findall(rf"(?m)^\.\. py:data:: (\w+)\n    :module: {place}$", text)
     assert sorted(described) == sorted(names)
 
 
@@ -125,7 +126,7 @@ def test_code_links_to_the_public_name_it_means():
 @pytest.mark.parametrize("name", ["first_look", "audit"])
 def test_notebooks_are_programs_that_import_what_is_there(name):
     text = (DOCS / "notebooks" / f"{name}.md").read_text("utf-8")
-    cells = re.findall(r"(?ms)^```\{code-cell\} ipython3\n(.*?)^```", text)
+    cells = re.findall(r"(?ms)^```\{code-cell\} ipython3\n(?:---\n.*?^---\n)?(.*?)^```", text)
     assert len(cells) >= 5
     for node in ast.walk(ast.parse("\n".join(cells))):
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith("cnnjax"):
