@@ -4,8 +4,7 @@
     python results/tables.py                write README.md and docs/gallery.md from results/
 
 A run is kept as observations.csv, results.json, config.json and environment.json in results/NAME,
-the sentence that its page begins with as finding.md beside them, its main figure as
-docs/gallery/NAME.png.
+its main figure as docs/gallery/NAME.png.
 """
 
 import json
@@ -79,6 +78,8 @@ OF_ONE_RUN = {"--workdir": 1, "--resume": 0, "--overwrite": 0, "--workers": 1}
 def keep(directory: Path) -> None:
     """Copy what a finished run found to results/NAME, and its main figure to the gallery.
 
+    The lead of its page, in Markdown, becomes finding.md.
+
     Raises:
       ValueError: the run is not finished.
     """
@@ -89,10 +90,10 @@ def keep(directory: Path) -> None:
     (RESULTS / name).mkdir(exist_ok=True)
     for file in KEPT:
         shutil.copyfile(directory / file, RESULTS / name / file)
-    lead = finding((directory / "report.md").read_text("utf-8"))
-    (RESULTS / name / FINDING).write_text(lead + "\n", "utf-8")
     GALLERY.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(directory / "figures" / f"{FIGURES[name]}.png", GALLERY / f"{name}.png")
+    lead = finding((directory / "report.md").read_text("utf-8"))
+    (RESULTS / name / FINDING).write_text(lead + "\n", "utf-8")
 
 
 def finding(page: str) -> str:
@@ -187,26 +188,37 @@ def gallery() -> str:
         "means stand alone.",
     ]
     for study in experiments():
-        parts += [f"## {study.name}", f"*{escape_markdown(question(study))}*"]
-        if not is_committed(study.name):
-            parts += [
-                "No result of its default run is committed.",
-                f"```bash\n{command(study)}\n```",
-            ]
-            continue
-        sentence = RESULTS / study.name / FINDING
-        if sentence.is_file():
-            parts.append(sentence.read_text("utf-8").strip())
-        environment = _environment(study)
         parts += [
-            f"![Main figure of {study.name}](gallery/{study.name}.png)",
-            table_markdown(study_table(study)),
-            f"```bash\n{command(study)}\n```",
-            f"Commit {environment['commit'][:12]}, jax {environment['packages']['jax']}, Python "
-            f"{environment['python']}, {environment['system']}, {environment['cpu_count']} cores, "
-            f"started {environment['started'][:10]}.",
+            f"## {study.name}",
+            f"*{escape_markdown(question(study))}*",
+            *(found(study) if is_committed(study.name) else not_found(study)),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def found(study: Experiment) -> list[str]:
+    """What the committed run of a study found, in paragraphs of Markdown."""
+    sentence = RESULTS / study.name / FINDING
+    environment = _environment(study)
+    return [
+        *([sentence.read_text("utf-8").strip()] if sentence.is_file() else []),
+        f"![Main figure of {study.name}](gallery/{study.name}.png)",
+        table_markdown(study_table(study)),
+        f"```bash\n{command(study)}\n```",
+        f"Commit {environment['commit'][:12]}, jax {environment['packages']['jax']}, Python "
+        f"{environment['python']}, {environment['system']}, {environment['cpu_count']} cores, "
+        f"started {environment['started'][:10]}.",
+    ]
+
+
+def not_found(study: Experiment) -> list[str]:
+    """What stands in the place of a result that is not committed."""
+    earlier = ROOT / "results" / "studies" / f"{study.name}.json"
+    where = f"; an earlier one is in `{earlier.relative_to(ROOT)}`" if earlier.is_file() else ""
+    return [
+        f"No result of its default run is committed{where}.",
+        f"```bash\n{command(study)}\n```",
+    ]
 
 
 def with_overview(readme: str) -> str:

@@ -93,7 +93,7 @@ def test_a_kept_run_keeps_its_finding_and_its_figure(tables, tmp_path, monkeypat
     (run / "done").touch()
     (run / "environment.json").write_text('{"command": "python launch.py borders --resume"}')
     for name in ("observations.csv", "results.json", "config.json"):
-        (run / name).write_text(name)
+        (run / name).write_text("{}")
     (run / "figures").mkdir()
     (run / "figures" / f"{tables.FIGURES['borders']}.png").write_bytes(b"PNG")
     monkeypatch.setattr(tables, "RESULTS", results)
