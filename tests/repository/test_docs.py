@@ -142,3 +142,15 @@ def test_constraints_are_versions_and_nothing_else():
     pinned = [line for line in lines if not line.startswith("#")]
     assert {"jax", "flax", "optax"} <= {line.partition("==")[0] for line in pinned}
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in pinned)
+
+
+@pytest.mark.fast
+def test_workflow_and_local_integration_build_the_same():
+    """Both run the tests by one script, and build the site with warnings as errors."""
+    root = DOCS.parent
+    workflow = (root / ".github" / "workflows" / "ci.yml").read_text("utf-8")
+    script = (root / ".ci" / "run").read_text("utf-8")
+    assert "- run: bash .ci/run\n" in workflow
+    for text in (workflow, script):
+        (command,) = re.findall(r"-m sphinx (.*) -b html docs ", text)
+        assert "-W" in command.split()
