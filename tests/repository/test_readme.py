@@ -26,6 +26,7 @@ PAGES = {
         str(path.relative_to(DOCS)): path.read_text(encoding="utf-8")
         for path in sorted([*DOCS.glob("*.md"), *DOCS.glob("guides/*.md")])
     },
+    "../CONTRIBUTING.md": (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
 }
 OWN_EXPERIMENT = DOCS / "examples" / "studies"
 """Where the experiment of the guide is, which the reader copies to experiments/."""
@@ -100,6 +101,17 @@ def test_commands_parse(command):
     study = import_experiment(name, OWN_EXPERIMENT if own else EXPERIMENTS)
     if not {"--help", "--sweep"} & {*words}:
         assert isinstance(parse(study, words).config, study.config_class)
+
+
+@pytest.mark.fast
+def test_checked_convolutions_are_there():
+    """Those of the examples; `my_conv` is the guide's file."""
+    checked = [c.split()[3].split(":") for c in COMMANDS if c.split()[2:3] == ["check"]]
+    assert len(checked) == 4
+    for module, name in checked:
+        if module != "my_conv":
+            source = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+            assert f"\nclass {name}(" in source
 
 
 @pytest.mark.fast
