@@ -1,4 +1,4 @@
-"""Commit what a run found, and write the README's tables and the gallery from what is committed.
+"""Commit what a run found, and write the README's list and the gallery from what is committed.
 
     python results/tables.py RUN_DIR ...    keep these finished runs of default configurations
     python results/tables.py                write README.md and docs/gallery.md from results/
@@ -8,15 +8,16 @@ its main figure as docs/gallery/NAME.png; a run with --tune in results/NAME/tuni
 """
 
 import json
+import re
 import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from cnnjax.launch.experiments import EXPERIMENTS, Experiment, experiment_files, import_experiment
-from cnnjax.report import Table, format_summary, over
-from cnnjax.report.findings import name_of
-from cnnjax.report.table import table_markdown
+from cnnjax.report import MISSING, Table, format_summary, name_of, over, over_seeds
+from cnnjax.report.table import escape_markdown, table_markdown
 from cnnjax.run.cells import SEED
 from cnnjax.run.observations import Observations
 
@@ -62,7 +63,7 @@ HEADLINES = {
         for number in (1, 2, 3)
     },
 }
-"""The README's numbers: by study and heading, the name of a number in observations.csv, its scale,
+"""The gallery's numbers: by study and heading, the name of a number in observations.csv, its scale,
 and the values of factors that select its rows, where not all count."""
 
 FIGURES = {
@@ -78,13 +79,18 @@ FIGURES = {
 """The main figure of each study."""
 
 KEPT = ("observations.csv", "results.json", "config.json", "environment.json")
+FINDING = "finding.md"
+OF_ONE_RUN = {"--workdir": 1, "--resume": 0, "--overwrite": 0, "--workers": 1}
+"""Options that change no number, with how many words follow them."""
 
 
 def keep(directory: Path) -> None:
     """Copy what a finished run found to results/NAME, and its main figure to the gallery.
 
+    The lead of its page, in Markdown, becomes finding.md.
+
     Raises:
-      ValueError: the run is not finished, or not of a default configuration.
+      ValueError: the run is not finished.
     """
     if not (directory / "done").is_file():
         raise ValueError(f"{directory} must be a finished run, but has no file 'done'.")
@@ -99,74 +105,144 @@ def keep(directory: Path) -> None:
         return
     GALLERY.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(directory / "figures" / f"{FIGURES[name]}.png", GALLERY / f"{name}.png")
+    lead = finding((directory / "report.md").read_text("utf-8"))
+    (RESULTS / name / FINDING).write_text(lead + "\n", "utf-8")
 
 
-def studies() -> list[Experiment]:
-    """The experiments whose results are committed."""
-    names = [path.stem for path in experiment_files(EXPERIMENTS)]
-    return [
-        import_experiment(name, EXPERIMENTS)
-        for name in names
-        if (RESULTS / name / "observations.csv").is_file()
-    ]
+def finding(page: str) -> str:
+    """The sentence that a page in Markdown begins with: its lead, the first bold paragraph.
+
+    Raises:
+      ValueError: a page without one.
+    """
+    lead = re.search(r"(?m)^\*\*(.+)\*\*$", page)
+    if not lead:
+        raise ValueError("`page` must have a lead, a paragraph in bold.")
+    return lead[1]
 
 
-def headline_rows(study: Experiment) -> list[list[str]]:
-    """Rows of the README's table: study, quantity, seeds, and the number of every condition."""
+def experiments() -> list[Experiment]:
+    """All experiments, those whose results are committed first."""
+    names = [path.stem for path in experiment_files(EXPERIMENTS) if path.parent == EXPERIMENTS]
+    names.sort(key=lambda name: (not is_committed(name), name))
+    return [import_experiment(name, EXPERIMENTS) for name in names]
+
+
+def is_committed(name: str) -> bool:
+    """Whether the observations of this study are in results/."""
+    return (RESULTS / name / "observations.csv").is_file()
+
+
+def question(study: Experiment) -> str:
+    """The question of a study: the first line of its docstring."""
+    return (study.module.__doc__ or "").splitlines()[0]
+
+
+def study_table(study: Experiment) -> Table:
+    """A row for each condition of a study, a column for each of its headlines."""
     found = Observations.read(RESULTS / study.name)
+    headlines = {heading: (*entry, {})[:3] for heading, entry in HEADLINES[study.name].items()}
+    selected = {name for _, _, rows in headlines.values() for name in rows}
+    by = [name for name in found.factors if name not in (SEED, *selected)]
+    names = getattr(study.module, "NAMES", {})
     rows = []
-    for heading, (number, scale, *selection) in HEADLINES[study.name].items():
-        cells = []
-        selected = {name: value for chosen in selection for name, value in chosen.items()}
-        by = [name for name in found.factors if name not in (SEED, *selected)]
-        for key, group in found.where(**selected).groups(*by).items():
-            summary = over(group, number) if number in group.numbers else None
-            if summary is not None:
-                values = key if isinstance(key, tuple) else (key,)
-                names = getattr(study.module, "NAMES", {})
-                words = ", ".join(name_of(value, names) for value in values if value is not None)
-                cells.append(f"{words} {format_summary(summary, scale)}")
-        rows.append([study.name, heading, str(len(found.seeds)), "; ".join(cells)])
-    return rows
+    for key in found.groups(*by):
+        values = key if len(by) > 1 else (key,)
+        condition = dict(zip(by, values, strict=True))
+        cells = [
+            cell(found.where(**condition, **rows_of), number, scale)
+            for number, scale, rows_of in headlines.values()
+        ]
+        if set(cells) != {MISSING}:
+            rows.append([*(name_of(value, names) for value in values), *cells])
+    columns = [*(name.replace("_", " ") for name in by), *headlines]
+    align = ["left"] * len(by) + ["right"] * len(headlines)
+    return Table(columns, rows, f"Numbers: {over_seeds(len(found.seeds))}.", align=align)
 
 
-def table() -> str:
-    """The README's table of all studies, in Markdown."""
-    rows = [row for study in studies() for row in headline_rows(study)]
-    return table_markdown(
-        Table(["study", "quantity", "seeds", "mean ± 95 % interval over seeds"], rows)
+def cell(group: Observations, number: str, scale: float) -> str:
+    """A number of a condition over seeds; a dash where it has none."""
+    summary = over(group, number) if number in group.numbers else None
+    return MISSING if summary is None else format_summary(summary, scale)
+
+
+def command(study: Experiment) -> str:
+    """The command of a study: the one of its committed run, without options of that run alone."""
+    if is_committed(study.name):
+        words = iter(shlex.split(_environment(study)["command"]))
+        kept = []
+        for word in words:
+            if word in OF_ONE_RUN:
+                for _ in range(OF_ONE_RUN[word]):
+                    next(words)
+            else:
+                kept.append(word)
+        return shlex.join(kept)
+    text = study.module.__doc__ or ""
+    (first, *_) = re.findall(rf"(?m)^ +(python launch\.py {study.name}\b.*?)(?:  .*)?$", text)
+    return first.replace(" DIR", " data/tensorflow_datasets")
+
+
+def overview() -> str:
+    """The README's list of all experiments, in Markdown: name and question."""
+    return "\n".join(
+        f"- [{study.name}](docs/gallery.md#{study.name}): {question(study)}"
+        for study in experiments()
     )
 
 
 def gallery() -> str:
-    """docs/gallery.md: question, figure, numbers, command and provenance of every study."""
-    parts = ["# Gallery", "Made by `python results/tables.py` from the files in `results/`."]
-    for study in studies():
-        environment = json.loads((RESULTS / study.name / "environment.json").read_text("utf-8"))
-        question = (study.module.__doc__ or "").splitlines()[0]
+    """docs/gallery.md: for every study question, finding, figure, numbers, command, provenance."""
+    parts = [
+        "# Gallery",
+        "Every study of `experiments/`, with what its default run found. This page is made by "
+        "`python results/tables.py` from the files in `results/`, which hold every observation "
+        "with its configuration, commit and environment. An interval needs three seeds; with two, "
+        "means stand alone.",
+    ]
+    for study in experiments():
         parts += [
             f"## {study.name}",
-            question,
-            f"![{question}](gallery/{study.name}.png)",
-            table_markdown(
-                Table(
-                    ["quantity", "seeds", "mean ± 95 % interval over seeds"],
-                    [row[1:] for row in headline_rows(study)],
-                )
-            ),
-            f"```bash\n{environment['command']}\n```",
-            f"Commit {environment['commit']}, jax {environment['packages']['jax']}, Python "
-            f"{environment['python']}, {environment['system']}, {environment['cpu_count']} cores, "
-            f"started {environment['started']}.",
+            f"*{escape_markdown(question(study))}*",
+            *(found(study) if is_committed(study.name) else not_found(study)),
         ]
     return "\n\n".join(parts) + "\n"
 
 
-def with_table(readme: str) -> str:
-    """The README with the table between its two marks."""
+def found(study: Experiment) -> list[str]:
+    """What the committed run of a study found, in paragraphs of Markdown."""
+    sentence = RESULTS / study.name / FINDING
+    environment = _environment(study)
+    return [
+        *([sentence.read_text("utf-8").strip()] if sentence.is_file() else []),
+        f"![Main figure of {study.name}](gallery/{study.name}.png)",
+        table_markdown(study_table(study)),
+        f"```bash\n{command(study)}\n```",
+        f"Commit {environment['commit'][:12]}, jax {environment['packages']['jax']}, Python "
+        f"{environment['python']}, {environment['system']}, {environment['cpu_count']} cores, "
+        f"started {environment['started'][:10]}.",
+    ]
+
+
+def not_found(study: Experiment) -> list[str]:
+    """What stands in the place of a result that is not committed."""
+    earlier = ROOT / "results" / "studies" / f"{study.name}.json"
+    where = f"; an earlier one is in `{earlier.relative_to(ROOT)}`" if earlier.is_file() else ""
+    return [
+        f"No result of its default run is committed{where}.",
+        f"```bash\n{command(study)}\n```",
+    ]
+
+
+def with_overview(readme: str) -> str:
+    """The README with the list of experiments between its two marks."""
     before, _, rest = readme.partition("<!-- studies -->")
     _, _, after = rest.partition("<!-- /studies -->")
-    return f"{before}<!-- studies -->\n\n{table()}\n\n<!-- /studies -->{after}"
+    return f"{before}<!-- studies -->\n\n{overview()}\n\n<!-- /studies -->{after}"
+
+
+def _environment(study: Experiment) -> dict[str, Any]:
+    return json.loads((RESULTS / study.name / "environment.json").read_text("utf-8"))
 
 
 def main(directories: list[str]) -> None:
@@ -174,7 +250,7 @@ def main(directories: list[str]) -> None:
     for directory in directories:
         keep(Path(directory))
     readme = ROOT / "README.md"
-    readme.write_text(with_table(readme.read_text("utf-8")), "utf-8")
+    readme.write_text(with_overview(readme.read_text("utf-8")), "utf-8")
     (ROOT / "docs" / "gallery.md").write_text(gallery(), "utf-8")
 
 

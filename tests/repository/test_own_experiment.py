@@ -79,7 +79,8 @@ def test_sweep_and_comparison(directory, tmp_path, monkeypatch, capsys):
 
 @pytest.mark.fast
 def test_the_commands_of_the_guide_parse():
-    text = (DOCS / "experiments.md").read_text("utf-8")
+    text = (DOCS / "guides" / "experiment.md").read_text("utf-8")
+    assert "```{literalinclude} ../examples/studies/kernel_sizes.py\n" in text
     commands = re.findall(r"(?m)^python launch\.py (kernel_sizes.*)$", text)
     assert len(commands) == 5
     experiment = import_experiment("kernel_sizes", FOLDER)

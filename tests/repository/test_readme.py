@@ -1,4 +1,4 @@
-"""Every command and program of the README does what it says."""
+"""Every command and program of the README and of the documentation does what it says."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,39 @@ from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+# The gallery's commands are those of committed results: `test_results` has them.
+PAGES = {
+    "README.md": README,
+    **{
+        str(path.relative_to(DOCS)): path.read_text(encoding="utf-8")
+        for path in sorted([*DOCS.glob("*.md"), *DOCS.glob("guides/*.md")])
+    },
+    "../CONTRIBUTING.md": (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
+}
+OWN_EXPERIMENT = DOCS / "examples" / "studies"
+"""Where the experiment of the guide is, which the reader copies to experiments/."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", README)
+def blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text)
 
 
 # The set-up's two commands are those that continuous integration runs first.
-COMMANDS = [line for block in blocks("bash")[2:] for line in block.splitlines()]
+SET_UP, BASH = blocks("bash", README)[:2], blocks("bash", README)[2:]
+LINES = {
+    line
+    for block in [*BASH, *(b for text in list(PAGES.values())[1:] for b in blocks("bash", text))]
+    for line in block.splitlines()
+}
+COMMANDS = sorted(line for line in LINES if line.startswith("python launch.py"))
+PROGRAMS = {
+    f"{page}, {number}": program
+    for page, text in PAGES.items()
+    for number, program in enumerate(blocks("python", text))
+    if "  # " in program
+}
+"""Programs that print what their comments say."""
 
 
 def launch_commands() -> set[str]:
@@ -40,8 +66,28 @@ def arguments_of(command: str) -> list[str]:
 
 @pytest.mark.fast
 def test_the_set_up_is_two_commands():
-    assert [len(block.splitlines()) for block in blocks("bash")[:2]] == [1, 1]
-    assert len(COMMANDS) >= 8
+    assert [len(block.splitlines()) for block in SET_UP] == [1, 1]
+    assert len(COMMANDS) >= 40
+
+
+@pytest.mark.fast
+def test_the_readme_fits_a_screen_or_two_and_points_to_pages_that_are_there():
+    assert len(README.splitlines()) <= 90
+    for text, folder in ((README, ROOT), *((PAGES[n], (DOCS / n).parent) for n in PAGES)):
+        for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", text):
+            assert (folder / target).exists() or (ROOT / target).exists(), target
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("command", sorted(LINES - {*COMMANDS}))
+def test_other_commands_install_or_build_what_is_there(command):
+    """Extras, packages and files that they name; what they run is run by continuous integration."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for named in re.findall(r'"\.\[([\w,]+)\]"', command):
+        assert {*named.split(",")} <= {*extras["optional-dependencies"]}
+    for file in re.findall(r"[\w/.]+\.(?:txt|py)|\bdocs\b(?!/_build|\])", command):
+        assert (ROOT / file).exists()
+    assert re.match(r"(\S*python3?|\S*pip|ruff|bash) ", command)
 
 
 @pytest.mark.fast
@@ -51,9 +97,21 @@ def test_the_set_up_is_two_commands():
 )
 def test_commands_parse(command):
     name, *words = arguments_of(command)
-    study = import_experiment(name, EXPERIMENTS)
-    if "--help" not in words:
+    own = (OWN_EXPERIMENT / f"{name}.py").exists()
+    study = import_experiment(name, OWN_EXPERIMENT if own else EXPERIMENTS)
+    if not {"--help", "--sweep"} & {*words}:
         assert isinstance(parse(study, words).config, study.config_class)
+
+
+@pytest.mark.fast
+def test_checked_convolutions_are_there():
+    """Those of the examples; `my_conv` is the guide's file."""
+    checked = [c.split()[3].split(":") for c in COMMANDS if c.split()[2:3] == ["check"]]
+    assert len(checked) == 4
+    for module, name in checked:
+        if module != "my_conv":
+            source = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+            assert f"\nclass {name}(" in source
 
 
 @pytest.mark.fast
@@ -79,7 +137,8 @@ def run(command: str, folder: Path) -> str:
 
 
 def test_help_explains_every_field(tmp_path):
-    (command,) = [c for c in COMMANDS if c.endswith("--help")]
+    command = "python launch.py equivariance --help"
+    assert command in COMMANDS
     said = run(command, tmp_path)
     for option in ("--conv", "--seeds", "--data-dir", "--train.learning-rate", "--resume"):
         assert option in said
@@ -88,10 +147,11 @@ def test_help_explains_every_field(tmp_path):
 
 
 def test_a_convolution_of_your_own(tmp_path):
-    """The README's file, and the lattice that it claims, measured."""
-    (source,) = re.findall(r"(?ms)^<!-- my_conv.py -->\n```python\n(.*?)^```", README)
+    """The guide's file, and the lattice that it claims, measured."""
+    guide = PAGES["guides/convolution.md"]
+    (source,) = re.findall(r"(?ms)^<!-- my_conv.py -->\n```python\n(.*?)^```", guide)
     (tmp_path / "my_conv.py").write_text(source, encoding="utf-8")
-    (command,) = [c for c in COMMANDS if "equivariance" in c and "my_conv" in c]
+    (command,) = [c for c in COMMANDS if "equivariance smoke --conv my_conv" in c]
     report = Path(run(command, tmp_path).splitlines()[-1])
     results = json.loads((tmp_path / report).with_name("results.json").read_text("utf-8"))
     ((first, *_),) = results["layers"].values()
@@ -102,7 +162,7 @@ def test_a_convolution_of_your_own(tmp_path):
 
 
 def test_chosen_convolutions_and_resume(tmp_path):
-    first, second = [c for c in COMMANDS if "runs/mine" in c]
+    first, second = [c for c in COMMANDS if "equivariance" in c and "runs/mine" in c]
     assert second == f"{first} --resume"
     run(first, tmp_path)
     report = (tmp_path / "runs" / "mine" / "report.md").read_text("utf-8")
@@ -111,16 +171,23 @@ def test_chosen_convolutions_and_resume(tmp_path):
     assert "finished" in run(second, tmp_path)
 
 
-def test_the_program_that_measures_prints_what_the_readme_says(capsys):
-    (program,) = [block for block in blocks("python") if "translation_lattice" in block]
-    exec(compile(program, "README.md", "exec"), {})
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_print_what_their_comments_say(name, capsys):
+    program = PROGRAMS[name]
+    exec(compile(program, name, "exec"), {})
     assert capsys.readouterr().out.strip() == program.rstrip().rpartition("# ")[2]
+
+
+@pytest.mark.fast
+def test_programs_are_found():
+    assert len(PROGRAMS) == 4
 
 
 @pytest.fixture
 def with_sweep(tmp_path, monkeypatch):
-    """The experiments with the README's sweep, in a folder of their own."""
-    (sweep,) = re.findall(r"(?ms)^<!-- sweep -->\n```python\n(.*?)^```", README)
+    """The experiments with the guide's sweep, in a folder of their own."""
+    guide = PAGES["guides/runs.md"]
+    (sweep,) = re.findall(r"(?ms)^<!-- sweep -->\n```python\n(.*?)^```", guide)
     folder = tmp_path / "experiments"
     folder.mkdir()
     source = (ROOT / "experiments" / "equivariance.py").read_text("utf-8")
@@ -155,7 +222,7 @@ def test_what_a_sweep_or_a_cluster_would_run(command, with_sweep, capsys):
 
 @pytest.mark.slow
 def test_the_sweep_runs_and_its_runs_are_compared(with_sweep, tmp_path):
-    (sweep,) = [c for c in COMMANDS if "--workers" in c]
+    (sweep,) = [c for c in COMMANDS if "equivariance" in c and "--sweep --workers" in c]
     done = subprocess.run([sys.executable, *sweep.split()[1:]], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Finished: ") == 3
@@ -182,8 +249,8 @@ def test_runs_are_compared(tmp_path):
 
 
 def _with_names(folder: Path) -> str:
-    """The README's `compare`, its pattern replaced by names as a shell does."""
-    (command,) = [c for c in COMMANDS if "launch.py compare " in c]
+    """The guide's `compare`, its pattern replaced by names as a shell does."""
+    (command,) = [c for c in COMMANDS if "launch.py compare runs/equivariance" in c]
     *words, pattern = command.split()
     names = sorted(str(path.relative_to(folder)) for path in folder.glob(pattern))
     return shlex.join([*words, *names])
@@ -192,7 +259,8 @@ def _with_names(folder: Path) -> str:
 @pytest.mark.parametrize(("code", "queued"), [(0, False), (2, False), (143, True)])
 def test_the_job_script_queues_again_what_has_saved(tmp_path, code, queued):
     """Slurm's programs and Python are replaced by ones that write down what they are asked."""
-    (script,) = re.findall(r"(?ms)^<!-- job.sh -->\n```sh\n(.*?)^```", README)
+    guide = PAGES["guides/slurm.md"]
+    (script,) = re.findall(r"(?ms)^<!-- job.sh -->\n```sh\n(.*?)^```", guide)
     programs = {"srun": 'exec "$@"', "python": f"exit {code}", "scontrol": 'echo "$@" > asked'}
     for name, body in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")

@@ -3,11 +3,13 @@
 import importlib.util
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cnnjax.launch.command_line import parse
 from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 from cnnjax.run.config import from_json
 from cnnjax.run.observations import Observations
@@ -31,10 +33,75 @@ def tables():
 @pytest.mark.fast
 def test_readme_and_gallery_are_made_from_the_committed_results(tables):
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert tables.with_table(readme) == readme
+    assert tables.with_overview(readme) == readme
     assert (ROOT / "docs" / "gallery.md").read_text("utf-8") == tables.gallery()
-    (shown,) = re.findall(r"(?ms)<!-- studies -->\n(.*?)<!-- /studies -->", readme)
-    assert {line.split("|")[1].strip() for line in shown.splitlines()[3:] if line} == set(STUDIES)
+
+
+@pytest.mark.fast
+def test_every_study_has_an_entry_with_its_figure_numbers_and_command():
+    gallery = (ROOT / "docs" / "gallery.md").read_text("utf-8")
+    entries = dict(re.findall(r"(?ms)^## (\w+)\n(.*?)(?=^## |\Z)", gallery))
+    studies = {path.stem for path in (ROOT / "experiments").glob("*.py")} - {"__init__"}
+    assert set(entries) == studies
+    for name, entry in entries.items():
+        (command,) = re.findall(r"(?ms)^```bash\n(.*?)\n```", entry)
+        _, _, study, *words = shlex.split(command)
+        experiment = import_experiment(name, EXPERIMENTS)
+        assert study == name
+        assert isinstance(parse(experiment, words).config, experiment.config_class)
+        if name in STUDIES:
+            assert f"](gallery/{name}.png)" in entry
+            assert (ROOT / "docs" / "gallery" / f"{name}.png").is_file()
+            committed = {text for row in numbers(entry) for text in row}
+            assert any(re.match(r"\d", text) for text in committed)
+
+
+def numbers(entry):
+    """The rows of the table of an entry, without its heading."""
+    lines = [line for line in entry.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@pytest.mark.fast
+def test_the_gallery_has_a_row_for_each_condition_and_a_column_for_each_headline(
+    tables, tmp_path, monkeypatch
+):
+    """By hand: two borders, two seeds."""
+    (tmp_path / "borders").mkdir()
+    (tmp_path / "borders" / "observations.csv").write_text(
+        "border,seed,accuracy_similar,accuracy_dissimilar\n"
+        "valid,0,0.5,0.25\nvalid,1,0.75,0.25\nsame,0,1,0\nsame,1,1,0\n"
+    )
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    found = tables.study_table(import_experiment("borders", EXPERIMENTS))
+    assert found.columns[0] == "border"
+    assert [row[0] for row in found.rows] == ["valid", "same"]
+    shown = {column: [row[n] for row in found.rows] for n, column in enumerate(found.columns)}
+    assert shown["accuracy, halves as in training (%)"] == ["62.5", "100"]
+    assert shown["accuracy, halves swapped (%)"] == ["25.0", "0"]
+
+
+@pytest.mark.fast
+def test_a_kept_run_keeps_its_finding_and_its_figure(tables, tmp_path, monkeypatch):
+    run, results = tmp_path / "run", tmp_path / "results"
+    results.mkdir()
+    with pytest.raises(ValueError, match="finished run"):
+        tables.keep(run)
+    run.mkdir()
+    page = "# A question?\n\n**Digits \\*all\\* correct.**\n\nFurther text, **not the lead**.\n"
+    (run / "report.md").write_text(page)
+    (run / "done").touch()
+    (run / "environment.json").write_text('{"command": "python launch.py borders --resume"}')
+    for name in ("observations.csv", "results.json", "config.json"):
+        (run / name).write_text("{}")
+    (run / "figures").mkdir()
+    (run / "figures" / f"{tables.FIGURES['borders']}.png").write_bytes(b"PNG")
+    monkeypatch.setattr(tables, "RESULTS", results)
+    monkeypatch.setattr(tables, "GALLERY", tmp_path / "gallery")
+    tables.keep(run)
+    assert (results / "borders" / "finding.md").read_text() == "Digits \\*all\\* correct.\n"
+    assert (tmp_path / "gallery" / "borders.png").read_bytes() == b"PNG"
+    assert tables.command(import_experiment("borders", EXPERIMENTS)) == "python launch.py borders"
 
 
 @pytest.mark.fast

@@ -1,10 +1,10 @@
 """Does a larger kernel help on handwritten digits?
 
-python launch.py kernel_sizes          digits, 2 seeds: a minute, 2 CPU cores
-python launch.py kernel_sizes smoke    seconds
-"""
+A network of three convolutions and a classifier is trained with each kernel size.
 
-from __future__ import annotations
+    python launch.py kernel_sizes          digits, 2 seeds: a minute, 2 CPU cores
+    python launch.py kernel_sizes smoke    seconds
+"""
 
 import dataclasses
 
@@ -30,9 +30,7 @@ class Config(StudyConfig):  # has data, data_dir and seeds
     """How to train, the same for all."""
 
 
-PRESETS = {
-    "smoke": Config(train=TrainConfig(steps=5, batch_size=32, learning_rate=3e-3)),
-}
+PRESETS = {"smoke": Config(train=TrainConfig(steps=5, batch_size=32, learning_rate=3e-3))}
 
 
 def sweep():
@@ -55,10 +53,12 @@ def run(config: Config, record: Record) -> None:
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
     record.results({"rows": found.results()})
-    columns = {"accuracy (%)": ("accuracy", 100), "parameters": "parameters"}
-    accuracies = report.summaries(found, {"test accuracy": "accuracy"}, "kernel_size")
-    means = (f"{size}: {100 * row['test accuracy'].mean:.1f} %" for size, row in accuracies.items())
-    lead = f"Test accuracy by kernel size: {', '.join(means)}."
-    figure = report.Figure("accuracy", report.dots(accuracies, "accuracy (%)"), "By kernel size.")
-    table = report.summary_table(found, columns, "kernel_size")
-    report.write_page(record, __doc__, [lead, report.setting(record, found), figure, table])
+    accuracies = report.summaries(found, {"test accuracy": "accuracy"})
+    means = [f"{size}: {100 * row['test accuracy'].mean:.1f} %" for size, row in accuracies.items()]
+    blocks = [
+        f"Test accuracy by kernel size: {', '.join(means)}.",
+        report.setting(record, found),
+        report.Figure("accuracy", report.dots(accuracies, "accuracy (%)"), "By kernel size."),
+        report.summary_table(found, {"accuracy (%)": ("accuracy", 100), "weights": "parameters"}),
+    ]
+    report.write_page(record, __doc__, blocks)
