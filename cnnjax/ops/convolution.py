@@ -5,7 +5,7 @@ not flipped. `flip_kernel=True` gives the convolution of mathematics.
 """
 
 import dataclasses
-import math
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import geometry
+from cnnjax.ops.lax_convolution import lax_convolution
+from cnnjax.ops.passes import Passes, convolve_in_passes, fastest_passes
 from cnnjax.ops.window import (
     Window,
     check_channels,
@@ -173,86 +175,39 @@ def convolve(
     """Convolve `[batch, *space, in]`, zero padding only, by the fastest way of each platform.
 
     XLA's CPU backend runs the gradients of grouped convolutions dozens of times slower than those
-    of their parts, so there the groups are spelled out.
+    of their parts, so there the groups are spelled out; and a pass for which it is slow is computed
+    by another algorithm, see `passes`.
     """
     groups = window.feature_group_count
-    if groups == 1:
-        return _convolve_at_once(x, kernel, window, precision)
-    apart = _convolve_depthwise if kernel.shape[-2] == 1 else _convolve_group_by_group
+    part = dataclasses.replace(window, feature_group_count=1)
+    passes = Passes()
+    if x.dtype in (jnp.float32, jnp.float64):  # What rounds more would round its products, too.
+        passes = fastest_passes(len(x), part, kernel.shape[-2], kernel.shape[-1] // groups)
+    if groups == 1 and passes == Passes():
+        return lax_convolution(x, kernel, window, precision)
+    if groups > 1 and kernel.shape[-2] == 1:
+        apart = _convolve_depthwise
+    else:
+        apart = functools.partial(_convolve_group_by_group, passes=passes)
     return lax.platform_dependent(
         x,
         kernel,
         cpu=lambda x, kernel: apart(x, kernel, window, precision),
-        default=lambda x, kernel: _convolve_at_once(x, kernel, window, precision),
+        default=lambda x, kernel: lax_convolution(x, kernel, window, precision),
     )
-
-
-def _convolve_at_once(
-    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike, groups=None
-) -> jax.Array:
-    x, window = _with_safe_padding(*_without_common_steps(x, window))
-    letters = "HWD"[: len(window.kernel_size)]
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=window.strides,
-        padding=window.padding,
-        lhs_dilation=window.input_dilation,
-        rhs_dilation=window.kernel_dilation,
-        dimension_numbers=(f"N{letters}C", f"{letters}IO", f"N{letters}C"),
-        feature_group_count=window.feature_group_count if groups is None else groups,
-        precision=precision,
-    )
-
-
-def _without_common_steps(x: jax.Array, window: Window) -> tuple[jax.Array, Window]:
-    """Drop the inputs that no window reads because strides and dilation share a factor.
-
-    What is left has smaller strides and dilation: no dilation at all where it divides the strides,
-    and dilated convolutions are slow (on CPU, forward and backward together take 2 to 4 times as
-    long).
-    """
-    common = [math.gcd(*each) for each in zip(window.strides, window.kernel_dilation)]
-    if max(common) == 1:
-        return x, window
-    x, window = written_out(x, window)
-    reach = [
-        (size - 1) * stride + geometry.span(taps, dilation)
-        for size, stride, taps, dilation in zip(
-            window.out_space, window.strides, window.kernel_size, window.kernel_dilation
-        )
-    ]
-    x = x[(slice(None), *(slice(0, stop, step) for stop, step in zip(reach, common)))]
-    return x, dataclasses.replace(
-        window,
-        space=x.shape[1:-1],
-        strides=tuple(stride // step for stride, step in zip(window.strides, common)),
-        kernel_dilation=tuple(each // step for each, step in zip(window.kernel_dilation, common)),
-    )
-
-
-def _with_safe_padding(x: jax.Array, window: Window) -> tuple[jax.Array, Window]:
-    """Write zero padding out where XLA would get it, or a derivative's, wrong.
-
-    On CPU, XLA of jax 0.10 returns wrong numbers for a convolution that crops below and pads above
-    (jax 0.12 does not). The derivatives of a convolution are convolutions whose padding below is
-    `span - 1 - low` and, of second order, `reach - 1 - low`: those must not be negative.
-    """
-    for axis, (low, high) in enumerate(window.padding):
-        window_span = geometry.span(window.kernel_size[axis], window.kernel_dilation[axis])
-        reach = geometry.span(window.out_space[axis], window.strides[axis])
-        if (low < 0 < high) or low >= min(window_span, reach):
-            x, window = written_out(x, window)
-            break
-    return x, window
 
 
 def _convolve_group_by_group(
-    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
+    x: jax.Array,
+    kernel: jax.Array,
+    window: Window,
+    precision: lax.PrecisionLike,
+    passes: Passes,
 ) -> jax.Array:
     groups = window.feature_group_count
+    window = dataclasses.replace(window, feature_group_count=1)
     split = (jnp.split(each, groups, axis=-1) for each in (x, kernel))
-    parts = [_convolve_at_once(*part, window, precision, groups=1) for part in zip(*split)]
+    parts = [convolve_in_passes(*part, window, precision, passes) for part in zip(*split)]
     return jnp.concatenate(parts, axis=-1)
 
 
