@@ -39,6 +39,7 @@ from cnnjax.tasks import Network
 
 def train(network, record, cell, **values):
     record.write_task(network.task.dataset.name, network.task.facts())
+    record.metrics(1, network=cell.name, loss=1.0)
     return network.initial(cell["seed"])
 
 
