@@ -74,14 +74,14 @@ class Config(TunedConfig, StudyConfig):
     """Strides of each layer."""
     kernel_size: Positive = 3
     """Height and width of every kernel."""
-    error_images: Positive = 4
+    error_images: Positive = 2
     """Test images on which the equivariance error of layers is measured."""
     logit_images: Positive = 64
     """Test images on which the change of the logits is measured."""
     translations: Positive = 4
     """Random positions at which each image is classified for the translated accuracy."""
     train: TrainConfig = TrainConfig(
-        steps=240, batch_size=64, learning_rate=6e-3, warmup_steps=20, log_every=60, eval_every=60
+        steps=200, batch_size=64, learning_rate=1e-2, warmup_steps=20, log_every=50, eval_every=50
     )
     """How to train, the same for all but for the learning rate."""
 
@@ -102,7 +102,6 @@ PRESETS = {
         canvas=24,
         features=(4, 4),
         strides=(1, 2),
-        error_images=2,
         train=TrainConfig(steps=40, batch_size=64, learning_rate=1e-2, log_every=20, eval_every=20),
     ),
     "full": Config(

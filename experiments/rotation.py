@@ -1,36 +1,42 @@
 """What does building 90-degree rotations into the layers save, on digits rotated by any angle?
 
-Three networks of nearly equal size on rotated MNIST (12,000 images to train, 50,000 to test), after
-Cohen and Welling 2016 and without augmentation: Z2CNN, of ordinary convolutions; P4CNN with
-rotation pooling, whose every layer takes the maximum over four rotated copies of its kernels;
-P4CNN, of group convolutions, whose features keep the rotation.
+Networks on rotated MNIST, after Cohen and Welling 2016: Z2CNN, of ordinary convolutions; P4CNN, of
+group convolutions, whose features keep the rotation; and, of nearly as many parameters as these,
+P4CNN with rotation pooling, whose every layer takes the maximum over four rotated copies of its
+kernels. Two controls: Z2CNN with 40 channels, which costs as many multiply-adds as P4CNN; and
+training images rotated once more by random angles, as the published code trains all its networks.
+Each is trained on few images, drawn by the seed, and on many, for equally many steps. Each network
+has a learning rate chosen by --tune on 2,000 validation images.
 
     python launch.py prepare rotated_mnist --data-dir DIR     once, from MNIST
-    python launch.py rotation --data-dir DIR                  3 seeds: half an hour, 2 CPU cores
-    python launch.py rotation full --data-dir DIR             5 seeds, for an accelerator
+    python launch.py rotation --data-dir DIR                  3 seeds: 20 minutes, 2 CPU cores
+    python launch.py rotation curve --data-dir DIR            error by training images, for a GPU
+    python launch.py rotation full --data-dir DIR             published length, 5 seeds, for a GPU
+    python launch.py rotation --tune --data-dir DIR           choose the learning rates
     python launch.py rotation smoke                           digits, under a minute
 
-Expected: errors in the order Z2CNN, P4CNN with rotation pooling, P4CNN; published 5.03, 3.21 and
-2.28 % (full); a 90-degree rotation changes the logits of the P4 networks by 1e-4 at most. Seen with
-the default's 750 steps, mean of 3 seeds: 8.0, 5.1 and 3.0 %, Z2CNN 2.7 times as many as P4CNN; a
-90-degree rotation changes the logits of the P4 networks by 5e-6, those of Z2CNN by 7.
+Expected: a 90-degree rotation changes the logits of the P4 networks by 1e-4 at most. Published, with
+10,000 or 12,000 training images, 300 epochs of Z2CNN and 100 of P4CNN: errors of 5.03 % (Z2CNN), 3.21 %
+(P4CNN with rotation pooling) and 2.28 % (P4CNN). Prediction: P4CNN makes fewer errors than either
+control, and more so the fewer the images.
 
-Source: Cohen, Welling, Group equivariant convolutional networks, 2016, section 8.1: Z2CNN 5.03 %,
-P4CNN with rotation pooling 3.21 %, P4CNN 2.28 %.
+Source: Cohen, Welling, Group equivariant convolutional networks, 2016, section 8.1.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from cnnjax.run.config import Distinct, Positive, Seed, StudyConfig, between
+from cnnjax.run.cells import Cell
+from cnnjax.run.config import Distinct, InputError, Positive, StudyConfig, between
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
-from cnnjax.run.statistics import Summary, summarize
 from cnnjax.train.config import TrainConfig
+from cnnjax.train.tuning import TunedConfig, tune
 
 with lazy_imports():
     import numpy as np
@@ -39,135 +45,217 @@ with lazy_imports():
     from cnnjax.data import datasets
 
 Group = Literal["none", "p4_pooled", "p4"]
-NETWORKS = {"none": "Z2CNN", "p4_pooled": "P4CNN, rotation pooling", "p4": "P4CNN"}
+Kind = Literal["z2", "z2_rotated", "z2_wide", "p4_pooled", "p4", "p4_rotated"]
+NETWORKS: dict[Kind, tuple[Group, int | None, bool]] = {
+    # group, channels (None: those of the published network), whether images are rotated
+    "z2": ("none", None, False),
+    "z2_rotated": ("none", None, True),
+    "z2_wide": ("none", 40, False),
+    "p4_pooled": ("p4_pooled", None, False),
+    "p4": ("p4", None, False),
+    "p4_rotated": ("p4", None, True),
+}
+NAMES = {
+    "z2": "Z2CNN",
+    "z2_rotated": "Z2CNN, random rotations",
+    "z2_wide": "Z2CNN, 40 channels",
+    "p4_pooled": "P4CNN, rotation pooling",
+    "p4": "P4CNN",
+    "p4_rotated": "P4CNN, random rotations",
+    "train_images": "training images",
+}
 ROTATED_IMAGES = 64
 """Test images on which the change of the logits is measured."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(StudyConfig):
+class Config(TunedConfig, StudyConfig):
     """Which networks to compare, on what, for how long."""
 
-    groups: Distinct[Group] = ("none", "p4_pooled", "p4")
-    """Networks: none (Z2CNN), p4_pooled (P4CNN with rotation pooling), p4 (P4CNN)."""
+    networks: Distinct[Kind] = ("z2", "z2_rotated", "z2_wide", "p4")
+    """Networks: z2 (Z2CNN), p4 (P4CNN), p4_pooled (P4CNN with rotation pooling), z2_wide (40
+    channels), z2_rotated and p4_rotated (training images rotated by random angles)."""
     data: str = "rotated_mnist"
     """TFDS name of the data set."""
     random_rotation: bool = False
-    """Rotation of every training image by a random angle, for data that is not rotated already."""
-    test_images: Positive = 10_000
+    """Random rotations for all networks, for data that is not rotated already."""
+    train_images: Distinct[Positive] = (1000, 10_000)
+    """Numbers of training images, which the seed draws."""
+    test_images: Positive = 5000
     """Test images that count; the preset `full` takes all 50,000."""
     dropout_rate: Annotated[float, between(0, 1)] = 0.1
     """Share of the activations that is dropped in training."""
-    seeds: Distinct[Seed] = (0, 1, 2)
-    """Seeds; for each every network is trained."""
     train: TrainConfig = TrainConfig(
-        steps=750, batch_size=128, learning_rate=1e-2, warmup_steps=50, log_every=100
+        steps=350, batch_size=64, learning_rate=1e-2, warmup_steps=30, log_every=50
     )
-    """How to train, the same for all."""
+    """How to train, the same for all but for the learning rate."""
 
 
+_FULL = Config(
+    networks=tuple(NETWORKS),
+    train_images=(10_000,),
+    test_images=50_000,
+    dropout_rate=0.3,
+    seeds=(0, 1, 2, 3, 4),
+    train=TrainConfig(
+        steps=300 * 10_000 // 128,
+        batch_size=128,
+        learning_rate=1e-2,
+        warmup_steps=200,
+        log_every=500,
+        checkpoint_every=4000,
+    ),
+)
 PRESETS = {
+    # The rates that --tune chose, see results/rotation/tuning.
+    "default": Config(rate_factors={}),
     "smoke": Config(
-        groups=("none", "p4"),
+        networks=("z2", "p4"),
         data="digits",
         random_rotation=True,
+        train_images=(200,),
         test_images=64,
         seeds=(0,),
         train=TrainConfig(steps=20, batch_size=32, learning_rate=1e-2, log_every=10),
     ),
-    "full": Config(
-        test_images=50_000,
-        dropout_rate=0.3,
-        seeds=(0, 1, 2, 3, 4),
-        train=TrainConfig(
-            steps=10_000,
-            batch_size=128,
-            learning_rate=1e-2,
-            warmup_steps=200,
-            log_every=500,
-            checkpoint_every=2000,
-        ),
+    "curve": dataclasses.replace(
+        _FULL,
+        train_images=(500, 1000, 2000, 5000, 10_000),
+        seeds=(0, 1, 2),
+        train=dataclasses.replace(_FULL.train, steps=3000, log_every=100, checkpoint_every=0),
     ),
+    "full": _FULL,
 }
 
 
 def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
-    task = tasks.rotated(config.data, config.data_dir, canvas=28)
-    test = datasets.Split(*task.test.read(np.arange(min(config.test_images, len(task.test)))))
-    task = task.on(test=test)
-    images = task.place(test.images[:ROTATED_IMAGES])
-    largest_angle = 2 * math.pi if config.random_rotation else 0.0
-    for cell in record.each(group=config.groups, seed=config.seeds):
-        model = models.RotationNet(task.classes, cell["group"], dropout_rate=config.dropout_rate)
-        network = task.network(model, config.train)
-        state = network.train(record, cell, largest_angle=largest_angle)
+    whole = tasks.rotated(config.data, config.data_dir, canvas=28)
+    test = datasets.Split(*whole.test.read(np.arange(min(config.test_images, len(whole.test)))))
+    whole = whole.on(test=test)
+    if max(config.train_images) > len(whole.train):
+        raise InputError(
+            f"train_images must be at most the {len(whole.train):,} of {config.data}, got "
+            f"{max(config.train_images):,}."
+        )
+    images = whole.place(test.images[:ROTATED_IMAGES])
+
+    def train(cell: Cell, count: int = max(config.train_images)) -> tuple[tasks.Network, Any]:
+        """The network of a cell, and its state, trained on so many images."""
+        group, features, rotated = NETWORKS[cell["network"]]
+        model = models.RotationNet(
+            whole.classes, group, features=features, dropout_rate=config.dropout_rate
+        )
+        drawn = subset(len(whole.train), count, cell["seed"])
+        task = whole.on(train=datasets.Split(*whole.train.read(drawn)))
+        network = task.network(model, config.train_for(cell, "network"))
+        largest_angle = 2 * math.pi if rotated or config.random_rotation else 0.0
+        return network, network.train(record, cell, largest_angle=largest_angle)
+
+    def validated(cell: Cell) -> Any:
+        network, state = train(cell)
+        return functools.partial(network.scores(), state)
+
+    if config.tune:
+        tune(config, record, validated, network=config.networks)
+        report.write_tuning_page(record, __doc__)
+        return
+    factors = {"network": config.networks, "train_images": config.train_images}
+    for cell in record.each(**factors, seed=config.seeds):
+        network, state = train(cell, cell["train_images"])
         logits = [network.logits(state.variables, x) for x in (images, symmetry.rotate90(images))]
         record.observe(
             cell,
             error=1 - network.accuracy(state),
             largest_change=np.abs(logits[1] - logits[0]).max(),
+            learning_rate=network.training.config.learning_rate,
             parameters=network.parameters,
+            multiply_adds=network.multiply_adds,
         )
     page(record.observations(), record)
 
 
+def subset(examples: int, count: int, seed: int) -> np.ndarray:
+    """Indices of so many of the examples, drawn by the seed, each as often as the others or once
+    more.
+
+    They are as many indices as examples, so that the compiled steps serve every count. The fewer
+    are among the more.
+    """
+    drawn = np.random.default_rng(seed).permutation(examples)[:count]
+    return np.resize(drawn, examples)
+
+
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
-    groups, ratio = found.groups("group"), error_ratio(found)
-    errors = found.summary("error", "group")
-    changes = {group: rows.column("largest_change").max() for group, rows in groups.items()}
-    rows = [
-        {**row, "network": NETWORKS[row["group"]], "largest_change": changes[row["group"]]}
-        for row in found.results()
-    ]
-    record.results({**record.task, "seeds": found.seeds, "ratio": ratio, "rows": rows})
-    times = f"; Z2CNN makes {report.format_summary(ratio)} times as many as P4CNN" if ratio else ""
+    record.results({**record.task, "seeds": found.seeds, "rows": found.results()})
+    most = found.where(train_images=max(found.values("train_images")))
+    errors = most.summary("error", "network")
+    by_size = {
+        NAMES[network]: [
+            100 * summary.mean for summary in rows.summary("error", "train_images").values()
+        ]
+        for network, rows in found.groups("network").items()
+    }
+    curves = report.curves_of(record, most, "network", names=NAMES)
     report.write_page(
         record,
         __doc__,
         [
-            f"Test errors: {_listed({k: f'{100 * each.mean:.2f} %' for k, each in errors.items()})}"
-            f"{times}. A 90-degree rotation of the image changes a logit by at most: "
-            f"{_listed({k: report.format_number(change, 2) for k, change in changes.items()})}.",
+            f"Test errors with {most.values('train_images')[0]:,} training images: "
+            f"{_listed({each: f'{100 * error.mean:.2f} %' for each, error in errors.items()})}. A "
+            "90-degree rotation of the image changes a logit by at most: "
+            f"{_listed({each: _largest_change(rows) for each, rows in found.groups('network').items()})}.",
             report.setting(record, found),
             report.Heading("Test error"),
             report.Figure(
                 "error",
-                report.dots(
-                    report.summaries(found, {"test error": "error"}, names=NETWORKS),
-                    "test error (%)",
-                    limits=None,
+                report.line_panels(
+                    {"": by_size},
+                    found.values("train_images"),
+                    "training images",
+                    y_label="test error (%)",
+                    ticks=found.values("train_images"),
+                    logarithmic=True,
+                    markers="o",
                 ),
-                "Test error of networks of nearly equal size, on "
-                f"{record.task['test_examples']:,} test images.",
+                f"Error on {record.task['test_examples']:,} test images against the number of "
+                "training images, for equally many steps: mean over seeds.",
             ),
             report.summary_table(
                 found,
                 {
                     "parameters": "parameters",
+                    "multiply-adds": "multiply_adds",
+                    "learning rate": report.learning_rate,
                     "test error (%)": ("error", 100),
-                    "largest change of a logit by a 90-degree rotation": lambda rows: (
-                        report.format_number(rows.column("largest_change").max(), 2)
-                    ),
+                    "largest change of a logit by a 90-degree rotation": _largest_change,
                 },
-                names={**NETWORKS, "group": "network"},
+                names=NAMES,
                 caption=f"Logits of {ROTATED_IMAGES} test images, largest change over all seeds.",
+            ),
+            *report.differences_table(
+                found,
+                ("error", 100),
+                "network",
+                "train_images",
+                caption="Test error in percentage points by number of training images",
+                names=NAMES,
+            ),
+            report.Heading("Training"),
+            report.Figure(
+                "learning_curves",
+                report.learning_curves(curves),
+                "Loss and accuracy of training batches, with dropout, of the networks with most "
+                "training images.",
             ),
         ],
     )
 
 
-def error_ratio(found: Observations) -> Summary | None:
-    """Errors of Z2CNN in units of those of P4CNN of the same seed; None for fewer than 3 seeds."""
-    plain, group = (
-        {row["seed"]: row["error"] for row in found.where(group=group).rows}
-        for group in ("none", "p4")
-    )
-    if len(plain) < 3 or plain.keys() != group.keys() or 0 in group.values():
-        return None
-    return summarize([plain[seed] / group[seed] for seed in plain])
+def _largest_change(rows: Observations) -> str:
+    return report.format_number(rows.column("largest_change").max(), 2)
 
 
 def _listed(words: dict[str, str]) -> str:
-    return ", ".join(f"{NETWORKS[group]} {word}" for group, word in words.items())
+    return ", ".join(f"{NAMES[network]} {word}" for network, word in words.items())

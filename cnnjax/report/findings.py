@@ -236,7 +236,7 @@ def learning_rate(group: Observations) -> str:
     rates = {row.get("learning_rate") for row in group.rows}
     if len(rates) > 1:
         raise ValueError(f"a group must have one learning rate, got {sorted(map(str, rates))}.")
-    return format_number(*rates)
+    return format_number(rates.pop())
 
 
 def curves_of(

@@ -6,8 +6,8 @@ from cnnjax.report.findings import over, setting
 from cnnjax.report.page import Block, Code, Heading, Paragraph
 from cnnjax.report.run_page import write_page
 from cnnjax.report.table import MISSING, Table, format_summary, listed, over_seeds
+from cnnjax.run.learning_rates import by_arm, chosen_rates, rate_factors
 from cnnjax.run.record import Record
-from cnnjax.train.tuning import by_arm, chosen_rates, rate_factors
 
 
 def write_tuning_page(record: Record, doc: str | None) -> Path:

@@ -7,18 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cnnjax.run.cells import Cell
-from cnnjax.run.config import CheckedConfig, Distinct, InputError, Seed
-from cnnjax.run.lazy import lazy_imports
-from cnnjax.run.observations import Observations
+from cnnjax.run.config import CheckedConfig, Distinct, Seed
+from cnnjax.run.learning_rates import RATE, arm_name, rounded
 from cnnjax.run.record import Record
 from cnnjax.train.config import Rate, TrainConfig
 from cnnjax.train.stops import Diverged
 
-with lazy_imports():
-    import numpy as np
-
-RATE = "learning_rate"
-"""The factor of a tuning run, beside those of the arms and the seed."""
 FACTORS = (1 / 3, 1, 3)
 """Learning rates that are tried, in units of `train.learning_rate`."""
 
@@ -47,7 +41,7 @@ class TunedConfig(CheckedConfig):
     @property
     def rates(self) -> tuple[float, ...]:
         """The learning rates that `tune` tries, to three digits."""
-        return tuple(_rounded(factor * self.train.learning_rate) for factor in FACTORS)
+        return tuple(rounded(factor * self.train.learning_rate) for factor in FACTORS)
 
     def train_for(self, cell: Mapping[str, Any], *factors: str) -> TrainConfig:
         """How to train the network of a cell: with its own rate in tuning, else with its arm's.
@@ -57,7 +51,7 @@ class TunedConfig(CheckedConfig):
           *factors: those whose values make the arm, in the order in which `tune` has them.
         """
         arm = arm_name([cell[factor] for factor in factors])
-        chosen = _rounded(self.rate_factors.get(arm, 1) * self.train.learning_rate)
+        chosen = rounded(self.rate_factors.get(arm, 1) * self.train.learning_rate)
         return dataclasses.replace(self.train, learning_rate=cell.get(RATE, chosen))
 
 
@@ -84,60 +78,3 @@ def tune(
         except Diverged:
             found = {"accuracy": None, "loss": None}
         record.observe(cell, accuracy=found["accuracy"], loss=found["loss"])
-
-
-def chosen_rates(found: Observations) -> dict[str, float]:
-    """The learning rate of each arm: the highest mean accuracy; of equal ones, the lowest loss.
-
-    A rate with which a network diverged is not chosen.
-
-    Args:
-      found: the observations of `tune`.
-
-    Raises:
-      InputError: every rate of an arm diverged.
-    """
-    chosen = {}
-    for arm, rates in by_arm(found).items():
-        scores = {
-            rate: (group.column("accuracy").mean(), -group.column("loss").mean())
-            for rate, group in rates.items()
-        }
-        finite = {rate: score for rate, score in scores.items() if np.isfinite(score).all()}
-        if not finite:
-            raise InputError(
-                f"train.learning_rate must be lower: {arm} diverged with each of "
-                f"{', '.join(f'{rate:g}' for rate in scores)}."
-            )
-        chosen[arm] = max(finite, key=lambda rate: finite[rate])
-    return chosen
-
-
-def rate_factors(chosen: Mapping[str, float], learning_rate: float) -> dict[str, float]:
-    """Chosen rates as `TunedConfig.rate_factors` holds them: in units of a rate, without ones.
-
-    Args:
-      chosen: the learning rate of each arm.
-      learning_rate: that of the configuration, `train.learning_rate`.
-    """
-    factors = {arm: _rounded(rate / learning_rate) for arm, rate in chosen.items()}
-    return {arm: factor for arm, factor in factors.items() if factor != 1}
-
-
-def by_arm(found: Observations) -> dict[str, dict[float, Observations]]:
-    """The observations of `tune` by the name of the arm and the learning rate."""
-    factors = [name for name in found.conditions if name != RATE]
-    arms: dict[str, dict[float, Observations]] = {}
-    for (rate, *values), group in found.groups(RATE, *factors).items():
-        arms.setdefault(arm_name(values), {})[rate] = group
-    return arms
-
-
-def arm_name(values: list[Any]) -> str:
-    """The values of an arm's factors in one line, `tiled(tile=2) translated`."""
-    return " ".join(map(str, values))
-
-
-def _rounded(value: float) -> float:
-    """To three digits, so that a third of a rate times three is that rate again."""
-    return float(f"{value:.3g}")

@@ -9,11 +9,12 @@ import pytest
 from cnnjax import report
 from cnnjax.run.cells import Cell
 from cnnjax.run.config import InputError, StudyConfig
+from cnnjax.run.learning_rates import chosen_rates, rate_factors
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.stops import Diverged
-from cnnjax.train.tuning import TunedConfig, chosen_rates, rate_factors, tune
+from cnnjax.train.tuning import TunedConfig, tune
 from tests.experiments import pages
 
 
