@@ -19,7 +19,13 @@ ANGLES = 8
 
 
 def rotated_backgrounds(
-    background: Background, train: int, test: int, *, grey: float = 0.5, **padding: Any
+    background: Background,
+    train: int,
+    test: int,
+    *,
+    grey: float = 0.5,
+    seed: int = 0,
+    **padding: Any,
 ) -> Dataset:
     """Backgrounds without direction, each rotated by one of eight angles, which is its class.
 
@@ -28,6 +34,7 @@ def rotated_backgrounds(
         statistics in all directions.
       train, test: numbers of images; those of the same numbers are the same whatever the padding.
       grey: level of the background, its mean.
+      seed: another seed gives other images.
       **padding: what lies beyond the border, `fill` or `border` as `ops.interpolate` takes them.
 
     Returns:
@@ -41,7 +48,8 @@ def rotated_backgrounds(
             f"`background` must be one of {', '.join(get_args(Background))}, got {background!r}."
         )
     splits = [
-        _split(background, count, seed, grey, padding) for seed, count in enumerate((train, test))
+        _split(background, count, 2 * seed + number, grey, padding)
+        for number, count in enumerate((train, test))
     ]
     names = tuple(f"{90 * number / ANGLES:.4g} degrees" for number in range(ANGLES))
     return Dataset("rotated backgrounds", "1.0.0", *splits, ANGLES, names, "")
