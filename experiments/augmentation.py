@@ -1,17 +1,23 @@
 """What does augmentation buy, and what does a network read from the new pixels when their fill is wrong?
 
-First the cue: backgrounds without any direction are rotated by one of eight angles, and a network
-predicts the angle. Only what fills the corners can give it away. Then digits, few of them, on a
-grey background: accuracy with each kind of augmentation, on test digits as they are and on test
-digits that are moved, each by a random rotation, translation, rescaling and shear.
+First the cue: noise without any direction is rotated by one of eight angles, and a network predicts
+the angle. Only what fills the corners can give it away. Then digits, few of them, on a grey
+background: accuracy with each kind of augmentation, on test digits as they are and on moved ones,
+each by a random rotation, translation, rescaling and shear. New pixels are grey or zero, in training
+and in testing, in all four combinations.
 
-    python launch.py augmentation            2 seeds, 2 CPU cores: 6 minutes
+Amplitudes are matched: each kind that moves pixels moves those of the 16 x 16 digit by 1.5 pixels,
+root mean square, the one that combines all of them in all, and the moves of the test digits, too.
+These are of the same family as four of the kinds; elastic distortion is not. Noise, cutout and light
+move nothing, their amplitudes are chosen by hand. Training digits and noise are others for every
+seed, the 360 test digits and their moves the same.
+
+    python launch.py augmentation            3 seeds, 2 CPU cores: 9 minutes
     python launch.py augmentation smoke      under a minute
 
-Expected: with zeros around a grey background the accuracy is 100 %, chance being 12.5 %; on a flat
-background whatever continues it leaves chance; on noise a constant of the same mean still gives
-32 %, circular padding 14 %. On moved test digits the accuracy is 66 % without augmentation, 88 %
-with elastic distortion, 90 % with all moves together, 87 % if the new pixels are zeros.
+Prediction: zeros around grey noise tell the angle, a constant of the same mean tells some of it by
+its lack of noise, circular padding nearly none. On moved test digits every move gains, on digits as
+they are it costs; a fill in testing other than in training costs more than either fill in both.
 
 Source: Simard, Steinkraus, Platt, Best practices for convolutional neural networks applied to
 visual document analysis, 2003 (elastic); DeVries, Taylor, Improved regularization of convolutional
@@ -22,10 +28,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any, Literal
+import math
+from typing import Any, Literal, get_args
 
 from cnnjax.data.augmentation_config import Augmentation
-from cnnjax.run.config import CheckedConfig, Distinct, Positive, Seed
+from cnnjax.run.config import CheckedConfig, Distinct, InputError, Positive, Seed
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
@@ -36,42 +43,70 @@ with lazy_imports():
     import numpy as np
 
     from cnnjax import models, report, tasks
-    from cnnjax.data import rotated_backgrounds
+    from cnnjax.data import datasets, rotated_backgrounds
 
 Kind = Literal[
     "none", "rotation", "translation", "rescale", "shear", "elastic", "noise", "cutout", "light",
     "moves",
 ]  # fmt: skip
-Background = Literal["flat", "noise"]
+Padding = Literal["zeros", "grey", "edge", "reflect", "circular"]
+Move = Literal["rotation", "translation", "rescale", "shear", "elastic"]
+PIXELS = 1.5
+"""Root mean square distance by which the pixels of a digit are moved."""
+SIDE, CANVAS = 16, 24
+"""Height and width of a digit and of its canvas, as `tasks.digits_on_grey` has them."""
 
+
+def amount(move: Move, pixels: float) -> float:
+    """Amplitude that moves the pixels of a digit by so many pixels, root mean square.
+
+    To first order in a rotation by up to a, log s of rescaling and the tangent of the shear, with
+    r^2 the mean square distance of a digit's pixels from its centre, half of it along each axis:
+
+        rotation a r / sqrt(3), rescaling log(s) r / sqrt(3), shear sqrt(tan(a) / a - 1) r / sqrt(2),
+        translation sqrt(2 / 3) of its largest, elastic sqrt(2) of that of an axis
+    """
+    radius = SIDE / math.sqrt(6)
+    match move:
+        case "rotation":
+            return math.degrees(math.sqrt(3) * pixels / radius)
+        case "rescale":
+            return math.exp(math.sqrt(3) * pixels / radius)
+        case "translation":
+            return math.sqrt(3 / 2) * pixels / CANVAS
+        case "elastic":
+            return pixels / math.sqrt(2)
+    mean_square, low, high = 2 * (pixels / radius) ** 2, 1e-3, math.pi / 2 - 1e-9
+    for _ in range(60):  # tan(a) / a rises with a
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.tan(middle) / middle - 1 < mean_square else (low, middle)
+    return math.degrees(low)
+
+
+MOVES: tuple[Move, ...] = get_args(Move)
 AMOUNTS: dict[Kind, dict[str, Any]] = {
     "none": {},
-    "rotation": {"rotation": 20.0},
-    "translation": {"translation": 0.1},
-    "rescale": {"rescale": 1.2, "zoom": 1.1},
-    "shear": {"shear": 15.0},
-    "elastic": {"elastic": 1.0},
+    **{move: {move: amount(move, PIXELS)} for move in MOVES},
     "noise": {"noise": 0.1},
     "cutout": {"cutout": 6},
     "light": {"brightness": 0.2, "contrast": 1.5, "spot": 0.2},
+    "moves": {move: amount(move, PIXELS / math.sqrt(len(MOVES))) for move in MOVES},
 }
-MOVES: tuple[Kind, ...] = ("rotation", "translation", "rescale", "shear", "elastic")
-AMOUNTS["moves"] = {name: amount for kind in MOVES for name, amount in AMOUNTS[kind].items()}
+TEST_MOVES = {move: amount(move, PIXELS / 2) for move in MOVES if move != "elastic"}
+"""How test digits are moved, by four independent moves together."""
 UNFILLED: tuple[Kind, ...] = ("none", "noise", "light")
 """Kinds of augmentation that make no new pixels."""
 GREY = 0.5
 """Grey level of backgrounds; ink is white."""
 FILLS = {"grey": GREY, "zeros": 0.0}
 """Grey levels of new pixels around digits, and of what is cut out."""
-PADDINGS: dict[str, dict[str, Any]] = {
+PADDINGS: dict[Padding, dict[str, Any]] = {
     "zeros": {"fill": 0.0},
     "grey": {"fill": GREY},
     **{border: {"border": border} for border in ("edge", "reflect", "circular")},
 }
 """What lies beyond the border of a rotated background, as `ops.interpolate` takes it."""
 CUE_TEST_IMAGES = 500
-MOVED = Augmentation(rotation=15.0, translation=0.08, rescale=1.15, shear=10.0, fill=GREY)
-"""How test digits are moved, with the background around them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,13 +115,13 @@ class Config(CheckedConfig):
 
     kinds: Distinct[Kind] = tuple(AMOUNTS)
     """Kinds of augmentation of digits; moves are rotation to elastic together."""
-    backgrounds: Distinct[Background] = ("flat", "noise")
-    """Backgrounds that are rotated: flat grey, and noise."""
+    paddings: Distinct[Padding] = tuple(PADDINGS)
+    """What lies beyond the border of rotated noise."""
     train_digits: Positive = 200
     """Digits to train on: few, so that augmentation matters."""
     cue_images: Positive = 1500
-    """Rotated backgrounds to train on, for each background and padding."""
-    seeds: Distinct[Seed] = (0, 1)
+    """Rotated images of noise to train on, with each padding."""
+    seeds: Distinct[Seed] = (0, 1, 2)
     """Seeds; for each a network is trained in every condition."""
     train: TrainConfig = TrainConfig(
         steps=200, batch_size=64, learning_rate=1e-2, warmup_steps=20, log_every=100
@@ -97,30 +132,36 @@ class Config(CheckedConfig):
 PRESETS = {
     "smoke": Config(
         kinds=("none", "rotation"),
-        backgrounds=("flat",),
-        cue_images=128,
+        paddings=("zeros", "circular"),
+        cue_images=256,
         seeds=(0,),
-        train=TrainConfig(steps=10, batch_size=32, learning_rate=3e-3, log_every=5),
+        train=TrainConfig(steps=40, batch_size=32, learning_rate=1e-2, log_every=20),
     ),
 }
 
 
 def run(config: Config, record: Record) -> None:
     """Train and measure every network."""
-    # Made once for all seeds.
-    backgrounds = functools.lru_cache(maxsize=1)(rotated_backgrounds.rotated_backgrounds)
-    pipeline = tasks.standardised(backgrounds("flat", 1, 1), mean=GREY, std=0.2)
-    for cell in record.each(
-        part="cue", background=config.backgrounds, padding=tuple(PADDINGS), seed=config.seeds
-    ):
-        sizes, padding = (config.cue_images, CUE_TEST_IMAGES), PADDINGS[cell["padding"]]
-        images = backgrounds(cell["background"], *sizes, grey=GREY, **padding)
+    stored = datasets.load("digits").train
+    few = {seed: few_of(stored, config.train_digits, seed) for seed in config.seeds}
+    backgrounds = rotated_backgrounds.rotated_backgrounds
+    pipeline = tasks.standardised(backgrounds("noise", 1, 1), mean=GREY, std=0.2)
+    for cell in record.each(part="cue", padding=config.paddings, seed=config.seeds):
+        images = backgrounds(
+            "noise",
+            config.cue_images,
+            CUE_TEST_IMAGES,
+            grey=GREY,
+            seed=cell["seed"],
+            **PADDINGS[cell["padding"]],
+        )
         task = pipeline.on(train=images.train, test=images.test)
         network = task.network(models.PlainNet(task.classes, features=(16, 32)), config.train)
         state = network.train(record, cell)
         record.observe(cell, accuracy=network.accuracy(state))
 
     digits = functools.lru_cache(maxsize=1)(tasks.digits_on_grey)
+    moves = tuple(Augmentation(**TEST_MOVES, fill=fill) for fill in FILLS.values())
     conditions = [
         {"augmentation": kind, "fill": fill}
         for kind in config.kinds
@@ -129,16 +170,31 @@ def run(config: Config, record: Record) -> None:
     ]
     for cell in record.each(part="digits", condition=conditions, seed=config.seeds):
         changes = Augmentation(**AMOUNTS[cell["augmentation"]], fill=FILLS[cell["fill"]])
-        task = digits(changes, MOVED, train_digits=config.train_digits, grey=GREY)
+        task = digits(changes, moves, grey=GREY).on(train=few[cell["seed"]])
         network = task.network(models.PlainNet(task.classes, features=(16, 32, 64)), config.train)
         state = network.train(record, cell)
         record.observe(
             cell,
             accuracy=network.accuracy(state),
-            accuracy_moved=network.accuracy(state, moved=1),
+            accuracy_moved={
+                fill: network.accuracy(state, moved=number)
+                for number, fill in enumerate(FILLS, start=1)
+            },
             samples=samples(task),
         )
     page(record.observations(), record)
+
+
+def few_of(digits: datasets.Split, count: int, seed: int) -> datasets.Split:
+    """So many of the training digits, others for another seed.
+
+    Raises:
+      InputError: there are not as many.
+    """
+    if count > len(digits):
+        raise InputError(f"train_digits must be at most {len(digits)}, got {count}.")
+    chosen = np.random.default_rng(seed).choice(len(digits), count, replace=False)
+    return datasets.Split(*digits.read(chosen))
 
 
 def samples(task: tasks.Task) -> np.ndarray:
@@ -154,24 +210,36 @@ def page(found: Observations, record: Record) -> None:
     cues, digits = (found.where(part=part) for part in ("cue", "digits"))
     chance = 100 / record.tasks["rotated backgrounds"]["classes"]
     percent = functools.partial(report.format_summary, scale=100)
-    angles = report.summaries(cues, {"predicted angle": "accuracy"}, "background", "padding")
-    moved = digits.where(fill="grey").summary("accuracy_moved", "augmentation")
+    angles = report.summaries(cues, {"predicted angle": "accuracy"}, "padding")
+    grey = digits.where(fill="grey")
+    moved = grey.summary("accuracy_moved.grey", "augmentation")
+    still = grey.summary("accuracy", "augmentation")
+    columns = {
+        "as they are (%)": ("accuracy", 100),
+        "moved, grey (%)": ("accuracy_moved.grey", 100),
+        "moved, zeros (%)": ("accuracy_moved.zeros", 100),
+    }
+    words = {"fill": "new pixels in training"}
     report.write_page(
         record,
         __doc__,
         [
-            f"Accuracy of the predicted angle (chance {chance:.3g} %), by background and padding: "
-            + "; ".join(f"{name}: {percent(*row.values())} %" for name, row in angles.items())
-            + ". Accuracy on moved test digits, by augmentation with grey new pixels: "
-            + "; ".join(f"{kind}: {percent(each)} %" for kind, each in moved.items())
+            f"Accuracy of the predicted angle (chance {chance:.3g} %), by padding: "
+            + ", ".join(f"{name} {percent(*row.values())} %" for name, row in angles.items())
+            + ". Accuracy on moved test digits, and on the same as they are, by augmentation with "
+            "grey new pixels: "
+            + "; ".join(
+                f"{kind} {percent(each)} and {percent(still[kind])} %"
+                for kind, each in moved.items()
+            )
             + ".",
             report.setting(record, found),
             report.Heading("The cue"),
             report.Figure(
                 "cue",
                 report.dots(angles, "accuracy (%)", reference=("chance", chance)),
-                "Accuracy of the predicted angle, one of eight, of backgrounds without direction, "
-                "by background and by what fills the corners (padding).",
+                f"Accuracy of the predicted angle, one of eight, of {CUE_TEST_IMAGES} images of "
+                "noise, by what fills the corners (padding).",
             ),
             report.Heading("What augmentation buys"),
             report.Figure(
@@ -182,11 +250,22 @@ def page(found: Observations, record: Record) -> None:
             ),
             report.summary_table(
                 digits,
-                {"accuracy (%)": ("accuracy", 100), "accuracy, moved (%)": ("accuracy_moved", 100)},
+                columns,
                 "augmentation",
                 "fill",
-                names={"fill": "new pixels"},
-                caption="Test digits as they are, and moved.",
+                names=words,
+                caption="Accuracy on test digits as they are, and moved with grey or zeros in new "
+                "pixels.",
+            ),
+            *(
+                report.difference_table(
+                    compared, columns, factor, against, names=words, caption=caption
+                )
+                for compared, factor, against, caption in (
+                    (grey, "augmentation", "none", "What each kind gains and costs."),
+                    (digits, "fill", "grey", "What zeros in training change."),
+                )
+                if against in compared.values(factor) and len(compared.values(factor)) > 1
             ),
         ],
     )

@@ -13,8 +13,8 @@ the logits of two images. What the layers of a kind contribute is <T_kind, L> / 
 layers, sum of |T_i|^2 / |L|^2, is 1 if the terms are orthogonal and more if they cancel each other.
 Accuracy stands beside, because networks of different accuracy differ in more than their layers.
 
-    python launch.py lie_derivative                          3 seeds: about 10 minutes, 2 CPU cores
-    python launch.py lie_derivative smoke                    under a minute
+    python launch.py lie_derivative          3 seeds: about 10 minutes, 2 CPU cores
+    python launch.py lie_derivative smoke    under a minute
 
 Expected: circular convolutions that share kernels and visit every position contribute nothing under
 translations, and alias-free layers lose nothing but rounding: both are theorems, and tests of this
@@ -54,7 +54,6 @@ Network = Literal[
 ]  # fmt: skip
 Action = Literal["down", "right", "rotation", "scaling", "shearing"]
 NETWORKS: tuple[Network, ...] = get_args(Network)
-
 WHEN = ("before", "after")
 KINDS = ("convolution", "nonlinearity", "downsampling", "readout")
 UNITS = {
@@ -64,7 +63,7 @@ UNITS = {
     "scaling": ("enlargement by a hundredth", 1.0),
     "shearing": ("shear by a hundredth", 1.0),
 }
-"""For each action a small amount of it, and that amount in percent of the action's unit."""
+"""A small amount of each action, and that amount in percent of the action's unit."""
 ROUNDING = 1e-3
 """A derivative relative to the logits, in the action's unit, below which it may be rounding."""
 

@@ -53,7 +53,8 @@ HEADLINES = {
     "learned_invariance": {"accuracy at any angle (%)": ("accuracy_rotated", 100)},
     "augmentation": {
         "accuracy (%); of the angle, chance 12.5 %": ("accuracy", 100),
-        "accuracy, moved digits (%)": ("accuracy_moved", 100),
+        "accuracy, moved digits, grey beyond the border (%)": ("accuracy_moved.grey", 100),
+        "accuracy, moved digits, zeros beyond the border (%)": ("accuracy_moved.zeros", 100),
     },
     "segmentation": {
         f"intersection over union of the digits after iteration {number} (%)": (

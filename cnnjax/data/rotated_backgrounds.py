@@ -19,7 +19,13 @@ ANGLES = 8
 
 
 def rotated_backgrounds(
-    background: Background, train: int, test: int, *, grey: float = 0.5, **padding: Any
+    background: Background,
+    train: int,
+    test: int,
+    *,
+    grey: float = 0.5,
+    seed: int = 0,
+    **padding: Any,
 ) -> Dataset:
     """Backgrounds without direction, each rotated by one of eight angles, which is its class.
 
@@ -29,6 +35,7 @@ def rotated_backgrounds(
       train, test: numbers of images, validation images as many as test images; those of the same
         numbers are the same whatever the padding.
       grey: level of the background, its mean.
+      seed: another seed gives other images.
       **padding: what lies beyond the border, `fill` or `border` as `ops.interpolate` takes them.
 
     Returns:
@@ -42,8 +49,8 @@ def rotated_backgrounds(
             f"`background` must be one of {', '.join(get_args(Background))}, got {background!r}."
         )
     train_split, test_split, validation_split = (
-        _split(background, count, seed, grey, padding)
-        for seed, count in enumerate((train, test, test))
+        _split(background, count, 3 * seed + number, grey, padding)
+        for number, count in enumerate((train, test, test))
     )
     names = tuple(f"{90 * number / ANGLES:.4g} degrees" for number in range(ANGLES))
     return Dataset(

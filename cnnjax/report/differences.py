@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from cnnjax.report.findings import Names, name_of
 from cnnjax.report.table import LEAST, MISSING, Table, format_summary, over_seeds
+from cnnjax.run.cells import text_of
 from cnnjax.run.observations import Observations
 
 
@@ -19,8 +20,8 @@ def difference_table(
     """A table of what numbers change when one factor has another value, paired by seed.
 
     A row for each value of the factor but `against`, and each combination of the other factors
-    that has both; a dash where either lacks the number, and for fewer than 3 seeds, which are no
-    comparison.
+    that has both; factors that do not vary are left out. A dash where either lacks the number, and
+    for fewer than 3 seeds, which are no comparison.
 
     Args:
       found: the observations.
@@ -36,7 +37,11 @@ def difference_table(
     names = names or {}
     if against not in found.values(factor):
         raise ValueError(f"against must be one of {found.values(factor)}, got {against!r}.")
-    others = [name for name in found.conditions if name != factor]
+    others = [
+        name
+        for name in found.conditions
+        if name != factor and len({text_of(row.get(name)) for row in found.rows}) > 1
+    ]
     groups = found.groups(*others) if others else {(): found}
     rows = []
     for key, group in groups.items():

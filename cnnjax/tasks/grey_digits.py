@@ -13,17 +13,21 @@ from cnnjax.tasks.task import Task, pipeline
 
 @pipeline
 def digits_on_grey(
-    augmentation: Augmentation, moves: Augmentation, *, train_digits: int, grey: float = 0.5
+    augmentation: Augmentation,
+    moves: tuple[Augmentation, ...],
+    *,
+    train_digits: int | None = None,
+    grey: float = 0.5,
 ) -> Task:
     """scikit-learn's digits, white on grey, 16 x 16 on a canvas of 24 x 24.
 
-    In evaluation, `moved=1` of the source moves every test image, each in a way of its own, always
-    the same; `moved=0`, the default, leaves it as it is.
+    In evaluation, `moved=n` of the source moves every test image by `moves[n - 1]`, each in a way
+    of its own, always the same; `moved=0`, the default, leaves it as it is.
 
     Args:
       augmentation: of training images.
-      moves: how test images are moved.
-      train_digits: number of training images, the first of the data set's.
+      moves: ways to move test images; those that differ only in fill move them alike.
+      train_digits: number of training images, the first of the data set's; None: all.
       grey: level of the background; ink is 1.
     """
     stored = load("digits")
@@ -41,7 +45,8 @@ def digits_on_grey(
 
     def augment_test(images, keys, source):
         still = plain(images)
-        return jnp.where(source["moved"] > 0, augmented(still, keys, moves), still)
+        each = [augmented(still, keys, move) for move in moves]
+        return jnp.stack([still, *each])[source["moved"]]
 
     dataset = dataclasses.replace(stored, train=few)
     return Task(dataset, augment, augment_test, jax.jit(plain), {"moved": 0})

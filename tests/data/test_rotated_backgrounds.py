@@ -77,6 +77,10 @@ def test_training_and_test_images_are_others_and_classes_are_the_angles():
     again = rotated_backgrounds("noise", 20, 20, fill=0.5)
     np.testing.assert_array_equal(again.test.images, dataset.test.images)
     np.testing.assert_array_equal(again.test.labels, dataset.test.labels)
+    other = rotated_backgrounds("noise", 20, 20, fill=0.5, seed=1)
+    seen = {image.tobytes() for split in (other.train, other.test) for image in split.images}
+    assert len(seen) == 40
+    assert not seen & (train | {image.tobytes() for image in dataset.test.images})
 
 
 def test_the_background_is_grey_of_its_level():

@@ -43,9 +43,9 @@ def test_two_seeds_are_no_comparison():
 
 def test_one_factor_alone_and_a_value_that_is_not_there():
     alone = Observations(
-        [{"layer": name, "seed": seed, "error": 1.0 + (name == "b")} for name in "ab"
+        [{"layer": name, "part": "p", "seed": seed, "error": 1.0 + (name == "b")} for name in "ab"
          for seed in (0, 1, 2)],
-        ("layer", "seed"),
+        ("layer", "part", "none", "seed"),
     )  # fmt: skip
     assert difference_table(alone, {"error": "error"}, "layer", "a").rows == [["b", "1.00 ± 0"]]
     with pytest.raises(ValueError, match=r"against must be one of \['a', 'b'\], got 'c'"):

@@ -9,7 +9,10 @@ from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.data.datasets import load
 from cnnjax.tasks import digits_on_grey
 
-MOVES = Augmentation(rotation=15.0, translation=0.08, rescale=1.15, shear=10.0, fill=0.5)
+MOVES = tuple(
+    Augmentation(rotation=15.0, translation=0.08, rescale=1.15, shear=10.0, fill=fill)
+    for fill in (0.5, 0.0)
+)
 
 
 def test_digits_are_the_first_of_the_training_digits_and_all_test_digits():
@@ -20,6 +23,7 @@ def test_digits_are_the_first_of_the_training_digits_and_all_test_digits():
     np.testing.assert_array_equal(task.test.images, stored.test.images)
     np.testing.assert_array_equal(task.test.labels, stored.test.labels)
     test = {image.tobytes() for image in task.test.images}
+    assert len(digits_on_grey(Augmentation(), MOVES).train) == len(stored.train)
     assert not any(image.tobytes() in test for image in task.train.images)
 
 
@@ -33,7 +37,13 @@ def test_test_digits_are_moved_only_when_asked():
     assert (np.abs(moved - still).max((1, 2, 3)) > 0.1).all()
     # White ink on grey, grey beyond the border as well.
     assert 0.499 < moved.min() < 0.501 < 0.9 < moved.max() < 1.001
-    np.testing.assert_allclose(moved, augment(still, keys, MOVES), atol=1e-6)
+    np.testing.assert_allclose(moved, augment(still, keys, MOVES[0]), atol=1e-6)
+    # The same moves, and zeros beyond the border.
+    others = np.asarray(task.augment_test(images, keys, {"moved": jnp.array(2)}))
+    np.testing.assert_allclose(others, augment(still, keys, MOVES[1]), atol=1e-6)
+    assert others.min() == 0
+    inside = others > 0.5
+    np.testing.assert_allclose(others[inside], moved[inside], atol=1e-6)
 
 
 def test_training_digits_are_augmented_on_a_background_of_any_grey():

@@ -19,7 +19,10 @@ from cnnjax.train.config import TrainConfig
 PIPELINES = {
     "on_canvas": functools.partial(tasks.on_canvas, "digits", canvas=20, fill="zero"),
     "digits_on_grey": functools.partial(
-        tasks.digits_on_grey, Augmentation(noise=0.1), Augmentation(rotation=9.0), train_digits=20
+        tasks.digits_on_grey,
+        Augmentation(noise=0.1),
+        (Augmentation(rotation=9.0),),
+        train_digits=20,
     ),
     "distorted_crops": functools.partial(tasks.distorted_crops, "digits"),
     "resized": functools.partial(tasks.resized, "digits", size=6, channels=3),
