@@ -9,6 +9,7 @@ Gregor & LeCun, Emergence of complex-like cells in a temporal product network, 2
 """
 
 import dataclasses
+import functools
 import itertools
 import math
 
