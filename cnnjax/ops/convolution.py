@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from cnnjax.ops import geometry
+from cnnjax.ops.depthwise import depthwise_convolution
 from cnnjax.ops.lax_convolution import lax_convolution
 from cnnjax.ops.passes import Passes, convolve_in_passes, fastest_passes
 from cnnjax.ops.window import (
@@ -23,9 +24,7 @@ from cnnjax.ops.window import (
     make_window,
     open_window,
     per_axis,
-    window_slices,
     with_border,
-    written_out,
     zero_pad,
 )
 
@@ -186,13 +185,13 @@ def convolve(
     if groups == 1 and passes == Passes():
         return lax_convolution(x, kernel, window, precision)
     if groups > 1 and kernel.shape[-2] == 1:
-        apart = _convolve_depthwise
+        apart = depthwise_convolution  # products of single numbers: no precision to choose
     else:
-        apart = functools.partial(_convolve_group_by_group, passes=passes)
+        apart = functools.partial(_convolve_group_by_group, precision=precision, passes=passes)
     return lax.platform_dependent(
         x,
         kernel,
-        cpu=lambda x, kernel: apart(x, kernel, window, precision),
+        cpu=lambda x, kernel: apart(x, kernel, window=window),
         default=lambda x, kernel: lax_convolution(x, kernel, window, precision),
     )
 
@@ -209,16 +208,3 @@ def _convolve_group_by_group(
     split = (jnp.split(each, groups, axis=-1) for each in (x, kernel))
     parts = [convolve_in_passes(*part, window, precision, passes) for part in zip(*split)]
     return jnp.concatenate(parts, axis=-1)
-
-
-def _convolve_depthwise(
-    x: jax.Array, kernel: jax.Array, window: Window, precision: lax.PrecisionLike
-) -> jax.Array:
-    del precision  # products of single numbers
-    channels, features = x.shape[-1], kernel.shape[-1]
-    x, window = written_out(x, window)
-    taps = kernel.reshape(-1, channels, features // channels)
-    z = jnp.zeros((), x.dtype)
-    for tap_input, tap in zip(window_slices(x, window), taps, strict=True):
-        z = z + tap_input[..., None] * jnp.expand_dims(tap, range(tap_input.ndim - 1))
-    return z.reshape(*z.shape[:-2], features)
