@@ -7,7 +7,6 @@ a regular feature map by `(h f)[p, g] = f[h^-1 p, h^-1 g]`.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from cnnjax.ops import geometry
@@ -88,8 +87,10 @@ def group_conv(
         )
     copies = []
     for element in range(group):
+        # Split and joined: indexing by a list is a gather, whose gradient is a scatter.
+        parts = jnp.split(_turned(kernel, element), group, axis=2)
         sources = [product(inverse(element), other) for other in range(group)]
-        turned = _turned(kernel, element)[:, :, np.array(sources)]
+        turned = jnp.concatenate([parts[source] for source in sources], axis=2)
         copies.append(turned.reshape(*turned.shape[:2], -1, turned.shape[-1]))
     # Spelled out: an empty batch does not tell the last size.
     flat = x.reshape(*x.shape[:-2], group * kernel.shape[3])

@@ -124,6 +124,16 @@ def test_of_equal_maxima_in_windows_side_by_side_the_first_gets_the_gradient():
 
 
 @pytest.mark.fast
+def test_the_entries_of_a_window_share_the_gradient_of_their_average():
+    x, weights = jnp.zeros((1, 5, 4, 1)), jnp.array([[8.0, 12.0], [16.0, 20.0]])
+    gradient = jax.grad(
+        lambda x: (ops.average_pool(x, 2, strides=2) * weights[None, ..., None]).sum()
+    )(x)
+    np.testing.assert_array_equal(gradient[0, :4, :, 0], np.kron(weights, np.full((2, 2), 0.25)))
+    np.testing.assert_array_equal(gradient[0, 4], 0)  # left over: in no window
+
+
+@pytest.mark.fast
 @pytest.mark.parametrize("pool", [ops.max_pool, ops.average_pool])
 def test_the_gradient_of_windows_side_by_side_adds_no_padded_arrays(pool):
     """Padding of g to the size of x, once an offset, took most of a step's time."""
