@@ -284,7 +284,7 @@ def test_one_filter_never_specialises_and_rotated_copies_share_alike(run_directo
         one = rows["detectors", 1, training]
         assert one["effective_number"] == 1
         assert one["direction"] == one["axis"] == 0
-        assert rows["detectors", 2, training]["effective_number"] > 1.05
+        assert rows["detectors", 2, training]["effective_number"] > 1.01
         built = rows["rotations", 1, training]
         # Rotated copies win as often as each other, each about its own angle.
         assert built["effective_number"] > 3.9
