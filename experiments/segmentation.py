@@ -74,7 +74,7 @@ class Config(CheckedConfig):
     seeds: Distinct[Seed] = (0, 1, 2, 3, 4)
     """Seeds; for each a network of every arm is trained."""
     train: TrainConfig = TrainConfig(
-        steps=500,
+        steps=400,
         batch_size=32,
         learning_rate=1e-2,
         warmup_steps=20,
