@@ -54,6 +54,7 @@ Network = Literal[
 ]  # fmt: skip
 Action = Literal["down", "right", "rotation", "scaling", "shearing"]
 NETWORKS: tuple[Network, ...] = get_args(Network)
+TRANSLATIONS: tuple[Action, ...] = ("down", "right")
 WHEN = ("before", "after")
 KINDS = ("convolution", "nonlinearity", "downsampling", "readout")
 UNITS = {
@@ -74,9 +75,8 @@ class Config(StudyConfig):
 
     networks: Distinct[Network] = NETWORKS
     """Standard convolutions with ReLU and a way of halving (max, average, strided, blur, adaptive);
-    polynomials and ideal halving (alias_free); with ReLU and max, but GELU instead (gelu), tiled by
-    2 or local convolutions (tiled, local), zeros beyond the border (zero), residual blocks
-    (residual)."""
+    polynomials and ideal halving (alias_free); GELU and max (gelu); tiled by 2 or local convolutions,
+    zeros beyond the border, or residual blocks, with ReLU and max (tiled, local, zero, residual)."""
     actions: Distinct[Action] = ("down", "right", "rotation", "scaling")
     """Translations by the image's size (down, right), rotation by a radian, enlargement by a factor
     of e (scaling), shear by 1 (shearing)."""
@@ -179,7 +179,7 @@ def above_rounding(measured: dict[Action, dict[str, Any]]) -> dict[Action, dict[
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
     actions = record.config["actions"]
-    main = [action for action in ("down", "right") if action in actions] or actions[:1]
+    main = [action for action in TRANSLATIONS if action in actions] or actions[:1]
     images = min(record.config["measured_images"], record.task["test_examples"])
     remainder = max(found.column(name).max() for name in found.numbers if "remainder" in name)
     layers_of = {

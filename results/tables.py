@@ -57,11 +57,7 @@ HEADLINES = {
         "accuracy, moved digits, zeros beyond the border (%)": ("accuracy_moved.zeros", 100),
     },
     "segmentation": {
-        f"intersection over union of the digits after iteration {number} (%)": (
-            f"after{number}.foreground_iou",
-            100,
-        )
-        for number in (1, 2, 3)
+        "intersection over union of the digits, last estimate (%)": ("final.foreground_iou", 100)
     },
 }
 """The gallery's numbers: by study and heading, the name of a number in observations.csv, its scale,

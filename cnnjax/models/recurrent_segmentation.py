@@ -1,12 +1,15 @@
 """A network that labels every pixel, and refines its labels with the same weights."""
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from cnnjax.layers.conv import Conv
+
+Feedback = Literal["labels", "zero"]
 
 
 class RecurrentSegmentation(nn.Module):
@@ -15,7 +18,8 @@ class RecurrentSegmentation(nn.Module):
         H = relu(U * X + W * softmax(Y before)),    H' = relu(R * H),    Y = V * H'
 
     with the same U, W, R, V at every iteration and no estimate before the first. Each iteration
-    sees further: labels can agree with labels around them.
+    sees further: labels can agree with labels around them. The receptive field grows by
+    2 (kernel_size - 1) an iteration, as it does by kernel_size - 1 with each further R.
     In training the estimates before the last are sown in the collection 'auxiliary'.
     Symmetry: translations, as far as the border is not seen; all circular ones with circular
     padding.
@@ -31,6 +35,12 @@ class RecurrentSegmentation(nn.Module):
     """Channels of the hidden layers."""
     kernel_size: int = 5
     """Height and width of the kernels of U, W and R; those of V are 1 x 1."""
+    feedback: Feedback = "labels"
+    """What each iteration sees of the one before: the estimate, or zeros in its place."""
+    tied: bool = True
+    """Whether all iterations have the same weights."""
+    depth: int = 1
+    """Number of R, with weights of their own, one after the other."""
     padding: str = "SAME"
     """Padding of the convolutions."""
     conv: Callable[..., nn.Module] = Conv
@@ -40,7 +50,7 @@ class RecurrentSegmentation(nn.Module):
         """Map `[batch, height, width, channels]` to logits `[batch, height, width, classes]`.
 
         Raises:
-          ValueError: no iterations.
+          ValueError: no iterations, no depth, or another feedback.
         """
         *before, last = self.estimates(x)
         if train:
@@ -51,19 +61,39 @@ class RecurrentSegmentation(nn.Module):
     @nn.compact
     def estimates(self, x: jax.Array) -> list[jax.Array]:
         """The logits after every iteration."""
-        if self.iterations < 1:
-            raise ValueError(f"iterations must be at least 1, got {self.iterations!r}.")
-        hidden_of_image = self._convolution(self.features, self.kernel_size, "image")(x)
-        of_estimate = self._convolution(self.features, self.kernel_size, "estimate")
-        deeper = self._convolution(self.features, self.kernel_size, "hidden")
-        labels = self._convolution(self.classes, 1, "labels")
-        nothing = jnp.zeros((*x.shape[:-1], self.classes), hidden_of_image.dtype)
+        for name in ("iterations", "depth"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)!r}.")
+        if self.feedback not in get_args(Feedback):
+            raise ValueError(
+                f"feedback must be one of {', '.join(get_args(Feedback))}, got {self.feedback!r}."
+            )
+        if self.tied:
+            stages = [self._stage("")] * self.iterations
+        else:
+            stages = [self._stage(f"_{number}") for number in range(1, self.iterations + 1)]
         found: list[jax.Array] = []
-        for _ in range(self.iterations):
-            before = nn.softmax(found[-1]) if found else nothing
-            hidden = nn.relu(hidden_of_image + of_estimate(before))
-            found.append(labels(nn.relu(deeper(hidden))))
+        for image, of_estimate, deeper, labels in stages:
+            hidden = image(x)
+            before = jnp.zeros((*x.shape[:-1], self.classes), hidden.dtype)
+            if found and self.feedback == "labels":
+                before = nn.softmax(found[-1])
+            hidden = nn.relu(hidden + of_estimate(before))
+            for layer in deeper:
+                hidden = nn.relu(layer(hidden))
+            found.append(labels(hidden))
         return found
+
+    def _stage(self, suffix: str) -> tuple[nn.Module, nn.Module, list[nn.Module], nn.Module]:
+        """U, W, all R, and V."""
+        size = self.kernel_size
+        numbers = ("", *(f"{number}" for number in range(2, self.depth + 1)))
+        return (
+            self._convolution(self.features, size, f"image{suffix}"),
+            self._convolution(self.features, size, f"estimate{suffix}"),
+            [self._convolution(self.features, size, f"hidden{n}{suffix}") for n in numbers],
+            self._convolution(self.classes, 1, f"labels{suffix}"),
+        )
 
     def _convolution(self, features: int, size: int, name: str) -> nn.Module:
         return self.conv(

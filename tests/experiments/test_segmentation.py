@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 import launch
+from cnnjax.report import format_count, format_summary
 from cnnjax.run.record import Record
+from cnnjax.run.statistics import summarize
 from cnnjax.train.config import TrainConfig
 from experiments import segmentation
 from tests.experiments import pages
 from tests.experiments.fakes import SCALE, SHIFT
 
 CONFIG = segmentation.Config(
-    iterations=(1, 3),
+    arms=("recurrent", "zeroed", "untied", "deep", "single"),
+    iterations=3,
     features=2,
     digits=(4, 7),
     train_images=12,
@@ -39,14 +42,24 @@ def overlaps(estimate, labels, classes):
 
 def test_every_estimate_of_every_trained_network_is_measured_on_all_test_images(watch, tmp_path):
     found = watch.run(segmentation, CONFIG, tmp_path / "run")
-    expected = [{"iterations": number, "seed": seed} for number in (1, 3) for seed in (0, 1)]
+    expected = [{"arm": arm, "seed": seed} for arm in CONFIG.arms for seed in (0, 1)]
+    fields = {  # iterations, feedback, tied, depth
+        "recurrent": (3, "labels", True, 1),
+        "zeroed": (3, "zero", True, 1),
+        "untied": (3, "labels", False, 1),
+        "deep": (1, "labels", True, 5),
+        "single": (1, "labels", True, 1),
+    }
     assert [call.factors for call in watch.trained] == expected
     drawn = set()
     for call, row in zip(watch.trained, found.rows, strict=True):
-        network, iterations = call.network, row["iterations"]
+        network = call.network
         model, task = network.model, network.task
         assert call.values == {}
-        assert (model.iterations, model.features, model.classes) == (iterations, 2, 3)
+        assert (model.features, model.classes) == (2, 3)
+        found_fields = (model.iterations, model.feedback, model.tied, model.depth)
+        assert found_fields == fields[row["arm"]]
+        iterations = model.iterations
         assert network.training.config == CONFIG.train
         assert row["parameters"] == sum(p.size for p in jax.tree.leaves(network.initial(0).params))
         assert (len(task.train), len(task.test)) == (12, 6)
@@ -63,33 +76,38 @@ def test_every_estimate_of_every_trained_network_is_measured_on_all_test_images(
             measured = [row[f"after{number}.{name}"] for name in NAMES]
             np.testing.assert_allclose(measured, overlaps(estimate, task.test.labels, 3), atol=1e-3)
         assert f"after{iterations + 1}.accuracy" not in row
-        alone = found.where(iterations=iterations, seed=row["seed"])
+        assert [row[f"final.{name}"] for name in NAMES] == measured
+        alone = found.where(arm=row["arm"], seed=row["seed"])
         np.testing.assert_array_equal(alone.array("images")[0], task.test.images[:2, ..., 0])
         np.testing.assert_array_equal(alone.array("labels")[0], task.test.labels[:2])
+        if row["arm"] == "zeroed":
+            for name in NAMES:
+                assert row[f"after1.{name}"] == row[f"after2.{name}"] == row[f"after3.{name}"]
         shown = alone.array("estimates")[0]
         assert shown.shape == (iterations, 2, 32, 32)
         assert (shown == [estimate[:2] for estimate in estimates]).mean() > 0.999
         drawn.add(shown.tobytes())
-    assert len(drawn) == 4
+    assert len(drawn) == 10
     assert watch.trained[0].network.training is watch.trained[1].network.training
 
 
 def made(directory):
-    """A record of networks of 3, 1 and 2 iterations, whose numbers tell where they are from."""
-    record = Record.open(directory, segmentation.Config(iterations=(3, 1, 2), seeds=(4, 5)))
-    for cell in record.each(iterations=(3, 1, 2), seed=(4, 5)):
-        total, seed = cell["iterations"], cell["seed"]
+    """A record of two arms, of three iterations and of one, with random numbers."""
+    config = segmentation.Config(arms=("single", "recurrent"), seeds=(4, 5, 6))
+    record = Record.open(directory, config)
+    rng = np.random.default_rng(0)
+    for cell in record.each(arm=config.arms, seed=config.seeds):
+        total = {"recurrent": 3, "single": 1}[cell["arm"]]
         after = {
-            f"after{number}": {
-                name: (10 * total + 2 * number + 30 * place + seed - 4) / 200
-                for place, name in enumerate(NAMES)
-            }
+            f"after{number}": dict(zip(NAMES, rng.uniform(size=4).tolist()))
             for number in range(1, total + 1)
         }
         record.observe(
             cell,
             parameters=1000 + total,
-            images=np.full((1, 4, 4), 100 + seed),
+            multiply_adds=5000 * total,
+            final=dict(zip(NAMES, rng.uniform(size=4).tolist())),
+            images=np.full((1, 4, 4), 100 + cell["seed"]),
             labels=np.full((1, 4, 4), 2),
             estimates=np.arange(total).reshape(-1, 1, 1, 1) * np.ones((1, 1, 4, 4), int),
             **after,
@@ -99,8 +117,12 @@ def made(directory):
     return record
 
 
-def mean(total, number, name):
-    return (10 * total + 2 * number + 30 * NAMES.index(name) + 0.5) / 2
+HEADINGS = {
+    "accuracy of pixels (%)": "accuracy",
+    "IoU, background (%)": "background_iou",
+    "IoU, digits (%)": "foreground_iou",
+    "IoU, all classes (%)": "mean_iou",
+}
 
 
 def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
@@ -111,45 +133,48 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
         lambda *given: drawn.append(given) or matplotlib.figure.Figure(),
     )
     record = made(tmp_path / "run")
-    segmentation.page(record.observations(), record)
+    found = record.observations()
+    segmentation.page(found, record)
+
+    def mean(arm, number):
+        return format_summary(summarize(found.where(arm=arm).column(number)), 100)
+
+    overlaps = [f"{arm} {mean(arm, 'final.foreground_iou')} %" for arm in ("single", "recurrent")]
     assert pages.lead(record.directory) == (
-        "Intersection over union of the digits, mean over their classes, after each iteration: "
-        "46.2, 47.2, 48.2 % by the network of 3 iterations; 36.2 % by the network of 1 iteration; "
-        "41.2, 42.2 % by the network of 2 iterations."
+        "Intersection over union of the digits, mean over their classes, last estimate: "
+        f"{', '.join(overlaps)}."
     )
-    (rows,) = pages.tables(record.directory)
-    assert [(row["iterations"], row["after iteration"]) for row in rows] == [
-        (str(total), str(number)) for total in (3, 1, 2) for number in range(1, total + 1)
-    ]
-    headings = dict(
-        zip(
-            NAMES,
-            (
-                "accuracy of pixels (%)",
-                "IoU, background (%)",
-                "IoU, digits (%)",
-                "IoU, all classes (%)",
-            ),
-            strict=True,
+    final, differences, by_iteration = pages.tables(record.directory)
+    assert [row["arm"] for row in final] == ["single", "recurrent"]
+    for row, total in zip(final, (1, 3), strict=True):
+        assert row["parameters"] == format_count(1000 + total, 3)
+        assert row["multiply-adds per image"] == format_count(5000 * total, 3)
+        for heading, name in HEADINGS.items():
+            assert row[heading] == mean(row["arm"], f"final.{name}")
+    (row,) = differences
+    assert row["arm"] == "single"
+    for heading, name in HEADINGS.items():
+        one, other = (
+            found.where(arm=arm).column(f"final.{name}") for arm in ("single", "recurrent")
         )
-    )
-    for row in rows:
-        total, number = int(row["iterations"]), int(row["after iteration"])
-        assert row["parameters"] == "1.0 k"
-        for name, heading in headings.items():
-            assert float(row[heading]) == pytest.approx(mean(total, number, name), abs=0.051)
+        assert row[heading] == format_summary(summarize(one - other), 100)
+    for row, total in zip(by_iteration, (1, 3), strict=True):
+        for number in (1, 2, 3):
+            expected = "–"
+            if number <= total:
+                expected = mean(row["arm"], f"after{number}.foreground_iou")
+            assert row[f"after iteration {number} (%)"] == expected
     ((network, names),) = drawn
-    assert network.rows == record.observations().where(iterations=3, seed=4).rows
+    assert network.rows == found.where(arm="single", seed=4).rows
     assert names == ["background", "4", "7"]
     results = json.loads((record.directory / "results.json").read_text("utf-8"))
     assert results["test_examples"] == 2
-    assert results["rows"][0]["iterations"] == 3
-    found = results["rows"][0]["after2.mean_iou"]["mean"]
-    assert found == pytest.approx(mean(3, 2, "mean_iou") / 100)
+    mean_of_two = found.where(arm="recurrent").column("after2.mean_iou").mean()
+    assert results["rows"][1]["after2.mean_iou"]["mean"] == pytest.approx(mean_of_two)
 
 
 def test_the_figure_shows_image_labels_and_estimates_in_order(tmp_path):
-    found = made(tmp_path / "run").observations().where(iterations=3, seed=4)
+    found = made(tmp_path / "run").observations().where(arm="recurrent", seed=4)
     axes = segmentation.estimates_figure(found, ["background", "4", "7"]).axes
     shown = {each.get_title(): each.images[0].get_array() for each in axes}
     assert list(shown) == ["image", "labels", "iteration 1", "iteration 2", "iteration 3"]
@@ -171,9 +196,9 @@ def run_directory(tmp_path_factory):
 
 def test_the_smallest_run_observes_the_overlap_after_each_iteration(run_directory):
     results = json.loads((run_directory / "results.json").read_text("utf-8"))
-    assert [row["iterations"] for row in results["rows"]] == [1, 2]
-    for row in results["rows"]:
-        for number in range(1, row["iterations"] + 1):
+    assert [row["arm"] for row in results["rows"]] == ["recurrent", "single"]
+    for row, iterations in zip(results["rows"], (2, 1), strict=True):
+        for number in range(1, iterations + 1):
             found = {name: row[f"after{number}.{name}"]["mean"] for name in NAMES}
             assert 0 <= found["foreground_iou"] <= 1
             assert 0.3 < found["accuracy"] <= 1
@@ -183,7 +208,7 @@ def test_the_smallest_run_observes_the_overlap_after_each_iteration(run_director
 
 
 def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
-    assert "iterations=1" not in complete_again(run_directory, ["segmentation", "smoke"])
+    assert "arm=recurrent" not in complete_again(run_directory, ["segmentation", "smoke"])
 
 
 @pytest.mark.fast
@@ -192,7 +217,8 @@ def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory,
     [
         (["--digits", "4", "10"], "digits[1] must be at least 0 and below 10, got 10"),
         (["--digits", "4", "4"], "each once"),
-        (["--iterations", "0"], "iterations[0] must be at least 1, got 0"),
+        (["--iterations", "0"], "iterations must be at least 1, got 0"),
+        (["--arms", "wide"], "wide"),
         (["--seeds", "1", "1"], "each once"),
     ],
 )
