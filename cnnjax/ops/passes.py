@@ -169,10 +169,11 @@ def _by_overlap_add(
     # Split at once: the gradient is then one concatenation, where indexing adds up whole arrays.
     parts = jnp.split(products, entries, axis=-1)
     offsets = itertools.product(*map(range, window.kernel_size))
-    z = sum(
+    shifted = (
         zero_pad(part, _shift(offset, window), window.input_dilation)
         for part, offset in zip(parts, offsets, strict=True)
     )
+    z = functools.reduce(jnp.add, shifted)
     steps = (slice(None, None, stride) for stride in window.strides)
     return z[(slice(None), *steps)] if max(window.strides) > 1 else z
 
