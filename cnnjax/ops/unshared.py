@@ -24,8 +24,9 @@ from cnnjax.ops.window import (
     zero_pad,
 )
 
-ENTRIES_AT_A_TIME = 2**25
-"""What windows read is written out for so many entries of a batch at a time: 128 MB in float32."""
+ENTRIES_AT_A_TIME = 2**26
+"""So many entries that windows read are written out at a time, 256 MB in float32; a larger batch is
+computed in parts, which on CPU may take twice as long."""
 
 FEW_CHANNELS = 16
 """From here on a position's channels fill a line of cache, and are read by themselves."""

@@ -15,6 +15,7 @@ from cnnjax.ops.group_convolution import (
     product,
     turns_exactly,
 )
+from tests.ops.jaxprs import equations
 
 # A quarter turn counter-clockwise and a left-right mirroring, on (down, right) coordinates.
 TURN, MIRROR = np.array([[0, -1], [1, 0]]), np.array([[1, 0], [0, -1]])
@@ -245,3 +246,16 @@ def test_an_empty_batch_gives_an_empty_batch(order):
     dx, dkernel = pull(z)
     assert dx.shape == x.shape
     np.testing.assert_array_equal(dkernel, np.zeros_like(kernel))
+
+
+@pytest.mark.fast
+def test_the_copies_of_a_kernel_are_made_without_gathers():
+    """A gather's gradient is a scatter, which takes twice the time of slices joined."""
+
+    def gradient(kernel):
+        return jax.grad(lambda kernel: group_conv(jnp.ones((1, 3, 3, 8, 1)), kernel).sum())(kernel)
+
+    traced = jax.make_jaxpr(gradient)(jnp.zeros((3, 3, 8, 1, 2))).jaxpr
+    used = {equation.primitive.name for equation in equations(traced)}
+    assert "conv_general_dilated" in used
+    assert not {name for name in used if "gather" in name or "scatter" in name}
