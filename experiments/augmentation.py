@@ -131,7 +131,7 @@ class Config(CheckedConfig):
 
 PRESETS = {
     "smoke": Config(
-        kinds=("none", "rotation"),
+        kinds=("rotation",),
         paddings=("zeros", "circular"),
         cue_images=256,
         seeds=(0,),
