@@ -16,8 +16,8 @@ seed, the 360 test digits and their moves the same.
     python launch.py augmentation smoke      under a minute
 
 Prediction: zeros around grey noise tell the angle, a constant of the same mean tells some of it by
-its lack of noise, circular padding nearly none. On moved test digits every move gains, on digits as
-they are it costs; a fill in testing other than in training costs more than either fill in both.
+its lack of noise, circular padding nearly none. On moved test digits every move gains; a fill in
+testing other than in training costs more than either fill in both.
 
 Source: Simard, Steinkraus, Platt, Best practices for convolutional neural networks applied to
 visual document analysis, 2003 (elastic); DeVries, Taylor, Improved regularization of convolutional
@@ -131,7 +131,7 @@ class Config(CheckedConfig):
 
 PRESETS = {
     "smoke": Config(
-        kinds=("none", "rotation"),
+        kinds=("rotation",),
         paddings=("zeros", "circular"),
         cue_images=256,
         seeds=(0,),
@@ -254,8 +254,8 @@ def page(found: Observations, record: Record) -> None:
                 "augmentation",
                 "fill",
                 names=words,
-                caption="Accuracy on test digits as they are, and moved with grey or zeros in new "
-                "pixels.",
+                caption=f"Accuracy on {record.tasks['digits']['test_examples']:,} test digits as "
+                "they are, and moved with grey or zeros in new pixels.",
             ),
             *(
                 report.difference_table(

@@ -6,8 +6,7 @@ detector has the largest response? Controls: one filter (k = 1); as many filters
 with a classifier, since the number of parameters grows with k; the same filters in four copies
 rotated by 90 degrees (p4, built in); convolutions and a classifier of all positions, and
 convolutions and the maximum over all positions. Each network is trained once on upright images and
-once on images rotated by any angle: what pooling learns of rotation is not what the upright network
-does too.
+once on images rotated by any angle: what the upright one shows, too, is not learned from rotation.
 
 Firing: how much more often a unit fires on rotated copies of images on which it fires than on any
 image, mean over the best fifth of the units; 1 over the share of responses that are firing is
@@ -22,8 +21,8 @@ every image starts its rotation at a random angle.
     python launch.py learned_invariance smoke                 seconds
 
 Prediction: trained on rotated images, accuracy at any angle rises with k, and with a hidden layer of
-as many filters at least as much: that rise is capacity. Firing of the logits rises for k = 1, which
-pools nothing, as for the others. Detectors specialise on upright images as much as on rotated ones.
+as many filters no less, so that it needs no pooling. Firing of the logits rises by rotated training
+for k = 1, which pools nothing, as for the others. Detectors specialise on upright images, too.
 
 Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9; Goodfellow, Warde-Farley,
 Mirza, Courville, Bengio, Maxout networks, 2013; Goodfellow, Le, Saxe, Lee, Ng, Measuring

@@ -3,7 +3,7 @@
 A recurrent convolutional network labels every pixel of digits on a textured background: as
 background, or as ink of one of the digits. It estimates the labels, looks at the image and at its
 estimate, and estimates again, with the same weights; in training the loss of every estimate counts.
-Iterations also cost more, see further and are trained at more places: five arms tell these apart.
+Iterations also cost more, see further and have more losses, which five arms tell apart:
 
     recurrent    n iterations, each sees the labels estimated before
     zeroed       the same with zeros in place of the labels, n losses of one estimate
@@ -173,8 +173,8 @@ def page(found: Observations, record: Record) -> None:
             report.summary_table(
                 found,
                 {"parameters": "parameters", "multiply-adds per image": "multiply_adds", **final},
-                caption="IoU: pixels both predicted and true over pixels either, all test images "
-                "together, mean over classes.",
+                caption="IoU: pixels both predicted and true over pixels either, all "
+                f"{record.task['test_examples']:,} test images together, mean over classes.",
             ),
             *(
                 [report.difference_table(found, final, "arm", "recurrent")]

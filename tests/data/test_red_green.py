@@ -103,6 +103,17 @@ def test_ceilings_of_the_published_network():
     assert max_pooled_ceiling(32, 32, "full") > 0.99
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("border", ["circular", "full"])
+def test_the_rows_of_the_published_images_leave_the_ceilings_as_they_are(border):
+    """They are moved by -4 to 3 rows."""
+    seen = collections.defaultdict(lambda: [0.0, 0.0])
+    for image, label, probability in all_images(range(-4, 4)):
+        seen[windows_of(image, 17, 8, border)][label] += probability
+    expected = sum(map(max, seen.values()))
+    assert max_pooled_ceiling(17, 8, border) == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize(("border", "padding"), [("circular", "CIRCULAR"), ("full", "FULL")])
 def test_a_network_of_random_weights_tells_apart_what_differs_in_its_windows(border, padding):
     """Images of equal windows have equal logits, others, mostly, have not."""

@@ -276,7 +276,6 @@ def test_the_smallest_run_shows_that_only_zeros_give_the_angle_away(run_director
     assert list(told) == ["zeros", "circular"]
     assert told["zeros"] > told["circular"] + 0.2
     assert [(row["augmentation"], row["fill"]) for row in rows if row["part"] == "digits"] == [
-        ("none", "grey"),
         ("rotation", "grey"),
         ("rotation", "zeros"),
     ]
@@ -292,7 +291,7 @@ def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory,
     assert "padding=circular" in said
     assert "padding=zeros" not in said
     assert "fill=zeros" in said
-    assert "augmentation=none" not in said
+    assert "fill=grey" not in said
 
 
 @pytest.mark.fast
