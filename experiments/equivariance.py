@@ -275,13 +275,12 @@ def page(found: Observations, record: Record) -> None:
                 f"{100 / record.task['classes']:.0f} %. Change of the logits: mean over horizontal "
                 "shifts, 0 invariant, 1 as another image.",
             ),
-            *report.differences_table(
+            report.difference_table(
                 found.where(training=("centred", "translated")),
-                ("accuracy_translated", 100),
+                {"accuracy, translated (points)": ("accuracy_translated", 100)},
                 "conv",
-                "training",
+                found.values("conv")[0],
                 names=TRAINING,
-                caption="Accuracy on translated images in percentage points",
             ),
             report.Figure(
                 "logits_against_shift",

@@ -234,12 +234,11 @@ def page(found: Observations, record: Record) -> None:
                 names=NAMES,
                 caption=f"Logits of {ROTATED_IMAGES} test images, largest change over all seeds.",
             ),
-            *report.differences_table(
+            report.difference_table(
                 found,
-                ("error", 100),
+                {"test error (points)": ("error", 100)},
                 "network",
-                "train_images",
-                caption="Test error in percentage points by number of training images",
+                found.values("network")[0],
                 names=NAMES,
             ),
             report.Heading("Training"),

@@ -53,7 +53,6 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.report.findings import (
         costs as costs,
         curves_of as curves_of,
-        differences_table as differences_table,
         images_per_second as images_per_second,
         learning_rate as learning_rate,
         name_of as name_of,

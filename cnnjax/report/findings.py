@@ -7,7 +7,6 @@ import numpy as np
 
 from cnnjax.report.page import Paragraph
 from cnnjax.report.table import (
-    LEAST,
     MISSING,
     Table,
     counted,
@@ -77,45 +76,6 @@ def summary_table(
         said.append(f"{counts[0].upper()}{counts[1:]}{fewer}.")
     headings = [names.get(name, name.replace("_", " ")) for name in by or found.conditions]
     return Table([*headings, *columns], rows, caption=" ".join(said))
-
-
-def differences_table(
-    found: Observations,
-    column: tuple[str, float],
-    factor: str,
-    *by: str,
-    caption: str,
-    names: Names = None,
-) -> list[Table]:
-    """A table of paired differences: each value of a factor minus the first one, by seed.
-
-    For fewer than 3 seeds, or a single value, none: there is nothing to compare.
-
-    Args:
-      found: the observations.
-      column: name and scale of the number.
-      factor: whose values are compared.
-      *by: the other factors; each combination of their values has a column.
-      caption: what the number is.
-      names: words for values of factors, and for factors in the headings.
-
-    Raises:
-      ValueError: there is no such number or factor, or a row has no partner.
-    """
-    (number, scale), (first, *others), names = column, found.values(factor), names or {}
-    if not others or len(found.seeds) < LEAST:
-        return []
-    groups = groups_in_words(found, by, names) if by else [(["difference"], found)]
-    columns = {
-        ", ".join(words): group.differences(number, factor, first) for words, group in groups
-    }
-    rows = [
-        [name_of(value, names), *(format_summary(each[value], scale) for each in columns.values())]
-        for value in others
-    ]
-    caption = f"{caption}, minus that of {name_of(first, names)}, paired by seed; "
-    heading = names.get(factor, factor.replace("_", " "))
-    return [Table([heading, *columns], rows, caption=f"{caption}{over_seeds(len(found.seeds))}.")]
 
 
 def summaries(

@@ -171,15 +171,17 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
         "test error (%)",
         "largest change of a logit by a 90-degree rotation",
     ]
-    assert [tuple(row.items()) for row in differences] == [
-        (("network", "P4CNN"), ("150", "−30 ± 2"), ("1198", "−20 ± 2"))
+    assert [tuple(row.values()) for row in differences] == [
+        ("150", "P4CNN", "−30 ± 2"),
+        ("1198", "P4CNN", "−20 ± 2"),
     ]
+    assert list(differences[0])[1:] == ["network", "test error (points)"]
     ((panels, counts, _), _) = drawn[0]
     assert counts == [150, 1198]
     np.testing.assert_allclose(panels[""]["Z2CNN"], [60, 40])
     np.testing.assert_allclose(panels[""]["P4CNN"], [30, 20])
     page = (record.directory / "report.md").read_text("utf-8")
-    assert "minus that of Z2CNN, paired by seed; mean ± 95 % interval over 3 seeds" in page
+    assert "Minus network Z2CNN, paired by seed: mean ± 95 % interval over 3 seeds." in page
 
 
 def test_a_rotation_leaves_the_logits_of_p4_alone_and_a_lost_end_is_completed(

@@ -7,7 +7,6 @@ import pytest
 from cnnjax.report import (
     costs,
     curves_of,
-    differences_table,
     images_per_second,
     learning_rate,
     over,
@@ -200,37 +199,6 @@ def test_speeds_and_curves_are_those_of_the_groups_own_networks(record):
         "p4": [[10.0], [11.0]],
     }
     assert curves["p4"][0]["loss"]["steps"] == [7]
-
-
-@pytest.mark.fast
-def test_differences_are_paired_with_the_first_value_and_have_a_column_for_each_other_factor():
-    found = made()
-    for row in found.rows:
-        if row["group"] == "p4":  # 10 points more, upright 10, 11 and 12 more
-            row["error"] += 0.01 * row["seed"] * (not row["turned"])
-    (table,) = differences_table(
-        found, ("error", 100), "group", "turned", caption="Error (%)", names=NAMES
-    )
-    assert table.columns == ["group", "upright", "rotated"]
-    # Half of the interval: 4.303 / sqrt(3) times the std, 1.
-    assert table.rows == [["p4", "11 ± 2", "10.0 ± 0"]]
-    assert table.caption == (
-        "Error (%), minus that of Z2CNN, paired by seed; mean ± 95 % interval over 3 seeds."
-    )
-    upright = found.where(turned=False)
-    alone = Observations(
-        [{name: row[name] for name in ("group", "seed", "error")} for row in upright.rows],
-        ("group", "seed"),
-    )
-    (table,) = differences_table(alone, ("error", 1), "group", caption="Error")
-    assert (table.columns, table.rows) == (["group", "difference"], [["p4", "0.11 ± 0.02"]])
-
-
-@pytest.mark.fast
-def test_two_seeds_or_one_value_are_not_compared():
-    two, single = made(seeds=(0, 1)), made().where(group="p4")
-    for found in (two, single):
-        assert differences_table(found, ("error", 1), "group", "turned", caption="Error") == []
 
 
 @pytest.mark.fast
