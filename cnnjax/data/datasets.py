@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnjax.data import records, storage
-from cnnjax.data.validation import held_out
+from cnnjax.data.batches import held_out
 from cnnjax.run.config import InputError
 from cnnjax.run.lazy import lazy_imports
 

@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -13,7 +14,8 @@ from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.options import NAMES, Options
 from cnnjax.models.choice import Convolution, convolution_options, read_options
 from cnnjax.run import config as configuration
-from cnnjax.run.config import perhaps_you_meant
+from cnnjax.run.config import configuration_hash, perhaps_you_meant
+from cnnjax.run.directory import run_directory
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
@@ -85,6 +87,15 @@ def parse(experiment: Experiment, arguments: list[str]) -> Invocation:
     words, chosen = _take_convolutions(experiment.config_class, words)
     options, config = _parse_fields(experiment, start, words, chosen)
     return Invocation(config, options, base, label, start)
+
+
+def directory_of(experiment: Experiment, invocation: Invocation, config: Any) -> Path:
+    """Where the run goes: runs/NAME/PRESET-HASH, or --workdir, or of a sweep PRESET-HASH in it."""
+    options = invocation.options
+    named = run_directory(experiment.name, invocation.label, configuration_hash(config))
+    if options.workdir is None:
+        return named
+    return Path(options.workdir, named.name) if options.sweep else Path(options.workdir)
 
 
 def _require_consent(file: str, config: Any, arguments: list[str]) -> None:

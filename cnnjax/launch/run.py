@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from cnnjax.launch.command_line import Invocation
+from cnnjax.launch.command_line import Invocation, directory_of
 from cnnjax.launch.exits import (
     DIVERGED,
     DONE,
@@ -21,7 +21,6 @@ from cnnjax.launch.exits import (
     sentence,
 )
 from cnnjax.launch.experiments import Experiment
-from cnnjax.launch.sweep import directory_of
 from cnnjax.models.choice import convolutions
 from cnnjax.run import hosts, process
 from cnnjax.run.config import InputError, read_json

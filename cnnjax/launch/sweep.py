@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cnnjax.launch.command_line import Invocation, parse
+from cnnjax.launch.command_line import Invocation, directory_of, parse
 from cnnjax.launch.experiments import Experiment
 from cnnjax.launch.options import Options
 from cnnjax.models.choice import Convolution
-from cnnjax.run.config import configuration_hash, from_json, to_json
-from cnnjax.run.directory import run_directory
+from cnnjax.run.config import from_json, to_json
 from cnnjax.run.metrics import EquivarianceLog
 
 
@@ -76,15 +75,6 @@ def points(
         point = _point(experiment, invocation, config, where, directory)
         found.setdefault(point.directory, point)
     return list(found.values())
-
-
-def directory_of(experiment: Experiment, invocation: Invocation, config: Any) -> Path:
-    """Where the run goes: runs/NAME/PRESET-HASH, or --workdir, or of a sweep PRESET-HASH in it."""
-    options = invocation.options
-    named = run_directory(experiment.name, invocation.label, configuration_hash(config))
-    if options.workdir is None:
-        return named
-    return Path(options.workdir, named.name) if options.sweep else Path(options.workdir)
 
 
 def overridden(config: Any, override: Any, where: str) -> Any:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         DepthwiseConv as DepthwiseConv,
         DilatedConv as DilatedConv,
         add_bias as add_bias,
+        as_matrix as as_matrix,
+        per_kernel as per_kernel,
     )
     from cnnjax.layers.conversion import (
         dense_to_local as dense_to_local,
@@ -43,7 +45,6 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         GroupPool as GroupPool,
         LiftingConv as LiftingConv,
     )
-    from cnnjax.layers.initializers import as_matrix as as_matrix, per_kernel as per_kernel
     from cnnjax.layers.norm import LocalResponseNorm as LocalResponseNorm
     from cnnjax.layers.polyphase import (
         AdaptivePolyphase as AdaptivePolyphase,

@@ -9,8 +9,7 @@ from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
 from cnnjax import ops
-from cnnjax.layers.conv import ConvolutionLayer, Sizes, add_bias
-from cnnjax.layers.initializers import as_matrix, per_kernel
+from cnnjax.layers.conv import ConvolutionLayer, Sizes, add_bias, as_matrix, per_kernel
 from cnnjax.ops.window import per_axis
 
 

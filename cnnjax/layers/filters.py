@@ -8,7 +8,7 @@ import numpy as np
 from flax import linen as nn
 
 from cnnjax import ops
-from cnnjax.layers.initializers import Initializer
+from cnnjax.layers.conv import Initializer
 from cnnjax.ops import geometry
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         classifier_results as classifier_results,
         score_table as score_table,
     )
-    from cnnjax.report.differences import difference_table as difference_table
     from cnnjax.report.figures.audits import (
         audit_layers as audit_layers,
         audit_sizes as audit_sizes,
@@ -53,6 +52,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.report.findings import (
         costs as costs,
         curves_of as curves_of,
+        difference_table as difference_table,
         images_per_second as images_per_second,
         learning_rate as learning_rate,
         name_of as name_of,

@@ -20,6 +20,9 @@ with lazy_imports():
 SEED = "seed"
 """The last factor of every cell: columns after it hold numbers."""
 
+RATE = "learning_rate"
+"""The factor of a tuning run, beside those of the arms and the seed."""
+
 
 class Cell(Mapping[str, Any]):
     """One network of a study: the value of each factor, the seed last.
@@ -150,3 +153,13 @@ def value_of(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def arm_name(values: Sequence[Any]) -> str:
+    """The values of an arm's factors in one line, `tiled(tile=2) translated`."""
+    return " ".join(map(str, values))
+
+
+def rounded(value: float) -> float:
+    """To three digits, so that a third of a rate times three is that rate again."""
+    return float(f"{value:.3g}")

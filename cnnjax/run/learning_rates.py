@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
+from cnnjax.run.cells import RATE, arm_name, rounded
 from cnnjax.run.config import InputError
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 
 with lazy_imports():
     import numpy as np
-
-RATE = "learning_rate"
-"""The factor of a tuning run, beside those of the arms and the seed."""
 
 
 def chosen_rates(found: Observations) -> dict[str, float]:
@@ -61,13 +58,3 @@ def by_arm(found: Observations) -> dict[str, dict[float, Observations]]:
     for (rate, *values), group in found.groups(RATE, *factors).items():
         arms.setdefault(arm_name(values), {})[rate] = group
     return arms
-
-
-def arm_name(values: Sequence[Any]) -> str:
-    """The values of an arm's factors in one line, `tiled(tile=2) translated`."""
-    return " ".join(map(str, values))
-
-
-def rounded(value: float) -> float:
-    """To three digits, so that a third of a rate times three is that rate again."""
-    return float(f"{value:.3g}")

@@ -18,10 +18,9 @@ from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.metrics import EquivarianceLog, column
 from cnnjax.run.record import Record
 from cnnjax.train.checkpoint import Checkpoints
-from cnnjax.train.evaluation import evaluate
 from cnnjax.train.loop import fit
 from cnnjax.train.state import TrainState
-from cnnjax.train.training import Training
+from cnnjax.train.training import Training, evaluate
 
 with lazy_imports():
     from cnnjax.symmetry import layerwise

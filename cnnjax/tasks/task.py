@@ -20,8 +20,7 @@ from cnnjax.run.config import InputError, to_json
 from cnnjax.tasks.network import Network
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.losses import Loss
-from cnnjax.train.on_device import Augment, augmented
-from cnnjax.train.parallel import Prepare
+from cnnjax.train.parallel import Augment, Prepare, augmented
 from cnnjax.train.step import train_step
 from cnnjax.train.training import compile_training
 

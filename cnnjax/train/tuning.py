@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cnnjax.run.cells import Cell
+from cnnjax.run.cells import RATE, Cell, arm_name, rounded
 from cnnjax.run.config import CheckedConfig, Distinct, Seed
-from cnnjax.run.learning_rates import RATE, arm_name, rounded
 from cnnjax.run.record import Record
 from cnnjax.train.config import Rate, TrainConfig
 from cnnjax.train.stops import Diverged

@@ -14,9 +14,9 @@ import tensorflow_datasets as tfds
 from sklearn.datasets import load_digits
 
 from cnnjax.data import datasets, storage
+from cnnjax.data.batches import held_out
 from cnnjax.data.builders import digits
 from cnnjax.data.datasets import DatasetNotFoundError, load, prepare
-from cnnjax.data.validation import held_out
 from cnnjax.run.config import InputError
 
 REAL = os.environ.get("TFDS_DATA_DIR")

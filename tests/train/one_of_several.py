@@ -24,9 +24,8 @@ from flax import linen
 from cnnjax.run.record import Record
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
-from cnnjax.train.evaluation import evaluate
 from cnnjax.train.loop import fit
-from cnnjax.train.training import compile_training
+from cnnjax.train.training import compile_training, evaluate
 
 
 class Network(linen.Module):

@@ -16,10 +16,9 @@ from flax import linen
 from cnnjax.train import loop
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.config import TrainConfig
-from cnnjax.train.evaluation import evaluate
 from cnnjax.train.loop import fit
 from cnnjax.train.state import AUGMENTATION, example_keys
-from cnnjax.train.training import compile_training
+from cnnjax.train.training import compile_training, evaluate
 
 
 class Network(linen.Module):

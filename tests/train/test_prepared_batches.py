@@ -7,9 +7,8 @@ import pytest
 from flax import linen
 
 from cnnjax.train.config import TrainConfig
-from cnnjax.train.evaluation import evaluate
-from cnnjax.train.on_device import augmented
-from cnnjax.train.training import compile_training
+from cnnjax.train.parallel import augmented
+from cnnjax.train.training import compile_training, evaluate
 
 IMAGES = np.arange(16, dtype=np.uint8).reshape(16, 1, 1, 1)
 LABELS = np.arange(16, dtype=np.int32) % 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cnnjax.data.validation import held_out
+from cnnjax.data.batches import held_out
 from cnnjax.run.config import InputError
 
 
