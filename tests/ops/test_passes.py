@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnnjax import ops
-from cnnjax.ops.depthwise import depthwise_convolution
+from cnnjax.ops.convolution import depthwise_convolution
 from cnnjax.ops.passes import Passes, convolve_in_passes, fastest_passes
 from cnnjax.ops.window import make_window
 from tests.ops import oracle
