@@ -146,13 +146,15 @@ def _products_batch_last(
 
 
 def _read(x: jax.Array, window: Window, entries: int) -> jax.Array:
-    """What every window reads of a padded x `[*space, ...]`, on the axis `entries` of channels.
+    """What every window reads of a padded x `[*space, ...]`, on the axis `entries` of channels,
+    offsets before channels, whether on an axis of their own or not.
 
     A copy for each offset of the window. Of few channels those are many short ones, and one axis of
     space at a time is faster: k + k copies, of longer pieces, for a window of k by k.
     """
     if x.shape[entries] >= FEW_CHANNELS:
-        return jnp.concatenate(list(window_slices(x, window, first=0)), entries)
+        # Stacked: joined on an axis that is there, each copy would rearrange x again, on CPU.
+        return jnp.stack(list(window_slices(x, window, first=0)), entries - 1)
     for axis in reversed(range(len(window.kernel_size))):
         step, stride = window.kernel_dilation[axis], window.strides[axis]
         reach = (window.out_space[axis] - 1) * stride + 1
