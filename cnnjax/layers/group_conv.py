@@ -1,4 +1,4 @@
-"""Group convolutions: layers whose features turn with the image, after Cohen and Welling."""
+"""Group convolutions, whose features rotate with the image, after Cohen and Welling."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from cnnjax.ops.window import per_axis
 
 
 class GroupLayer(ConvolutionLayer):
-    """What both kinds of group convolution share: two spatial axes, alike, which turn."""
+    """What both kinds of group convolution share: two spatial axes, alike."""
 
     def axes(self, x: jax.Array) -> int:
         """Two spatial axes."""
@@ -25,8 +25,8 @@ class GroupLayer(ConvolutionLayer):
         height, width = per_axis("kernel_size", self.kernel_size, 2)
         if height != width:
             raise ValueError(
-                f"{type(self).__name__} turns its kernel, so kernel_size must be the same on both "
-                f"axes, got {self.kernel_size!r}."
+                f"{type(self).__name__} rotates its kernel: kernel_size must be the same on both axes, "
+                f"got {self.kernel_size!r}."
             )
         options = super().conv_options(x)
         del options["input_dilation"], options["feature_group_count"]
@@ -38,21 +38,21 @@ class GroupLayer(ConvolutionLayer):
 
 
 class LiftingConv(GroupLayer):
-    """First layer of a group network: image to regular features, one copy a turn (and flip).
+    """First layer of a group network: image to regular features, a copy of the kernel an element.
 
         z[p, g, o] = bias[o] + sum over a, c of x[p strides + a, c] kernel[g^-1 a, c, o]
 
     Parameters: kernel `[side, side, in, features]`, bias `[features]`, shared by the group.
-    Symmetry: quarter turns (and flips) of x turn the output and permute its group axis, exactly on
-    axes where `cnnjax.ops.turns_exactly` holds: at stride 1 every size, for an odd window; 'SAME'
-    at stride 2 odd sizes only. Circular shifts as for `Conv`.
+    Symmetry: rotations of x by 90 degrees (and reflections) rotate the output and permute its group
+    axis, exactly on axes where `cnnjax.ops.turns_exactly` holds: at stride 1 every size, for an odd
+    window; 'SAME' at stride 2 odd sizes only. Circular shifts as for `Conv`.
     Batch normalisation: `nn.BatchNorm` as it is, one mean and standard deviation a channel over the
     group.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 10.
     """
 
     group: int = 4
-    """Elements of the group: 4, quarter turns (p4); 8, and flips (p4m)."""
+    """Elements of the group: 4, rotations by 90 degrees (p4); 8, reflections, too (p4m)."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -69,11 +69,11 @@ class GroupConv(GroupLayer):
         z[p, g, o] = bias[o]
                      + sum over a, h, c of x[p strides + a, h, c] kernel[g^-1 a, g^-1 h, c, o]
 
-    The group, quarter turns (p4) or with flips (p4m), is that of the input.
+    The group, rotations by 90 degrees (p4) or reflections, too (p4m), is that of the input.
     Parameters: kernel `[side, side, group, in, features]`, whose fan-in counts the group's
     elements, and bias `[features]`, shared by the group.
-    Symmetry: turned (and mirrored) regular features give those of the output, exactly on axes where
-    `cnnjax.ops.turns_exactly` holds, see `LiftingConv`. Circular shifts as for `Conv`.
+    Symmetry: rotated (and reflected) regular features give those of the output, exactly on axes
+    where `cnnjax.ops.turns_exactly` holds, see `LiftingConv`. Circular shifts as for `Conv`.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, eq. 11.
     """
 
@@ -97,7 +97,7 @@ class GroupConv(GroupLayer):
 class GroupPool(nn.Module):
     """Pooling over the group: `[..., group, channels]` to `[..., channels]`.
 
-    Symmetry: the output turns as an image does; after pooling over all positions too, it is
+    Symmetry: the output rotates as an image does; after pooling over all positions too, it is
     invariant.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 6.3.
     """

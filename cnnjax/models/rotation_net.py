@@ -21,7 +21,7 @@ class RotationNet(nn.Module):
     Without a group (Z2CNN), with group convolutions throughout (P4CNN), or with a lifting
     convolution and a maximum over the group in every layer (P4CNN with rotation pooling). As in the
     authors' code the convolutions have a bias, which batch normalisation then takes away.
-    Symmetry of the logits with a group: quarter turns of a 28 x 28 image, exactly.
+    Symmetry of the logits with a group: rotations of a 28 x 28 image by 90 degrees, exactly.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 8.1.
     """
 

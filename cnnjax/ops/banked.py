@@ -1,4 +1,4 @@
-"""Convolution with a bank of kernels: tiled, locally connected, low-rank local.
+"""Convolution with a bank of kernels: tiled, low-rank local; locally connected in `unshared`.
 
 One formula holds for all, with the rule that says which kernel of the bank a position uses:
 
@@ -19,11 +19,7 @@ from jax import lax
 
 from cnnjax.ops import geometry
 from cnnjax.ops.convolution import Sizes, convolve, promote
-from cnnjax.ops.unshared import (
-    banked_axes as _banked_axes,
-    check_positions as _check_positions,
-    unshared as _unshared,
-)
+from cnnjax.ops.unshared import banked_axes, check_positions, unshared
 from cnnjax.ops.window import (
     Window,
     flatten_leading,
@@ -61,7 +57,7 @@ def tiled_conv(
     Raises:
       ValueError: arguments that do not fit each other, with their values.
     """
-    axes = _banked_axes(kernel, "tiled_conv", "[*tile, *window, in/groups, out]")
+    axes = banked_axes(kernel, "tiled_conv", "[*tile, *window, in/groups, out]")
     tile = kernel.shape[:axes]
     if 0 in tile:
         raise ValueError(f"tiled_conv: every tile size must be at least 1, got {tile}.")
@@ -74,7 +70,7 @@ def tiled_conv(
     tile = tuple(min(size, positions) for size, positions in zip(tile, window.out_space))
     kernel = kernel[tuple(slice(size) for size in tile)]
     if tile == window.out_space:
-        z = _unshared(x, kernel, window, precision)
+        z = unshared(x, kernel, window, precision)
     elif math.prod(tile) == 1:
         z = convolve(x, window, kernel.reshape(kernel.shape[axes:]), precision)
     else:
@@ -179,7 +175,7 @@ def low_rank_local_conv(
     options = strides, padding, kernel_dilation, input_dilation, feature_group_count
     window = open_window("low_rank_local_conv", x, kernels, 1, *options)
     rank, groups, features = kernels.shape[0], feature_group_count, kernels.shape[-1]
-    _check_positions("low_rank_local_conv: weights", weights.shape, weights.shape[:-1], window)
+    check_positions("low_rank_local_conv: weights", weights.shape, weights.shape[:-1], window)
     if weights.shape[-1] != rank or rank < 1:
         raise ValueError(
             f"low_rank_local_conv: weights of shape {weights.shape} mix {weights.shape[-1]} "

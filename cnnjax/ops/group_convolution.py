@@ -1,8 +1,8 @@
-"""Group convolutions over quarter turns (p4), and over quarter turns and mirrorings (p4m).
+"""Group convolutions over rotations by 90 degrees (p4), and over these and reflections (p4m).
 
-The group is given by its number of elements, 4 or 8. Element `k + 4 m` mirrors left-right if m is
-1, then makes k quarter turns, counter-clockwise as seen on a screen: r^k s^m. An element h acts on
-a regular feature map by `(h f)[p, g] = f[h^-1 p, h^-1 g]`.
+The group is given by its number of elements, 4 or 8. Element `k + 4 m` reflects left-right if m
+is 1, then rotates k times by 90 degrees, counter-clockwise as seen on a screen: r^k s^m. An element
+h acts on a regular feature map by `(h f)[p, g] = f[h^-1 p, h^-1 g]`.
 """
 
 import jax
@@ -26,11 +26,11 @@ def lifting_conv(
     kernel_dilation: Sizes = 1,
     precision: lax.PrecisionLike = None,
 ) -> jax.Array:
-    """Convolve an image with all rotated (and mirrored) copies of one kernel.
+    """Convolve an image with all rotated (and reflected) copies of one kernel.
 
         z[p, g, o] = sum over a, c of x[p strides + a, c] kernel[g^-1 a, c, o]
 
-    where g turns the window about its centre. Computed as one convolution with |G| times the
+    where g rotates the window about its centre. Computed as one convolution with |G| times the
     features. Returns `[*leading, out_height, out_width, group, out]`.
     Symmetry: `z(h x)[p, g] = z(x)[h^-1 p, h^-1 g]` for all h of the group where `turns_exactly`
     holds on both axes; shifts as for `conv`.
@@ -39,7 +39,7 @@ def lifting_conv(
     Args:
       x: `[*leading, height, width, in]`.
       kernel: `[side, side, in, out]`.
-      group: 4, quarter turns; 8, flips too.
+      group: 4, rotations by 90 degrees; 8, reflections, too.
       strides, kernel_dilation: one int, or the same for both axes.
       padding, precision: as for `conv`.
 
@@ -47,7 +47,7 @@ def lifting_conv(
       ValueError: another group, a kernel, strides or dilation that is not square, and as `conv`.
     """
     _check(group, kernel, 4, strides, kernel_dilation)
-    copies = [_turned(kernel, element) for element in range(group)]
+    copies = [_transformed(kernel, element) for element in range(group)]
     options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
     return _convolved(x, copies, precision=precision, **options)
 
@@ -88,10 +88,10 @@ def group_conv(
     copies = []
     for element in range(group):
         # Split and joined: indexing by a list is a gather, whose gradient is a scatter.
-        parts = jnp.split(_turned(kernel, element), group, axis=2)
+        parts = jnp.split(_transformed(kernel, element), group, axis=2)
         sources = [product(inverse(element), other) for other in range(group)]
-        turned = jnp.concatenate([parts[source] for source in sources], axis=2)
-        copies.append(turned.reshape(*turned.shape[:2], -1, turned.shape[-1]))
+        permuted = jnp.concatenate([parts[source] for source in sources], axis=2)
+        copies.append(permuted.reshape(*permuted.shape[:2], -1, permuted.shape[-1]))
     # Spelled out: an empty batch does not tell the last size.
     flat = x.reshape(*x.shape[:-2], group * kernel.shape[3])
     options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
@@ -101,7 +101,7 @@ def group_conv(
 def group_pool(x: jax.Array, reduction: str = "max") -> jax.Array:
     """Pool a regular feature map over the group: `[..., group, channels]` to `[..., channels]`.
 
-    Symmetry: an element that turned the input turns the output, and leaves its channels alone.
+    Symmetry: an element acts on the output as on the input, and leaves its channels alone.
     Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 6.3.
 
     Raises:
@@ -135,13 +135,13 @@ def turns_exactly(
 
 def product(first: int, second: int) -> int:
     """The element that applies `second`, then `first`: r^k s^m r^l s^n = r^(k ± l) s^(m + n)."""
-    turns, mirrored = first % 4, first // 4
-    sign = -1 if mirrored else 1
-    return (turns + sign * second) % 4 + 4 * ((mirrored + second // 4) % 2)
+    rotations, reflected = first % 4, first // 4
+    sign = -1 if reflected else 1
+    return (rotations + sign * second) % 4 + 4 * ((reflected + second // 4) % 2)
 
 
 def inverse(element: int) -> int:
-    """The element that undoes this one; a mirroring undoes itself."""
+    """The element that undoes this one; a reflection undoes itself."""
     return element if element >= 4 else -element % 4
 
 
@@ -151,8 +151,8 @@ def _convolved(x: jax.Array, copies: list[jax.Array], **options) -> jax.Array:
     return z.reshape(*z.shape[:-1], len(copies), copies[0].shape[-1])
 
 
-def _turned(kernel: jax.Array, element: int) -> jax.Array:
-    """The kernel as an image, turned by an element: `turned[a] = kernel[element^-1 a]`."""
+def _transformed(kernel: jax.Array, element: int) -> jax.Array:
+    """The kernel as an image on which an element acts: `result[a] = kernel[element^-1 a]`."""
     if element >= 4:
         kernel = jnp.flip(kernel, 1)
     return jnp.rot90(kernel, element % 4)
@@ -166,11 +166,12 @@ def _check(group: int, kernel: jax.Array, rank: int, strides: Sizes, dilation: S
     _check_group(group, f"a kernel of shape {shape}")
     for name, value in (("strides", strides), ("kernel_dilation", dilation)):
         if isinstance(value, tuple | list) and len(set(value)) > 1:
-            raise ValueError(f"{name} must be the same on both axes, which turn, got {value!r}.")
+            raise ValueError(f"{name} must be the same on both axes, got {value!r}.")
 
 
 def _check_group(group: int, where: str) -> None:
     if group not in (QUARTER_TURNS, QUARTER_TURNS_AND_FLIPS):
         raise ValueError(
-            f"a group has 4 elements (quarter turns) or 8 (and flips), got {group!r} in {where}."
+            f"a group has 4 elements (rotations by 90 degrees) or 8 (and reflections), got {group!r} "
+            f"in {where}."
         )
