@@ -25,8 +25,8 @@ class GroupLayer(ConvolutionLayer):
         height, width = per_axis("kernel_size", self.kernel_size, 2)
         if height != width:
             raise ValueError(
-                f"{type(self).__name__} rotates its kernel: kernel_size must be the same on both axes, "
-                f"got {self.kernel_size!r}."
+                f"{type(self).__name__} rotates its kernel: kernel_size must be the same on both "
+                f"axes, got {self.kernel_size!r}."
             )
         options = super().conv_options(x)
         del options["input_dilation"], options["feature_group_count"]

@@ -12,7 +12,7 @@ from jax import lax
 from cnnjax.ops import geometry
 from cnnjax.ops.convolution import Sizes, conv
 
-QUARTER_TURNS, QUARTER_TURNS_AND_FLIPS = 4, 8
+ROTATIONS, ROTATIONS_AND_REFLECTIONS = 4, 8
 """The groups p4 and p4m, by their number of elements."""
 
 
@@ -20,7 +20,7 @@ def lifting_conv(
     x: jax.Array,
     kernel: jax.Array,
     *,
-    group: int = QUARTER_TURNS,
+    group: int = ROTATIONS,
     strides: Sizes = 1,
     padding: geometry.Padding = "SAME",
     kernel_dilation: Sizes = 1,
@@ -170,8 +170,8 @@ def _check(group: int, kernel: jax.Array, rank: int, strides: Sizes, dilation: S
 
 
 def _check_group(group: int, where: str) -> None:
-    if group not in (QUARTER_TURNS, QUARTER_TURNS_AND_FLIPS):
+    if group not in (ROTATIONS, ROTATIONS_AND_REFLECTIONS):
         raise ValueError(
-            f"a group has 4 elements (rotations by 90 degrees) or 8 (and reflections), got {group!r} "
-            f"in {where}."
+            f"a group has 4 elements (rotations by 90 degrees) or 8 (and reflections), got "
+            f"{group!r} in {where}."
         )
