@@ -69,6 +69,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         receptive_field as receptive_field,
     )
     from cnnjax.inspect.turns import (
+        BUSY as BUSY,
         Clocks as Clocks,
         Quartiles as Quartiles,
         Sketch as Sketch,

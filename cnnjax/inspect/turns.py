@@ -157,9 +157,9 @@ def turn_quartiles(turns: Sequence[Turn], busy: float = BUSY) -> Quartiles:
 def speedup_quartiles(
     ours: Sequence[Turn], theirs: Sequence[Turn], busy: float = BUSY
 ) -> Quartiles:
-    """Median and quartiles of `their seconds / our seconds`, round by round: above 1, ours is faster.
+    """Median and quartiles of `their seconds / our seconds`, round by round.
 
-    Both have one turn a round; a round counts in which both are quiet.
+    Above 1 ours is faster. Both have one turn a round; a round counts in which both are quiet.
     """
     rounds = list(zip(ours, theirs, strict=True))
     return _quartiles(

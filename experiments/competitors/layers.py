@@ -95,6 +95,9 @@ def flax_layers(groups: int) -> dict[str, Layer]:
         window = math.isqrt(kernel.shape[2] // x.shape[-1])
         return applied(nn.ConvLocal, x, kernel, window)
 
+    def stacked(x, kernel):
+        return conv(x.reshape(*x.shape[:3], -1), kernel)
+
     def normalized(x):
         sums = lax.reduce_window(x * x, 0.0, lax.add, (1, 1, 1, SIZE), (1, 1, 1, 1), "SAME")
         return x / (1 + ALPHA * sums) ** BETA
@@ -109,7 +112,6 @@ def flax_layers(groups: int) -> dict[str, Layer]:
         return (jnp.tile(kernel.reshape(*kernel.shape[:2], -1, kernel.shape[4]), 4),)
 
     first = Layer(conv, lambda kernel: (kernel[0, 0],), same=False)
-    stacked = lambda x, kernel: conv(x.reshape(*x.shape[:3], -1), kernel)
     return {
         **dict.fromkeys(("standard", "depthwise", "grouped"), Layer(conv)),
         "transposed": Layer(
