@@ -21,8 +21,8 @@ from cnnjax import ops
 from cnnjax.run.lazy import lazy_imports
 
 with lazy_imports():
-    import keras  # ty: ignore[unresolved-import]
-    import torch  # ty: ignore[unresolved-import]
+    import keras  # ty: ignore[import-not-found]
+    import torch  # ty: ignore[import-not-found]
 
 GROUPS, RANK, SIZE = 4, 4, 9
 """Groups of the grouped convolution, kernels of the low-rank one, channels of LRN's sums."""

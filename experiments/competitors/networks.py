@@ -19,6 +19,7 @@ from jax import lax
 from cnnjax import models
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.loop import fit
+from cnnjax.train.parallel import replicate
 from cnnjax.train.training import compile_training
 
 STEPS = {"tiny": 100}
@@ -134,7 +135,7 @@ def cnnjax_updates(network: str, size: int) -> Updates:
     )
     training = compile_training(NETWORKS[network][0](), config)
     state = training.init(0, batch_of(network, size, 0)["image"])
-    state = state.replace(params=_filled(state.params))
+    state = state.replace(params=replicate(_filled(state.params), training.devices))
 
     def updates(batch: Batch) -> tuple[Any, Any]:
         after = fit(training, state, lambda seed, step: dict(batch), quiet=True).state
@@ -146,10 +147,10 @@ def cnnjax_updates(network: str, size: int) -> Updates:
 def flax_updates(network: str, size: int) -> Updates:
     """A loop around one compiled step, which reads nothing until the end."""
     model, optimizer = NETWORKS[network][1], optax.sgd(RATE, MOMENTUM)
-    train = {"train": True} if network == "ResNet20" else {}
+    train: dict[str, Any] = {"train": True} if network == "ResNet20" else {}
     sample = batch_of(network, size, 0)["image"]
     variables = jax.jit(functools.partial(model.init, **train))(jax.random.key(0), sample)
-    first = _filled(variables["params"])
+    first = jax.device_put(_filled(variables["params"]))
     statistics = {name: tree for name, tree in variables.items() if name != "params"}
 
     @jax.jit
@@ -178,11 +179,11 @@ def _filled(params: Any) -> Any:
     """Parameters to begin from, drawn in the order of their names."""
     random = np.random.default_rng(0)
 
-    def drawn(path: tuple[Any, ...], leaf: jax.Array) -> jax.Array:
+    def drawn(path: tuple[Any, ...], leaf: jax.Array) -> np.ndarray:
         if path[-1].key != "kernel":
-            return jnp.full(leaf.shape, float(path[-1].key == "scale"))
+            return np.full(leaf.shape, path[-1].key == "scale", np.float32)
         fan_in = leaf.size // leaf.shape[-1]
-        return jnp.asarray(random.standard_normal(leaf.shape, np.float32) / fan_in**0.5)
+        return random.standard_normal(leaf.shape, np.float32) / np.float32(fan_in**0.5)
 
     return jax.tree_util.tree_map_with_path(drawn, params)
 

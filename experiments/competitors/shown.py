@@ -31,7 +31,8 @@ def shares_of_limit(
 
 def summary(cases: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
     """What is installed, and over all equal layers the geometric mean of each competitor's ratio."""
-    found = [f"Compared are {report.listed(timings['versions'].values())}."]
+    versions = [f"{name} ({version})" for name, version in timings["versions"].items()]
+    found = [f"Compared are {report.listed(versions)}."]
     if timings["missing"]:
         found.append(f"Not installed: {report.listed(timings['missing'])}.")
     for competitor in timings["versions"]:
@@ -50,8 +51,8 @@ def summary(cases: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
     return " ".join(found)
 
 
-def discarded(cases: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
-    """How many turns other processes disturbed, in a sentence."""
+def disturbed(cases: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
+    """How many turns other processes disturbed, and what became of these, in sentences."""
     measured = [
         each
         for name in cases
@@ -61,14 +62,15 @@ def discarded(cases: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
     turns = [turn for each in measured for turn in each["turns"]]
     if any(turn["others"] is None for turn in turns):
         return "The system does not tell the load of other processes: no turn was discarded."
-    left_out = sum(each["seconds"]["discarded"] for each in measured)
-    disturbed = sum(not each["seconds"]["quiet"] for each in measured)
-    return f"Other processes disturbed {left_out} of {len(turns)} turns, which are discarded." + (
-        f" In {disturbed} of {len(measured)} measurements no turn was undisturbed: their numbers "
-        "are of disturbed turns, marked ~."
-        if disturbed
-        else ""
-    )
+    discarded = sum(each["seconds"]["discarded"] for each in measured)
+    busy = [each for each in measured if not each["seconds"]["quiet"]]
+    found = f"Of {len(turns)} turns {discarded} were disturbed by other processes and discarded."
+    if busy:
+        found += (
+            f" In {len(busy)} of {len(measured)} measurements every turn was disturbed: their "
+            "numbers, marked ~, are of disturbed turns, and depend on what else ran."
+        )
+    return found
 
 
 def layer_table(
@@ -158,26 +160,24 @@ def roofline(
     """Share of the limit against arithmetic intensity, a panel for each pass."""
     figure = matplotlib.figure.Figure(figsize=(report.DOUBLE_COLUMN, 2.8))
     panels = figure.subplots(1, len(shares), sharey=True, squeeze=False)[0]
-    colours = dict(
-        zip([*FAMILIES, "other convolutions"], (report.BLUE, report.GREEN, report.ORANGE))
-    )
+    families = {family_of(case["layer"]): None for case in cases.values() if case["work"]}
+    looks = dict(zip(families, ((report.BLUE, "o"), (report.GREEN, "s"), (report.ORANGE, "^"))))
     for axes, (kind, found) in zip(panels, shares.items(), strict=True):
-        for family, colour in colours.items():
+        for family, (colour, marker) in looks.items():
             names = [name for name in found if family_of(cases[name]["layer"]) == family]
             works = [cases[name]["work"][kind] for name in names]
             intensity = [work["multiply_adds"] / work["bytes"] for work in works]
-            axes.plot(
-                intensity, [100 * found[name][1] for name in names], ".", color=colour, label=family
-            )
+            percent = [100 * found[name][1] for name in names]
+            axes.plot(intensity, percent, marker, color=colour, markersize=4, label=family)
         balance = machine["multiply_adds_per_second"] / machine["bytes_per_second"]
         axes.axvline(balance, color=report.GREY, linewidth=0.8, linestyle="--")
         axes.set_xscale("symlog", linthresh=0.5)
-        axes.set_xlim(left=-0.05)
+        axes.margins(x=0.08)
         axes.set_title(kind, loc="left")
         axes.set_xlabel("multiply-adds per byte")
     panels[0].set_ylabel("share of the limit (%)")
     panels[0].set_ylim(bottom=0)
-    panels[0].legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 

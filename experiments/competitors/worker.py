@@ -25,7 +25,7 @@ from cnnjax.run.lazy import lazy_imports
 from experiments.competitors import layers
 
 with lazy_imports():
-    import torch  # ty: ignore[unresolved-import]
+    import torch  # ty: ignore[import-not-found]
 
     from experiments.competitors import networks
 

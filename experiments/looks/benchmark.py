@@ -20,10 +20,11 @@ Source: Williams, Waterman, Patterson, Roofline: an insightful visual performanc
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from cnnjax.run.config import CheckedConfig, Distinct, Fraction, Positive, Seed
+from cnnjax.run.config import CheckedConfig, Distinct, Fraction, Positive, Requirement, Seed
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.record import Record
 
@@ -38,6 +39,7 @@ Layer = Literal[
 ]  # fmt: skip
 Shape = Literal["A", "B", "C", "D", "E", "tiny"]
 Network = Literal["CifarTutorial", "LeNet5", "ResNet20", "tiny"]
+Amount = Annotated[float, Requirement(lambda x: 0 < x < math.inf, "above 0 and finite")]
 
 SIZES: dict[Shape, tuple[int, int, int, int]] = {
     "A": (28, 1, 8, 5),
@@ -97,11 +99,11 @@ class Config(CheckedConfig):
     """Images in a training step."""
     rounds: Positive = 7
     """Undisturbed turns of each competitor; at most twice as many are taken."""
-    turn_seconds: float = 0.3
+    turn_seconds: Amount = 0.3
     """Least length of a turn."""
     busy: Fraction = 0.1
     """Share of the machine's CPU time by which other processes disturb a turn."""
-    tolerance: float = 1e-4
+    tolerance: Amount = 1e-4
     """Largest relative distance of results that count as equal."""
     product_size: Positive = 2048
     """Size of the square matrices whose product shows the peak rate."""
@@ -110,10 +112,17 @@ class Config(CheckedConfig):
     seed: Seed = 0
     """Seed of the order of turns."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.layers and not self.networks:
+            raise ValueError("layers or networks must name at least one, got () for both.")
+
     def cases(self) -> list[Case]:
         """What is timed, each once."""
-        sizes = [(shape, self.batch_size, SIZES[shape][0]) for shape in self.shapes]
-        growth = [("C", batch, 16) for batch in self.batches]
+        sizes: list[tuple[Shape, int, int]] = [
+            (shape, self.batch_size, SIZES[shape][0]) for shape in self.shapes
+        ]
+        growth: list[tuple[Shape, int, int]] = [("C", batch, 16) for batch in self.batches]
         growth += [("C", self.batch_size, side) for side in self.sides]
         found = [
             Case("layer", layer, batch, side, *SIZES[shape][1:])
@@ -183,7 +192,7 @@ def page(results: Mapping[str, Any], timings: Mapping[str, Any], record: Record)
         f"{report.format_count(machine['multiply_adds_per_second'])} multiply-adds a second (a "
         f"product of matrices) and {report.format_count(machine['bytes_per_second'])}B/s (a sum of "
         "arrays).",
-        shown.discarded(cases, timings),
+        shown.disturbed(cases, timings),
     ]
     if kinds:
         blocks += [
