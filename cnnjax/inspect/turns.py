@@ -15,7 +15,7 @@ import numpy as np
 BUSY = 0.1
 """Share of the machine's CPU time above which other processes disturb a turn."""
 
-_BUCKETS = 64
+_BUCKETS, _AT_ONCE = 64, 2**22
 
 
 def machine_cpu_seconds(file: Path = Path("/proc/stat")) -> float | None:
@@ -186,11 +186,15 @@ def array_sketch(array: Any) -> Sketch:
     Source: Charikar, Chen, Farach-Colton, Finding frequent items in data streams, 2002.
     """
     array = np.asarray(array)
-    entries = array.astype(np.float64).ravel()
-    drawn = np.random.default_rng(0).integers(0, 2 * _BUCKETS, entries.size, np.uint8)
-    signed = np.where(drawn < _BUCKETS, entries, -entries)
-    sums = np.bincount(drawn % _BUCKETS, signed, _BUCKETS)
-    return Sketch(array.shape, float(np.linalg.norm(entries)), tuple(sums.tolist()))
+    random, flat = np.random.default_rng(0), array.ravel()
+    sums, squares = np.zeros(_BUCKETS), 0.0
+    for start in range(0, flat.size, _AT_ONCE):
+        entries = flat[start : start + _AT_ONCE].astype(np.float64)
+        drawn = random.integers(0, 2 * _BUCKETS, entries.size, np.uint8)
+        signed = np.where(drawn < _BUCKETS, entries, -entries)
+        sums += np.bincount(drawn % _BUCKETS, signed, _BUCKETS)
+        squares += float(entries @ entries)
+    return Sketch(array.shape, math.sqrt(squares), tuple(sums.tolist()))
 
 
 def sketch_distance(first: Sketch, second: Sketch) -> float:

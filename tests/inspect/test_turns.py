@@ -131,6 +131,8 @@ def test_above_one_ours_is_faster_round_by_round():
     assert (found.lower, found.median, found.upper) == (2, 2, 2)
     disturbed = speedup_quartiles([*turns([1]), *turns([1], BUSY)], turns([3, 100]))
     assert (disturbed.median, disturbed.counted, disturbed.discarded) == (3, 1, 1)
+    disturbed = speedup_quartiles(turns([1, 1]), [*turns([100], BUSY), *turns([3])])
+    assert (disturbed.median, disturbed.counted, disturbed.discarded) == (3, 1, 1)
 
 
 @pytest.mark.fast
@@ -142,8 +144,12 @@ def test_sketches_tell_the_distance_of_arrays():
     assert sketch_distance(array_sketch(array), array_sketch(changed)) == pytest.approx(
         1e-3, rel=0.3
     )
+    # A constant is as far from zero as it is long, which sums without signs would not tell.
+    moved = sketch_distance(array_sketch(array), array_sketch(array + 1e-3))
+    assert moved == pytest.approx(1e-3, rel=0.4)
     assert sketch_distance(array_sketch(array), array_sketch(array[::-1])) > 0.5
     assert sketch_distance(array_sketch(array), array_sketch(array.T)) == math.inf
     zero = np.zeros(3)
+    assert array_sketch([3.0, 4.0]).norm == 5
     assert sketch_distance(array_sketch(zero), array_sketch(zero)) == 0
     assert math.isnan(sketch_distance(array_sketch(zero), array_sketch(zero + np.nan)))

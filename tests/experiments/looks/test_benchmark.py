@@ -165,6 +165,16 @@ def test_results_of_keras_are_ours(layer, monkeypatch):
     assert comparison.incomparable(prepared, 1e-5) == {}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["CifarTutorial", "LeNet5", "ResNet20"])
+def test_networks_as_usually_written_train_as_ours(network):
+    prepared = {
+        name: worker.answers(name)({"prepare": {"kind": "training", "layer": network, "batch": 4}})
+        for name in ("cnnjax", "flax")
+    }
+    assert comparison.incomparable(prepared, 1e-4) == {}
+
+
 @pytest.mark.fast
 def test_cases_are_each_layer_on_each_shape_that_its_groups_divide():
     names = [case.name for case in benchmark.Config().cases()]
