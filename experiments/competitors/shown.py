@@ -30,24 +30,27 @@ def shares_of_limit(
 
 
 def summary(cases: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
-    """What is installed, and over all equal layers the geometric mean of each competitor's ratio."""
+    """What is installed, and each competitor's mean ratio over equal layers, of undisturbed turns."""
     versions = [f"{name} ({version})" for name, version in timings["versions"].items()]
     found = [f"Compared are {report.listed(versions)}."]
     if timings["missing"]:
         found.append(f"Not installed: {report.listed(timings['missing'])}.")
     for competitor in timings["versions"]:
         ratios = [
-            each[competitor]["speedup"]["median"]
+            each[competitor]["speedup"]
             for name in cases
             for kind, each in timings[name]["passes"].items()
             if kind != "training" and competitor != OURS and competitor in each
             if each[competitor]["same"]
         ]
-        if ratios:
+        quiet = [each["median"] for each in ratios if each["quiet"]]
+        if quiet:
             found.append(
-                f"{competitor} takes {report.format_number(statistics.geometric_mean(ratios))} "
-                f"times our time for equal layers, the geometric mean of {len(ratios)}."
+                f"{competitor} takes {report.format_number(statistics.geometric_mean(quiet))} "
+                f"times our time for equal layers, the geometric mean of {len(quiet)}."
             )
+        elif ratios:
+            found.append(f"No ratio of {competitor} for equal layers was undisturbed.")
     return " ".join(found)
 
 

@@ -107,6 +107,29 @@ def test_disturbed_turns_are_taken_again_and_counted():
 
 
 @pytest.mark.fast
+def test_the_mean_ratio_is_of_undisturbed_turns_of_equal_layers():
+    def timed(median, quiet=True, same=True):
+        return {"flax": {"speedup": {"median": median, "quiet": quiet}, "same": same}}
+
+    passes = {
+        "a": {FORWARD: timed(2.0), "forward and backward": timed(8.0)},
+        "b": {FORWARD: timed(100.0, same=False), "forward and backward": timed(50.0, quiet=False)},
+        "c": {"training": timed(1000.0)},
+    }
+    timings = {
+        "versions": {"cnnjax": "jax 1", "flax": "flax 2"},
+        "missing": ["torch"],
+        **{name: {"passes": each} for name, each in passes.items()},
+    }
+    assert shown.summary(passes, timings) == (
+        "Compared are cnnjax (jax 1) and flax (flax 2). Not installed: torch. flax takes 4.00 "
+        "times our time for equal layers, the geometric mean of 2."
+    )
+    passes["a"].clear()
+    assert shown.summary(passes, timings).endswith("for equal layers was undisturbed.")
+
+
+@pytest.mark.fast
 def test_limits_and_shares_by_hand():
     """100 multiply-adds and 10 bytes a second: 2 s of products, 5 s of memory."""
     machine = {"multiply_adds_per_second": 100.0, "bytes_per_second": 10.0}
