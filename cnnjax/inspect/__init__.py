@@ -14,9 +14,11 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         layers_of as layers_of,
     )
     from cnnjax.inspect.cost import (
+        CompiledProgram as CompiledProgram,
         MachineLimits as MachineLimits,
         arithmetic_intensity as arithmetic_intensity,
         bytes_moved as bytes_moved,
+        compiled_program as compiled_program,
         interleaved_seconds as interleaved_seconds,
         machine_limits as machine_limits,
         multiply_adds as multiply_adds,
@@ -65,6 +67,20 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.inspect.receptive_fields import (
         ReceptiveField as ReceptiveField,
         receptive_field as receptive_field,
+    )
+    from cnnjax.inspect.turns import (
+        BUSY as BUSY,
+        Clocks as Clocks,
+        Quartiles as Quartiles,
+        Sketch as Sketch,
+        Turn as Turn,
+        array_sketch as array_sketch,
+        interleaved_turns as interleaved_turns,
+        machine_cpu_seconds as machine_cpu_seconds,
+        sketch_distance as sketch_distance,
+        speedup_quartiles as speedup_quartiles,
+        timed_turn as timed_turn,
+        turn_quartiles as turn_quartiles,
     )
 else:
     __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -80,6 +80,28 @@ def interleaved_seconds(
 
 
 @dataclasses.dataclass(frozen=True)
+class CompiledProgram:
+    """A function compiled for arguments of given shapes."""
+
+    call: Callable
+    """The compiled function."""
+    compile_seconds: float
+    """Seconds that XLA took, without tracing; little if it took the program from its cache."""
+    temporary_bytes: int | None
+    """Memory for intermediate results; None where the backend does not tell."""
+
+
+def compiled_program(function: Callable, *arguments) -> CompiledProgram:
+    """Compile a function for these arguments: arrays or `jax.ShapeDtypeStruct`."""
+    lowered = jax.jit(function).lower(*arguments)
+    start = time.perf_counter()
+    compiled = lowered.compile()
+    seconds = time.perf_counter() - start
+    memory = compiled.memory_analysis()
+    return CompiledProgram(compiled, seconds, None if memory is None else memory.temp_size_in_bytes)
+
+
+@dataclasses.dataclass(frozen=True)
 class MachineLimits:
     """Peak rates of the default device in float32."""
 

@@ -8,6 +8,7 @@ from cnnjax.inspect import (
     MachineLimits,
     arithmetic_intensity,
     bytes_moved,
+    compiled_program,
     interleaved_seconds,
     machine_limits,
 )
@@ -27,6 +28,14 @@ def test_the_roofline_is_the_dearer_of_computing_and_moving():
     limits = MachineLimits(multiply_adds_per_second=100.0, bytes_per_second=10.0)
     assert limits.least_seconds(200, 5) == 2.0
     assert limits.least_seconds(200, 50) == 5.0
+
+
+def test_a_compiled_program_tells_what_it_took():
+    x = jnp.arange(6.0).reshape(2, 3)
+    program = compiled_program(lambda x: (x @ x.T).sum(), x)
+    assert program.call(x) == 3**2 + 5**2 + 7**2  # the sum of both rows, times itself
+    assert program.compile_seconds > 0
+    assert program.temporary_bytes >= 0
 
 
 def test_limits_are_measured():

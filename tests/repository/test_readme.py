@@ -180,7 +180,7 @@ def test_programs_print_what_their_comments_say(name, capsys):
 
 @pytest.mark.fast
 def test_programs_are_found():
-    assert len(PROGRAMS) == 5
+    assert len(PROGRAMS) == 6
 
 
 @pytest.fixture
