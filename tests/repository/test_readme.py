@@ -107,7 +107,7 @@ def test_commands_parse(command):
 def test_checked_convolutions_are_there():
     """Those of the examples; `my_conv` is the guide's file."""
     checked = [c.split()[3].split(":") for c in COMMANDS if c.split()[2:3] == ["check"]]
-    assert len(checked) == 4
+    assert len(checked) == 6
     for module, name in checked:
         if module != "my_conv":
             source = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
