@@ -29,8 +29,9 @@ ceilings. (Squares there are moved by -4 to 3 rows, here by -4 to 4, which leave
 they are; circular means the padding of PyTorch before 1.5, one pixel on each side.)
 
 Expected: circular and full exactly the same on similar and dissimilar images, because the swap is a
-shift by 16 rows, which the strides divide. Prediction: both at most at the ceiling on new images, up
-to the noise of the draw, and above it on their training images, as the published numbers are.
+shift by 16 rows, which the strides divide. Seen, mean of 3 seeds: valid 100.0 / 0.0 (similar /
+dissimilar, %), same 99.5 / 11.1, full 85.6 / 85.6, circular 64.3 / 64.3; on training images full
+91.3 and circular 79.9, above the ceilings, as the published numbers are.
 """
 
 from __future__ import annotations
