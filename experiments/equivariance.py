@@ -35,7 +35,7 @@ from cnnjax.run.config import Distinct, Positive, StudyConfig, require_layers
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
-from cnnjax.run.statistics import significant
+from cnnjax.run.statistics import finite, significant
 from cnnjax.train.config import TrainConfig
 from cnnjax.train.tuning import TunedConfig, tune
 
@@ -164,7 +164,7 @@ def run(config: Config, record: Record) -> None:
             multiply_adds=network.multiply_adds,
             error={name: error.ravel()[1:].mean() for name, error in errors.items()},
             errors=errors,
-            change={kind: change[1:].mean() for kind, change in changes.items()},
+            change={kind: finite(change[1:].mean()) for kind, change in changes.items()},
             changes=changes,
             **measured,
         )
@@ -184,8 +184,7 @@ def lattices(network: tasks.Network, state: Any) -> dict[str, Any]:
 
 
 def layer_result(found: Observations, name: str) -> dict[str, Any]:
-    """Lattices and errors of one layer of one convolution, over seeds and kinds of training; `right`
-    is what is drawn against horizontal shift: errors, of the logits their change."""
+    """Lattices and errors of one layer; `right` is drawn against shifts: errors, change of logits."""
     untrained = found.where(training="none")
     steps = {
         key: tuple(untrained.array(f"{key}.{name}")[0].astype(int).tolist()) or None
@@ -197,7 +196,8 @@ def layer_result(found: Observations, name: str) -> dict[str, Any]:
     split = {kind: symmetry.errors_by_lattice(each, lattice) for kind, each in errors.items()}
     right = {kind: each[:, 0] for kind, each in errors.items()}
     if name == "network":
-        right = {kind: found.where(training=kind).array("changes.shift") for kind in TRAINING}
+        changes = {kind: found.where(training=kind).array("changes.shift") for kind in TRAINING}
+        right = {kind: each[np.isfinite(each).all(1)] for kind, each in changes.items()}
     return {
         "name": name,
         **steps,
@@ -206,7 +206,7 @@ def layer_result(found: Observations, name: str) -> dict[str, Any]:
         "error_on": max(on for on, _ in split.values()),
         "error_off": split["none"][1],
         "error_off_translated": split["translated"][1],
-        "right": {words: significant(right[kind]) for kind, words in TRAINING.items()},
+        "right": {TRAINING[kind]: significant(each) for kind, each in right.items() if len(each)},
     }
 
 

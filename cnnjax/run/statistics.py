@@ -98,3 +98,8 @@ def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:
     """Values rounded to so many significant digits, which keep what is small apart from zero."""
     rounded = np.vectorize(lambda value: float(f"{value:.{digits}g}"), otypes=[float])
     return rounded(values)
+
+
+def finite(value: float) -> float | None:
+    """The number; None, which an observation holds for what is missing, for NaN and infinity."""
+    return float(value) if np.isfinite(value) else None

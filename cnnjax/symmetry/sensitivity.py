@@ -70,8 +70,8 @@ def changes_over_shifts(
     """Change of the output by each circular shift to the right, and by noise of equal norm.
 
     Both in units of the change from one image to another, see `normalised_invariance_error` and
-    `noise_like`: 0 invariant, 1 as another image. Returns 'shift' and 'noise', each `[width]`, of
-    the shifts 0, 1, ... (the first is 0).
+    `noise_like`: 0 invariant, 1 as another image, not finite where f gives the same for all images.
+    Returns 'shift' and 'noise', each `[width]`, of the shifts 0, 1, ... (the first is 0).
 
     Args:
       f: from `[batch, height, width, channels]` to an array that shifts should not change, such as

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cnnjax.run.statistics import bootstrap_interval
+from cnnjax.run.statistics import bootstrap_interval, finite
 
 
 def half_width(values, **options):
@@ -61,3 +61,13 @@ def test_values_that_are_no_grid_are_named(values):
 def test_a_confidence_is_between_0_and_1():
     with pytest.raises(ValueError, match=r"`confidence` must be between 0 and 1, got 95"):
         bootstrap_interval(np.zeros((2, 2)), confidence=95)
+
+
+@pytest.mark.fast
+def test_what_is_not_finite_is_missing():
+    assert [finite(value) for value in (np.float32(0.5), np.nan, np.inf, -np.inf)] == [
+        0.5,
+        None,
+        None,
+        None,
+    ]

@@ -127,3 +127,12 @@ def test_changes_over_shifts_are_those_of_each_shift_beside_noise_of_its_norm():
     changes = changes_over_shifts(total, x, 3.0)
     assert changes["shift"].max() < 1e-5
     assert changes["noise"][1:].min() > 0.1
+
+
+def test_a_function_that_tells_no_two_images_apart_has_no_finite_change():
+    """It answers to noise alone: every image has a 0 at the first pixel."""
+    x = np.asarray(X[:3, :, :6]).copy()
+    x[:, 0, 0] = 0
+    changes = changes_over_shifts(lambda x: x[:, 0, 0], x, seed=1)
+    assert changes["noise"][0] == 0
+    assert np.isinf(changes["noise"][1:]).all()
