@@ -92,7 +92,10 @@ def check(arguments: list[str]) -> int:
     with one_sentence(ValueError):
         (convolution, *others), rest = read_options(["--conv", *arguments], "conv")
         if others:
-            raise ValueError(f"launch.py check takes one convolution, not {str(others[0])!r} too.")
+            raise ValueError(
+                f"launch.py check takes one convolution and its --conv.argument options, not "
+                f"{str(others[0])!r}."
+            )
         options = tyro.cli(Check, prog="launch.py check", args=rest)
         process.configure(cache=True)
         waive = dict(options.waive)

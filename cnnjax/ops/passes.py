@@ -69,7 +69,9 @@ def fastest_passes(batch: int, window: Window, in_features: int, features: int) 
     in_steps = max(window.strides) == 1
     dense = in_steps and max(window.input_dilation) == 1
     chosen = Passes()
-    if in_steps and products_fit and entries > 1 and features <= FEW_CHANNELS:
+    few = entries > 1 and features <= FEW_CHANNELS
+    # An overlap-add multiplies at every input position: with more of these it computes in vain.
+    if in_steps and products_fit and few and inputs <= outputs:
         chosen = chosen._replace(forward="overlap_add", by_kernel="overlap_add")
     if dense and patches_fit and entries > 1 and in_features <= FEW_CHANNELS:
         chosen = chosen._replace(by_input="patches")

@@ -47,6 +47,14 @@ def pairs(images, labels):
     return sorted((image.tobytes(), int(label)) for image, label in zip(flat, labels, strict=True))
 
 
+def training(data):
+    """Images and labels of the training split as it is stored, of which some are for validation."""
+    splits = data.train, data.validation
+    return [
+        np.concatenate([getattr(each, kind) for each in splits]) for kind in ("images", "labels")
+    ]
+
+
 @pytest.mark.fast
 @pytest.mark.parametrize("builder", [mnist.Builder, fashion_mnist.Builder])
 def test_mnist_files(monkeypatch, tmp_path, builder):
@@ -54,10 +62,10 @@ def test_mnist_files(monkeypatch, tmp_path, builder):
     data = datasets.load(builder.name, tmp_path)
     assert (data.name, data.version, data.num_classes) == (builder.name, "3.0.1", 10)
     assert data.class_names[9] == ("Ankle boot" if builder.name == "fashion_mnist" else "9")
-    for split, number in ((data.train, 70), (data.test, 30)):
+    for split, number in ((data.train, 59), (data.validation, 11), (data.test, 30)):
         assert split.images.shape == (number, 28, 28, 1)
         assert (split.images.dtype, split.labels.dtype) == (np.uint8, np.int32)
-    assert pairs(data.train.images, data.train.labels) == pairs(*stored["train"])
+    assert pairs(*training(data)) == pairs(*stored["train"])
     assert pairs(data.test.images, data.test.labels) == pairs(*stored["test"])
 
 
@@ -104,7 +112,11 @@ def cifar_records(images, *labels):
 
 def place_cifar(monkeypatch, builder, root, class_counts, names):
     images = RANDOM.integers(0, 256, (12, 32, 32, 3), np.uint8)
-    labels = [RANDOM.integers(0, count, 12) for count in class_counts]
+    # Two training images of each class that there is, so that one can be for validation.
+    labels = [
+        np.concatenate([RANDOM.permutation(np.repeat(RANDOM.choice(count, 5, False), 2)), [0, 1]])
+        for count in class_counts
+    ]
     rows = [slice(2 * i, 2 * i + 2) for i in range(6)]
     if builder.name == "cifar100":
         rows = [slice(0, 10), slice(10, 12)]
@@ -122,8 +134,8 @@ def test_cifar10_archive(monkeypatch, tmp_path):
     images, (labels,) = place_cifar(monkeypatch, cifar10.Builder, tmp_path, [10], texts)
     data = datasets.load("cifar10", tmp_path)
     assert (data.version, data.num_classes, data.class_names) == ("3.0.2", 10, tuple(names))
-    assert data.train.images.shape == (10, 32, 32, 3)
-    assert pairs(data.train.images, data.train.labels) == pairs(images[:10], labels[:10])
+    assert data.train.images.shape == (9, 32, 32, 3)
+    assert pairs(*training(data)) == pairs(images[:10], labels[:10])
     assert pairs(data.test.images, data.test.labels) == pairs(images[10:], labels[10:])
     # The id tells the place in the original files.
     path = datasets.prepare("cifar10", tmp_path)
@@ -141,7 +153,7 @@ def test_cifar100_archive(monkeypatch, tmp_path):
     images, (coarse, fine) = place_cifar(monkeypatch, cifar100.Builder, tmp_path, [20, 100], texts)
     data = datasets.load("cifar100", tmp_path)
     assert (data.num_classes, data.class_names) == (100, tuple(names))
-    assert pairs(data.train.images, data.train.labels) == pairs(images[:10], fine[:10])
+    assert pairs(*training(data)) == pairs(images[:10], fine[:10])
     assert pairs(data.test.images, data.test.labels) == pairs(images[10:], fine[10:])
     assert pairs(images[:10], coarse[:10]) != pairs(images[:10], fine[:10])
 
@@ -202,7 +214,8 @@ def test_rotated_mnist_draws(monkeypatch, tmp_path):
     shrink(monkeypatch, 400, 200)
     stored = place_mnist(monkeypatch, mnist.Builder, tmp_path / "a", 500, 150)
     data = datasets.load("rotated_mnist", tmp_path / "a")
-    assert (len(data.train.labels), len(data.test.labels)) == (400, 200)
+    assert (len(data.train.labels), len(data.validation.labels)) == (334, 66)
+    assert len(data.test.labels) == 200
     examples = [*rotated_records(tmp_path / "a", "train"), *rotated_records(tmp_path / "a", "test")]
     angles = np.array([example["angle"] for example in examples])
     quadrants = np.bincount((angles // (np.pi / 2)).astype(int))

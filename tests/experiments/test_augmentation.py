@@ -301,7 +301,7 @@ def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory,
         (["--kinds", "rotation", "rotation"], "each once"),
         (["--kinds", "turn"], "turn"),
         (["--paddings", "stripes"], "stripes"),
-        (["--train-digits", "9999"], "train_digits must be at most 1437, got 9999"),
+        (["--train-digits", "9999"], "train_digits must be at most 1198, got 9999"),
         (["--train-digits", "0"], "train_digits must be at least 1, got 0"),
     ],
 )

@@ -195,7 +195,7 @@ TABLE = [
     ("check tilde", "There is no convolution 'tilde'"),
     ("check tiled --conv.til 3", "has no argument 'til'"),
     ("check tiled local", "takes one convolution and its --conv.argument options, not 'local'"),
-    ("check tiled --tile 3", "not '--tile'"),
+    ("check tiled --tile 3", "Unrecognized options: --tile, 3"),
     ("compare", "Name the directories of the runs to compare"),
     ("compare absent half", "There is nothing to compare: absent is no run; half is not finished"),
     ("compare run run --workdr x", "Perhaps you meant: --workdir"),

@@ -26,7 +26,7 @@ def test_a_study_that_knows_nothing_of_it_logs_and_shows_it(tmp_path):
         assert list(layers) == ["Conv_0", "BatchNorm_0", "Dropout_0", "Dense_0", ""]
         assert {tuple(curve["steps"]) for curve in layers.values()} == {(0, 12, 24)}
     page = (tmp_path / "with" / "report.md").read_text("utf-8")
-    assert "on the first 8 test images; one seed." in page
+    assert "on the first 8 validation images; one seed." in page
     assert "| BatchNorm_0 " in page
     # All else is as without: the networks, the configuration, its name.
     assert logged_errors(metrics_of(tmp_path / "without")) == {}

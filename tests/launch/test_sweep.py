@@ -219,7 +219,7 @@ def test_a_none_that_was_something_is_written_too(study):
         ('{"size": 3, "size.x": 4}', "size must not be given beside size.x, got 3."),
         ('{"size": "big"}', "size must be of type int, got 'big'."),
         ('{"size": 0}', "size is 0, and must be 1 or more."),
-        ('{"train.optimizer": "sdg"}', "optimizer must be one of"),
+        ('{"train.optimizer": "sdg"}', "optimizer must be sgd, adam, adamw, or"),
         ('{"size": object()}', "size is a object, which JSON cannot hold"),
         ('{"conv": ()}', "cannot be written as a command line"),
     ],

@@ -122,9 +122,9 @@ def test_a_network_of_a_trained_run(trained, tmp_path):
 
 def test_the_networks_of_a_study_say_what_they_are(tmp_path):
     """Size and channels are those of the run, unless a preset or the command line says others."""
-    study, few = tmp_path / "rotation", ["--groups", "p4", "--train.steps", "2"]
+    study, few = tmp_path / "rotation", ["--networks", "p4", "--train.steps", "2"]
     assert launch.main(["rotation", "smoke", "--workdir", str(study), *few]) == 0
-    given = ["--model", str(study), "--network", "p4 seed 0", "--sizes", "28", "28"]
+    given = ["--model", str(study), "--network", "p4 200 seed 0", "--sizes", "28", "28"]
     assert launch.main(["audit", "--workdir", str(tmp_path / "run"), *given]) == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text("utf-8"))
     assert (results["module"], results["image_shape"]) == ("RotationNet", [28, 28, 1])
