@@ -27,6 +27,9 @@ from cnnjax.report.figures.style import (
 )
 from cnnjax.report.table import format_number
 
+_TITLE_LETTERS = 26
+"""Letters of a line of a panel's title, as wide as the panel."""
+
 # Each curve is thinner than the one before and drawn on it, so that equal curves all show.
 _CURVES: tuple[dict[str, Any], ...] = (
     {"color": GREY, "linewidth": 3.0, "alpha": 0.75, "linestyle": "-"},
@@ -98,7 +101,7 @@ def error_against_shift(
         sharey=True,
     )
     for axes, panel, curves in zip(grid.flat, panels, data, strict=False):
-        axes.set_title(panel.title)
+        axes.set_title(textwrap.fill(panel.title, _TITLE_LETTERS))
         axes.axhline(0.0, color="#c8c8c8", linewidth=0.6, zorder=0.5)
         axes.axhline(independent, zorder=0.5, **DASHED)
         for order, (name, curve) in enumerate(zip(labels, curves, strict=True)):
