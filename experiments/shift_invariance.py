@@ -22,8 +22,10 @@ where accuracies differ: both stand side by side.
     python launch.py shift_invariance full --data-dir DIR    MNIST, 5 seeds, for an accelerator
 
 Expected: adaptive and learnable sampling with circular borders exactly 100.00 % consistent under
-circular shifts, before training and after. Prediction: not under crop shifts, nor with zeros at the
-borders; of maximum and mean, the order of max and average pooling depends on the classifier's.
+circular shifts, before training and after. Seen, kappa after training, mean of 3 seeds: of these 41
+to 43 % under crop shifts, and 21 to 26 % under circular ones with zeros at the borders. Which of max
+and average pooling is the more consistent depends on the readout: 64 and 29 % with the maximum, 44
+and 76 % with the mean (circular borders and shifts).
 """
 
 from __future__ import annotations
