@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.layers import Conv, ConvTranspose
+from cnnjax.symmetry.observation import LEAST
 
 SPACES = {1: (8,), 2: (8, 4), 3: (4, 2, 4)}
 """Sizes of the spatial axes of test inputs, by number of axes."""
@@ -209,7 +210,7 @@ def drawn_once(draw: Callable[..., Any]) -> Callable[..., Any]:
 
     XLA takes many times longer to compile random numbers well than to draw these few.
     """
-    cheaply = jax.jit(draw, compiler_options={"xla_backend_optimization_level": 0})
+    cheaply = jax.jit(draw, compiler_options=LEAST)
     return lambda *arguments: jax.device_get(cheaply(*arguments))
 
 

@@ -22,10 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "results"
 STUDIES = sorted(path.parent.name for path in RESULTS.glob("*/observations.csv"))
 TUNED = sorted(path.parents[1].name for path in RESULTS.glob("*/tuning/observations.csv"))
-# Results of a default configuration that has changed since: to be run anew, and taken out of here.
-CHANGED: set[str] = set()
-# And of training images that have: since then some are for validation.
-STALE: set[str] = set()
 
 
 @pytest.fixture(scope="module")
@@ -111,14 +107,8 @@ def test_a_kept_run_keeps_its_finding_and_its_figure(tables, tmp_path, monkeypat
     assert tables.command(import_experiment("borders", EXPERIMENTS)) == "python launch.py borders"
 
 
-def marked(names, stale):
-    """The names; of those that are stale the test must fail, until they are run anew."""
-    mark = pytest.mark.xfail(strict=True, reason="its study has changed: run it anew")
-    return [pytest.param(name, marks=mark) if name in stale else name for name in names]
-
-
 @pytest.mark.fast
-@pytest.mark.parametrize("name", marked(STUDIES, CHANGED))
+@pytest.mark.parametrize("name", STUDIES)
 def test_a_committed_result_says_where_it_comes_from(name):
     environment = json.loads((RESULTS / name / "environment.json").read_text("utf-8"))
     assert re.fullmatch("[0-9a-f]{40}", environment["commit"])
@@ -199,12 +189,12 @@ def test_the_learning_rates_of_a_study_are_those_that_its_tuning_run_chose(name)
     assert default.rate_factors == chosen
 
 
-@pytest.mark.parametrize("name", marked([name for name in CELLS if name in STUDIES], STALE))
+@pytest.mark.parametrize("name", [name for name in CELLS if name in STUDIES])
 def test_a_small_cell_is_found_again(name, tmp_path):
     again(name, *CELLS[name], tmp_path / "run")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in SLOW_CELLS if name in {*STUDIES} - STALE])
+@pytest.mark.parametrize("name", [name for name in SLOW_CELLS if name in STUDIES])
 def test_a_trained_cell_is_found_again(name, tmp_path):
     again(name, *SLOW_CELLS[name], tmp_path / "run")
