@@ -17,11 +17,15 @@ from cnnjax.train.config import TrainConfig
 from experiments import equivariance
 from experiments.equivariance import Config
 
+SIDE = 16
+SMALL = ["equivariance", "smoke", "--canvas", str(SIDE)]
+SMOKE = dataclasses.replace(equivariance.PRESETS["smoke"], canvas=SIDE, logit_images=16)
+
 
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory):
     directory = tmp_path_factory.mktemp("study") / "run"
-    assert launch.main(["equivariance", "smoke", "--workdir", str(directory)]) == 0
+    assert launch.main([*SMALL, "--workdir", str(directory)]) == 0
     return directory
 
 
@@ -41,7 +45,9 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
         features=(2, 2),
         strides=(1, 2),
         kernel_size=3,
-        error_images=2,
+        canvas=SIDE,
+        error_images=1,
+        logit_images=2,
         translations=3,
         rate_factors={"local": 3},
         train=TrainConfig(steps=7, batch_size=64, learning_rate=0.01),
@@ -52,11 +58,10 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
         (str(call.factors["conv"]), call.factors["training"], call.factors["seed"], call.values)
         for call in watch.trained
     ]
-    side = 32
     assert trained == [
         (conv, training, seed, {"translation": positions})
         for conv in ("standard", "local")
-        for training, positions in (("centred", 1), ("translated", side))
+        for training, positions in (("centred", 1), ("translated", SIDE))
         for seed in (3, 5)
     ]
     for call in watch.trained:
@@ -69,7 +74,7 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
         centred = watch.evaluation(row["accuracy_centred"])
         translated = watch.evaluation(row["accuracy_translated"])
         assert (centred.repeats, centred.values) == (1, {})
-        assert (translated.repeats, translated.values) == (3, {"translation": side})
+        assert (translated.repeats, translated.values) == (3, {"translation": SIDE})
         for call in (centred, translated):
             assert call.split == "test"
             assert call.seed == row["seed"]
@@ -80,7 +85,7 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
 
 def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_path):
     config = dataclasses.replace(
-        equivariance.PRESETS["smoke"], tune=True, rate_factors={"standard": 7.0}
+        SMOKE, tune=True, rate_factors={"standard": 7.0}
     )
     found = watch.run(equivariance, config, tmp_path)
     rates = (0.00333, 0.01, 0.03)
@@ -88,7 +93,7 @@ def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_pa
         (str(call.factors["conv"]), call.network.training.config.learning_rate, call.values)
         for call in watch.trained
     ] == [
-        (conv, rate, {"translation": 24})
+        (conv, rate, {"translation": SIDE})
         for conv in ("standard", "tiled(tile=2)")
         for rate in rates
         for _ in range(2)
@@ -96,7 +101,7 @@ def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_pa
     assert {call.factors["seed"] for call in watch.trained} == {1000, 1001}
     for row, trained in zip(found.rows, watch.trained, strict=True):
         call = watch.evaluation(row["accuracy"])
-        assert (call.split, call.repeats, call.values) == ("validation", 4, {"translation": 24})
+        assert (call.split, call.repeats, call.values) == ("validation", 4, {"translation": SIDE})
         assert (call.seed, call.trained, call.network) == (row["seed"], True, trained.network)
     # The last network of an arm is the best here, since every call gives more than the one before.
     results = results_of(tmp_path)
@@ -108,32 +113,32 @@ def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_pa
 
 def test_change_of_the_logits_is_in_units_of_that_between_test_images(watch, tmp_path):
     config = dataclasses.replace(
-        equivariance.PRESETS["smoke"], conv=(Convolution("tiled", {"tile": 2}),)
+        SMOKE, conv=(Convolution("tiled", {"tile": 2}),)
     )
     found = watch.run(equivariance, config, tmp_path).where(training="none")
     network = watch.trained[0].network
-    images = np.asarray(network.task.place(network.task.test.images[:64]))
+    images = np.asarray(network.task.place(network.task.test.images[:16]))
     variables = {"params": network.initial(0).params}
     logits = np.asarray(network.logits(variables, images), np.float64)
     moved = np.asarray(network.logits(variables, np.roll(images, 3, 2)), np.float64)
-    pairs = ((logits[:, None] - logits) ** 2).sum() / (64 * 63)
-    expected = np.sqrt(((moved - logits) ** 2).sum() / 64 / pairs)
+    pairs = ((logits[:, None] - logits) ** 2).sum() / (16 * 15)
+    expected = np.sqrt(((moved - logits) ** 2).sum() / 16 / pairs)
     changes = found.array("changes.shift")[0]
     assert changes[3] == pytest.approx(expected, rel=1e-4)
     assert changes[0] == 0
-    assert changes[[4, 8, 20]].max() < 1e-4  # the lattice
+    assert changes[[4, 8, 12]].max() < 1e-4  # the lattice
     (row,) = found.rows
     assert row["change.shift"] == pytest.approx(changes[1:].mean())
     assert row["change.noise"] == pytest.approx(found.array("changes.noise")[0][1:].mean())
 
 
 def test_errors_are_those_before_and_after_training_on_test_images(watch, tmp_path):
-    config = dataclasses.replace(equivariance.PRESETS["smoke"], seeds=(0, 1))
+    config = dataclasses.replace(SMOKE, seeds=(0, 1))
     found = watch.run(equivariance, config, tmp_path).where(conv="tiled(tile=2)")
     errors = {
         kind: found.where(training=kind).array("errors.conv1") for kind in equivariance.TRAINING
     }
-    assert errors["none"].shape == (2, 24, 24)
+    assert errors["none"].shape == (2, SIDE, SIDE)
     # Both kinds of training do the same here; seeds differ, and so do before and after.
     np.testing.assert_array_equal(errors["centred"], errors["translated"])
     assert np.abs(errors["none"] - errors["centred"]).max(axis=(1, 2)).min() > 1e-3
@@ -281,7 +286,7 @@ def test_counts_of_the_smallest_networks_by_hand(run_directory):
     for row in rows:
         kernels = 1 if row["conv"] == "standard" else 4
         assert int(row["parameters"]) == kernels * convolutions + classifier
-        assert int(row["multiply_adds"]) == 24 * 24 * 9 * 1 * 4 + 12 * 12 * 9 * 4 * 4 + 4 * 10
+        assert int(row["multiply_adds"]) == SIDE**2 * 9 * 1 * 4 + (SIDE // 2) ** 2 * 9 * 4 * 4 + 4 * 10
 
 
 def test_speeds_are_beside_the_results(run_directory):
@@ -318,7 +323,7 @@ def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory,
     """One observation is gone: its training is restored, the others are not done again."""
     rows = [(row["conv"], row["training"]) for row in rows_of(run_directory)]
     lost = rows.index(("tiled(tile=2)", "centred"))
-    said = complete_again(run_directory, ["equivariance", "smoke"], [lost])
+    said = complete_again(run_directory, SMALL, [lost])
     assert "conv=tiled(tile=2), training=centred, seed=0" in said
     assert "conv=standard" not in said
 
