@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import tyro
 
 from cnnjax.run.config import CheckedConfig, Counted, Positive, differences
-from cnnjax.run.metrics import EquivarianceLog
+from cnnjax.run.metrics import EquivarianceLog, TrackerName
 
 _Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
@@ -75,6 +75,9 @@ class Options(CheckedConfig):
     style: str | None = None
     """Style of figures: an .mplstyle file, or a name that matplotlib knows. With --resume a
     finished run's page is made again."""
+    track: tuple[TrackerName, ...] = ()
+    """Where the numbers of training go, beside metrics.jsonl: tensorboard, to the run's directory;
+    wandb, to Weights & Biases."""
     equivariance: EquivarianceLog = EquivarianceLog()
     job: Annotated[Slurm, tyro.conf.arg(name="slurm")] = Slurm()
 

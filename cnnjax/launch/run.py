@@ -32,6 +32,7 @@ from cnnjax.train import stops
 with lazy_imports():
     from cnnjax import report
     from cnnjax.launch import several
+    from cnnjax.run import trackers
 
 
 def run(experiment: Experiment, invocation: Invocation, arguments: list[str]) -> int:
@@ -116,6 +117,8 @@ def _prepare_process(invocation: Invocation) -> None:
 def _open(experiment: Experiment, invocation: Invocation, arguments: list[str]) -> Record:
     options = invocation.options
     directory = directory_of(experiment, invocation, invocation.config)
+    if options.track:
+        trackers.require_packages(options.track)
     if options.equivariance.every and experiment.replaces_earlier_run:
         raise ValueError(
             f"--equivariance.every is of experiments that train networks, which {experiment.name} "
@@ -129,7 +132,11 @@ def _open(experiment: Experiment, invocation: Invocation, arguments: list[str]) 
         command=["python", "launch.py", *arguments],
         source=experiment.folder,
     )
-    return dataclasses.replace(record, equivariance=options.equivariance, figures=options.figures)
+    record = dataclasses.replace(record, equivariance=options.equivariance, figures=options.figures)
+    if options.track:
+        tracking = trackers.track(options.track, record.directory, record.config)
+        record = dataclasses.replace(record, trackers=tracking)
+    return record
 
 
 def _require_devices(devices: int | None) -> None:

@@ -140,6 +140,8 @@ def _option_words(options: Options) -> list[str]:
         words.append("--deterministic")
     if not options.cache:
         words.append("--no-cache")
+    if options.track:
+        words += ["--track", *options.track]
     if options.figures:
         words += ["--figures", *options.figures]
     if options.style is not None:

@@ -8,9 +8,9 @@ import dataclasses
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cnnjax.run.config import (
     CheckedConfig,
@@ -32,6 +32,10 @@ Transformation = Annotated[
         "shiftN, such as shift4, rotate90, rotate180 or flip",
     ),
 ]
+
+TrackerName = Literal["tensorboard", "wandb"]
+Tracker = Callable[[int, str, Mapping[str, float]], None]
+"""Takes a step, the name of the network, and numbers of that step by name, see `trackers`."""
 
 LayerCurves = dict[str, dict[str, dict[str, list]]]
 """Steps and errors by transformation and layer: `{"shift4": {"Conv_0": {"steps", "values"}}}`."""

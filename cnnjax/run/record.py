@@ -14,7 +14,13 @@ from cnnjax.run.config import read_json, to_json
 from cnnjax.run.directory import begin, json_bytes, merge_json, remove, remove_empty
 from cnnjax.run.environment import now
 from cnnjax.run.files import LOCK, DirectoryLock, exclusive
-from cnnjax.run.metrics import EquivarianceLog, metrics_line, metrics_of, results_of_log
+from cnnjax.run.metrics import (
+    EquivarianceLog,
+    Tracker,
+    metrics_line,
+    metrics_of,
+    results_of_log,
+)
 from cnnjax.run.observations import Observations
 from cnnjax.run.process import Share, ShareObserved
 from cnnjax.run.stored import TABLE, append_row, write_arrays
@@ -38,6 +44,8 @@ class Record:
     """What to log of equivariance while networks train."""
     figures: tuple[Literal["pdf", "svg"], ...] = ()
     """File formats of figures, beside PNG."""
+    trackers: tuple[Tracker, ...] = ()
+    """What takes the numbers of each line of metrics.jsonl, beside the file."""
     _lock: DirectoryLock | None = dataclasses.field(default=None, repr=False, compare=False)
     _made: list[Path] = dataclasses.field(default_factory=list, repr=False, compare=False)
     _cells: list[Cell] = dataclasses.field(default_factory=list, repr=False, compare=False)
@@ -222,6 +230,10 @@ class Record:
             with exclusive(self.directory):
                 # On disk before the checkpoint that comes after it: no line is lost.
                 files.append(self.directory / "metrics.jsonl", line)
+            network = values.get("network", "")
+            numbers = {name: value for name, value in values.items() if name != "network"}
+            for track in self.trackers:
+                track(step, network, numbers)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All lines of metrics.jsonl, oldest first."""

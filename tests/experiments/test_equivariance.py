@@ -84,9 +84,7 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
 
 
 def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_path):
-    config = dataclasses.replace(
-        SMOKE, tune=True, rate_factors={"standard": 7.0}
-    )
+    config = dataclasses.replace(SMOKE, tune=True, rate_factors={"standard": 7.0})
     found = watch.run(equivariance, config, tmp_path)
     rates = (0.00333, 0.01, 0.03)
     assert [
@@ -112,9 +110,7 @@ def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_pa
 
 
 def test_change_of_the_logits_is_in_units_of_that_between_test_images(watch, tmp_path):
-    config = dataclasses.replace(
-        SMOKE, conv=(Convolution("tiled", {"tile": 2}),)
-    )
+    config = dataclasses.replace(SMOKE, conv=(Convolution("tiled", {"tile": 2}),))
     found = watch.run(equivariance, config, tmp_path).where(training="none")
     network = watch.trained[0].network
     images = np.asarray(network.task.place(network.task.test.images[:16]))
@@ -286,7 +282,9 @@ def test_counts_of_the_smallest_networks_by_hand(run_directory):
     for row in rows:
         kernels = 1 if row["conv"] == "standard" else 4
         assert int(row["parameters"]) == kernels * convolutions + classifier
-        assert int(row["multiply_adds"]) == SIDE**2 * 9 * 1 * 4 + (SIDE // 2) ** 2 * 9 * 4 * 4 + 4 * 10
+        assert (
+            int(row["multiply_adds"]) == SIDE**2 * 9 * 1 * 4 + (SIDE // 2) ** 2 * 9 * 4 * 4 + 4 * 10
+        )
 
 
 def test_speeds_are_beside_the_results(run_directory):
