@@ -65,6 +65,9 @@ def run(experiment: Experiment, invocation: Invocation, arguments: list[str]) ->
                 return DONE
             begins = "Continuing" if record.resumed else "Running"
             print(f"{begins} in {record.directory}", flush=True)
+            if names := invocation.options.track:
+                tracking = trackers.tracking(names, record.directory, record.config)
+                record = dataclasses.replace(record, trackers=settings.enter_context(tracking))
             return _carry_out(experiment, invocation, record)
         finally:
             record.release()
@@ -132,11 +135,7 @@ def _open(experiment: Experiment, invocation: Invocation, arguments: list[str]) 
         command=["python", "launch.py", *arguments],
         source=experiment.folder,
     )
-    record = dataclasses.replace(record, equivariance=options.equivariance, figures=options.figures)
-    if options.track:
-        tracking = trackers.track(options.track, record.directory, record.config)
-        record = dataclasses.replace(record, trackers=tracking)
-    return record
+    return dataclasses.replace(record, equivariance=options.equivariance, figures=options.figures)
 
 
 def _require_devices(devices: int | None) -> None:

@@ -1,6 +1,5 @@
 """What TensorBoard and Weights & Biases get: each line of metrics.jsonl, under its network."""
 
-import math
 import sys
 import types
 
@@ -11,7 +10,7 @@ from cnnjax.launch.main import main
 from cnnjax.run import trackers
 from cnnjax.run.config import InputError
 from cnnjax.run.record import Record
-from cnnjax.run.trackers import require_packages, track
+from cnnjax.run.trackers import require_packages, tracking
 from tests.run.test_record import Config
 
 pytestmark = pytest.mark.fast
@@ -32,33 +31,35 @@ def events_of(folder):
 
 def test_tensorboard_has_a_folder_for_each_network(tmp_path):
     record = Record.open(tmp_path / "run", Config())
-    record = Record(record.directory, trackers=track(["tensorboard"], record.directory, {}))
-    record.metrics(1, network="tiled(tile=2) seed 0", loss=0.5, accuracy=0.25)
-    record.metrics(2, network="tiled(tile=2) seed 0", loss=0.375)
-    record.metrics(1, network="local seed 0", loss=math.nan)
+    with tracking(["tensorboard"], record.directory, {}) as trackers:
+        record = Record(record.directory, trackers=trackers)
+        record.metrics(1, network="tiled(tile=2) seed 0", loss=0.5, accuracy=0.25)
+        record.metrics(2, network="tiled(tile=2) seed 0", loss=0.375)
+        record.metrics(1, network="local seed 0", loss=0.75)
     folders = sorted((tmp_path / "run" / "tensorboard").iterdir())
     assert [folder.name.partition("_")[0] for folder in folders] == ["local", "tiled"]
     assert events_of(folders[1]) == [("loss", 1, 0.5), ("accuracy", 1, 0.25), ("loss", 2, 0.375)]
-    ((tag, step, value),) = events_of(folders[0])
-    assert (tag, step) == ("loss", 1)
-    assert math.isnan(value)
+    assert events_of(folders[0]) == [("loss", 1, 0.75)]
 
 
 def test_weights_and_biases_counts_the_steps_of_each_network_by_themselves(tmp_path, monkeypatch):
-    begun, logged, axes = [], [], []
+    begun, logged, axes, ended = [], [], [], []
 
     def init(**arguments):
         begun.append(arguments)
         return types.SimpleNamespace(
             define_metric=lambda name, step_metric: axes.append((name, step_metric)),
             log=logged.append,
+            finish=lambda: ended.append(len(logged)),
         )
 
     monkeypatch.setattr(trackers, "wandb", types.SimpleNamespace(init=init))
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
-    (write,) = track(["wandb"], tmp_path / "smoke-1f", {"seeds": [0]})
-    write(20, "local seed 0", {"loss": 0.5})
-    write(20, "", {"loss": 0.25})
+    with tracking(["wandb"], tmp_path / "smoke-1f", {"seeds": [0]}) as (write,):
+        write(20, "local seed 0", {"loss": 0.5})
+        write(20, "", {"loss": 0.25})
+        assert not ended
+    assert ended == [2]
     assert begun == [
         {
             "project": "cnnjax",
@@ -73,7 +74,8 @@ def test_weights_and_biases_counts_the_steps_of_each_network_by_themselves(tmp_p
     ]
     assert axes[0] == ("local seed 0/*", "local seed 0/step")
     monkeypatch.setenv("WANDB_PROJECT", "lattices")
-    track(["wandb"], tmp_path, {})
+    with tracking(["wandb"], tmp_path, {}):
+        pass
     assert begun[1]["project"] == "lattices"
 
 
