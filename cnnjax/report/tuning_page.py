@@ -55,7 +55,8 @@ def write_tuning_page(record: Record, doc: str | None) -> Path:
             caption="Accuracy (%) by learning rate on "
             f"{record.task['validation_examples']:,} validation images, {MISSING} where training "
             f"diverged, empty where it was not tried; {over_seeds(len(found.seeds))} "
-            f"({listed(found.seeds)}), which the study does not have. The highest mean is chosen, of equal ones that of the lowest loss.",
+            f"({listed(found.seeds)}), which the study does not have. The highest mean is "
+            "chosen, of equal ones that of the lowest loss.",
         ),
     ]
     if ends and len(rates) > 1:
