@@ -140,6 +140,7 @@ PRESETS = {
     "smoke": Config(
         norms=("none",),
         optimizers=("adam",),
+        others=(),
         seeds=(0,),
         features=(4, 4),
         train=TrainConfig(steps=20, batch_size=64, learning_rate=1e-2, log_every=10),
