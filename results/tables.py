@@ -56,6 +56,10 @@ HEADLINES = {
         "accuracy, moved digits, grey beyond the border (%)": ("accuracy_moved.grey", 100),
         "accuracy, moved digits, zeros beyond the border (%)": ("accuracy_moved.zeros", 100),
     },
+    "initialisation": {
+        f"accuracy, {words} (%)": ("accuracy", 100, {"optimizer": optimizer})
+        for optimizer, words in (("adam", "Adam"), ("sgd", "SGD"))
+    },
     "segmentation": {
         "intersection over union of the digits, last estimate (%)": ("final.foreground_iou", 100)
     },
@@ -70,6 +74,7 @@ FIGURES = {
     "lie_derivative": "layers_right",
     "rotation": "error",
     "learned_invariance": "largest_response",
+    "initialisation": "differences",
     "augmentation": "cue",
     "segmentation": "estimates",
 }

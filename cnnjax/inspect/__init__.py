@@ -68,6 +68,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         ReceptiveField as ReceptiveField,
         receptive_field as receptive_field,
     )
+    from cnnjax.inspect.scales import layer_scales as layer_scales
     from cnnjax.inspect.turns import (
         BUSY as BUSY,
         Clocks as Clocks,

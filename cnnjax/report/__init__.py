@@ -70,6 +70,11 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         Paragraph as Paragraph,
         write_document as write_document,
     )
+    from cnnjax.report.paired import (
+        contrast_table as contrast_table,
+        contrasts as contrasts,
+        format_contrast as format_contrast,
+    )
     from cnnjax.report.rows import rows_table as rows_table
     from cnnjax.report.run_page import write_page as write_page
     from cnnjax.report.table import (

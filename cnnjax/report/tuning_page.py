@@ -23,7 +23,7 @@ def write_tuning_page(record: Record, doc: str | None) -> Path:
     found = record.observations()
     chosen, arms = chosen_rates(found), by_arm(found)
     rates = sorted({rate for group in arms.values() for rate in group})
-    ends = [arm for arm, rate in chosen.items() if rate in (rates[0], rates[-1])]
+    ends = [arm for arm, rate in chosen.items() if rate in (min(arms[arm]), max(arms[arm]))]
     factors = rate_factors(chosen, record.config["train"]["learning_rate"])
     record.results(
         {
@@ -35,6 +35,8 @@ def write_tuning_page(record: Record, doc: str | None) -> Path:
     )
 
     def score(arm: str, rate: float) -> str:
+        if rate not in arms[arm]:
+            return ""
         summary = over(arms[arm][rate], "accuracy")
         if summary is None or summary.n < len(found.seeds):
             return MISSING
@@ -52,8 +54,9 @@ def write_tuning_page(record: Record, doc: str | None) -> Path:
             ],
             caption="Accuracy (%) by learning rate on "
             f"{record.task['validation_examples']:,} validation images, {MISSING} where training "
-            f"diverged; {over_seeds(len(found.seeds))} ({listed(found.seeds)}), which the study "
-            "does not have. The highest mean is chosen, of equal ones that of the lowest loss.",
+            f"diverged, empty where it was not tried; {over_seeds(len(found.seeds))} "
+            f"({listed(found.seeds)}), which the study does not have. The highest mean is "
+            "chosen, of equal ones that of the lowest loss.",
         ),
     ]
     if ends and len(rates) > 1:

@@ -161,6 +161,34 @@ class Observations:
             found[value] = summarize([compared[key] - base[key] for key in base])
         return found
 
+    def contrast(
+        self, number: str, plus: Sequence[Mapping[str, Any]], minus: Sequence[Mapping[str, Any]]
+    ) -> Summary | None:
+        """Sum of a number over some conditions minus that over others, paired by seed.
+
+        With one condition on each side a difference; with two, by how much a difference changes.
+        None where a condition lacks the number for any of the seeds.
+
+        Args:
+          number: its name.
+          plus, minus: conditions, values of factors that leave one row for each seed, see `where`.
+
+        Raises:
+          ValueError: a condition has a seed twice.
+        """
+        self._require_number(number)
+        total = dict.fromkeys(self.seeds, 0.0)
+        for sign, conditions in ((1, plus), (-1, minus)):
+            for condition in conditions:
+                rows = self.where(**condition).rows
+                values = {row[SEED]: row[number] for row in rows if row.get(number) is not None}
+                if len({row[SEED] for row in rows}) < len(rows):
+                    raise ValueError(f"a condition must have each seed once, got {condition}.")
+                if values.keys() != total.keys():
+                    return None
+                total = {seed: total[seed] + sign * values[seed] for seed in total}
+        return summarize(list(total.values()))
+
     def array(self, name: str) -> np.ndarray:
         """An array of every row, stacked: [rows, ...].
 

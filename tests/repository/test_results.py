@@ -152,6 +152,7 @@ SLOW_CELLS = {
     "lie_derivative": ("max seed 0", {"accuracy": 0.04, "before.right.derivative": 1e-3}),
     "learned_invariance": ("detectors 1 upright seed 0", {"accuracy_rotated": 0.04}),
     "augmentation": ("cue zeros seed 0", {"accuracy": 0.05}),
+    "initialisation": ("conv right none adam seed 0", {"accuracy": 0.04}),
     "segmentation": ("single seed 0", {"after1.foreground_iou": 0.1}),
 }
 

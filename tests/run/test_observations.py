@@ -366,3 +366,28 @@ def test_the_facts_of_tasks_are_kept_by_name(tmp_path):
 
 def test_cells_know_what_identifies_them():
     assert Cell({"a": 1, "seed": 0}).key == (("a", "1"), ("seed", "0"))
+
+
+def test_a_contrast_is_a_sum_of_conditions_minus_others_paired_by_seed():
+    levels = {"a": (0.5, 0.6, 0.7), "b": (0.4, 0.6, 0.5), "c": (0.1, 0.2, 0.4), "d": (0, 0, 0.1)}
+    rows = [
+        {"arm": arm, "seed": seed, "accuracy": value}
+        for arm, values in levels.items()
+        for seed, value in zip((7, 1, 4), values)
+    ]
+    found = Observations(rows, ["arm", "seed"])
+    arms = {arm: {"arm": arm} for arm in levels}
+    difference = found.contrast("accuracy", [arms["a"]], [arms["b"]])
+    assert (difference.mean, difference.std, difference.n) == pytest.approx((0.1, 0.1, 3))
+    change = found.contrast("accuracy", [arms["a"], arms["d"]], [arms["b"], arms["c"]])
+    # 0.5 + 0 - 0.4 - 0.1, 0.6 + 0 - 0.6 - 0.2, 0.7 + 0.1 - 0.5 - 0.4
+    assert change.mean == pytest.approx((0 - 0.2 - 0.1) / 3)
+    assert change.std == pytest.approx(0.1)
+    shuffled = Observations([*rows[3:], *rows[2::-1]], found.factors)
+    assert shuffled.contrast("accuracy", [arms["a"]], [arms["b"]]) == difference
+    assert found.contrast("accuracy", [arms["a"]], [{"arm": "e"}]) is None
+    assert Observations(rows[1:], found.factors).contrast("accuracy", [arms["a"]], []) is None
+    with pytest.raises(ValueError, match="must have each seed once, got"):
+        found.contrast("accuracy", [{}], [])
+    with pytest.raises(ValueError, match="number must be one of"):
+        found.contrast("error", [arms["a"]], [])

@@ -1,0 +1,294 @@
+"""Does the scale at which kernels start decide between a convolution and a locally connected layer?
+
+A bank of P kernels, one for each output position, starts too small by sqrt(P) if its initialiser
+counts the positions into the fan-in. Of implementations whose code was read, the shape handed to an
+initialiser of variance 1/fan-in, and the standard deviation against that of one window of k x k x C
+inputs (P = H' W' output positions, O channels, H W inputs; in brackets 32 x 32 x 3, k = 3, valid):
+
+    flax.linen.ConvLocal                        (H' W', k^2 C, O)       1/sqrt(P) (1/30)
+    Keras LocallyConnected2D, implementation 1  (H' W', k^2 C, O)       1/sqrt(P) (1/30)
+                              implementation 2  (H, W, C, H', W', O)    k/sqrt(H W P) (1/320)
+                              implementation 3  one axis                1/sqrt(P O) (1/240, O = 64)
+    Lasagne LocallyConnected2DLayer             6 axes, P among them    1/sqrt(P)
+    a snippet of the PyTorch forum              torch.randn             sqrt(k^2 C) (5.2)
+    torch7 SpatialConvolutionLocal; Pogodin et al., 2021                1
+    d'Ascoli et al., 2019                       the weights of a convolution, by conversion
+
+Networks of convolutions and of locally connected layers start at 1/sqrt(P), 1 and randn (standard
+deviation 1), multiples of the same draws; local ones also tied, as the convolution of that seed, by
+conversion, and `flax.linen:ConvLocal` as it is; with batch normalisation at 1/sqrt(P) and 1. The
+control that decides is the convolution with the same wrong multiplier: if it loses as much, the gap
+between the layers does not depend on the start. Each arm has a learning rate of its own.
+
+    python launch.py initialisation          digits, 5 seeds, Adam and SGD: 8 minutes, 2 CPU cores
+    python launch.py initialisation smoke    half a minute
+    python launch.py initialisation full --data-dir DIR    Fashion-MNIST, for an accelerator
+    python launch.py initialisation --tune   choose the learning rates: the grid of rate and start
+
+Expected before training: the same outputs of convolution and tied local layers; of flax's layer the
+scale of 1/sqrt(P). Prediction: without normalisation 1 is better than 1/sqrt(P), by more for the
+local layer; with batch normalisation by less than 0.5 points.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from cnnjax.models.choice import Convolution
+from cnnjax.run.cells import Cell, arm_name, rounded
+from cnnjax.run.config import Distinct, Positive, Seed, StudyConfig
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.tuning import TunedConfig, tune
+
+with lazy_imports():
+    import jax
+    import numpy as np
+
+    from cnnjax import inspect, layers, models, report, tasks
+
+MEASURED = 128
+"""Training images on which standard deviations of outputs and gradients are measured."""
+ARM = ("layer", "start", "norm", "optimizer")
+"""Factors of an arm, which has a learning rate of its own."""
+RATES, TRIED = {"adam": 1, "sgd": 30}, (1 / 9, 1 / 3, 1, 3, 9)
+"""Learning rate, in units of train.learning_rate, of arms without one; its multiples for --tune."""
+NAMES = {
+    "conv": "convolution",
+    "small": "1/sqrt(P)",
+    "right": "1",
+    "none": "no normalisation",
+    "batch": "batch normalisation",
+    "adam": "Adam",
+    "sgd": "SGD",
+}
+"""Words for factors and their values."""
+CONV_SMALL, CONV_RIGHT, CONV_RANDN, LOCAL_SMALL, LOCAL_RIGHT, LOCAL_RANDN = (
+    {"layer": layer, "start": start}
+    for layer in ("conv", "local")
+    for start in ("small", "right", "randn")
+)
+LOCAL_TIED = {"layer": "local", "start": "tied"}
+USUAL = (CONV_SMALL, CONV_RIGHT, LOCAL_SMALL, LOCAL_RIGHT)
+ARMS = {"none": (*USUAL, CONV_RANDN, LOCAL_RANDN, LOCAL_TIED), "batch": USUAL}
+"""Layer and start of every network, by normalisation."""
+RIGHT, SMALL = "local minus convolution, both 1", "local minus convolution, both 1/sqrt(P)"
+COMPARISONS = {
+    RIGHT: ([LOCAL_RIGHT], [CONV_RIGHT]),
+    SMALL: ([LOCAL_SMALL], [CONV_SMALL]),
+    "change of the gap, 1/sqrt(P) to 1": ([LOCAL_RIGHT, CONV_SMALL], [LOCAL_SMALL, CONV_RIGHT]),
+    "local 1/sqrt(P) minus convolution 1": ([LOCAL_SMALL], [CONV_RIGHT]),
+    "local: 1 minus 1/sqrt(P)": ([LOCAL_RIGHT], [LOCAL_SMALL]),
+    "convolution: 1 minus 1/sqrt(P)": ([CONV_RIGHT], [CONV_SMALL]),
+    "local minus convolution, both randn": ([LOCAL_RANDN], [CONV_RANDN]),
+    "local: 1 minus randn": ([LOCAL_RIGHT], [LOCAL_RANDN]),
+    "convolution: 1 minus randn": ([CONV_RIGHT], [CONV_RANDN]),
+    "local tied minus convolution 1": ([LOCAL_TIED], [CONV_RIGHT]),
+}
+"""Arms whose accuracies are added, and those whose are subtracted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(TunedConfig, StudyConfig):
+    """Which layers and starts to compare, on what, for how long."""
+
+    norms: Distinct[Literal["none", "batch"]] = ("none", "batch")
+    """Without normalisation, and with batch normalisation after every convolution."""
+    optimizers: Distinct[Literal["adam", "sgd"]] = ("adam", "sgd")
+    """Optimisers; SGD has train.momentum."""
+    others: tuple[Convolution, ...] = (Convolution("flax.linen:ConvLocal"),)
+    """Locally connected layers by import path, started as they are, without normalisation."""
+    canvas: Positive | None = 16
+    """Height and width of the images; by default of digits, doubled. None: as `on_canvas`."""
+    features: tuple[Positive, ...] = (16, 16, 16)
+    """Output channels of each layer, after which max pooling halves the image."""
+    translated: bool = False
+    """Place every image at a random position of the canvas, in training and evaluation."""
+    seeds: Distinct[Seed] = (0, 1, 2, 3, 4)
+    """Seeds; for each a network is trained in every condition."""
+    train: TrainConfig = TrainConfig(
+        steps=300, batch_size=64, learning_rate=3e-3, warmup_steps=20, log_every=50, eval_every=50
+    )
+    """How to train, the same for all but for optimiser and learning rate."""
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rates that `tune` tries with train.optimizer, to three digits."""
+        base = RATES[self.train.optimizer] * self.train.learning_rate
+        return tuple(rounded(factor * base) for factor in TRIED)
+
+    def arms(self) -> list[dict[str, str]]:
+        """Layer, start and normalisation of every network."""
+        chosen = [{**arm, "norm": norm} for norm in self.norms for arm in ARMS[norm]]
+        others = [str(other) for other in self.others if "none" in self.norms]
+        return chosen + [{"layer": name, "start": "own", "norm": "none"} for name in others]
+
+    def train_of(self, cell: Cell) -> TrainConfig:
+        """How to train the network of a cell."""
+        untuned = {arm_name([cell[name] for name in ARM]): RATES[cell["optimizer"]]}
+        tuned = dataclasses.replace(self, rate_factors=untuned | self.rate_factors)
+        return dataclasses.replace(tuned.train_for(cell, *ARM), optimizer=cell["optimizer"])
+
+
+PRESETS = {
+    "smoke": Config(
+        norms=("none",),
+        optimizers=("adam",),
+        others=(),
+        seeds=(0,),
+        features=(4, 4),
+        train=TrainConfig(steps=20, batch_size=64, learning_rate=1e-2, log_every=10),
+    ),
+    "full": Config(
+        data="fashion_mnist",
+        canvas=None,
+        train=TrainConfig(
+            steps=2000, batch_size=256, learning_rate=3e-3, warmup_steps=100, eval_every=250
+        ),
+    ),
+}
+
+
+def run(config: Config, record: Record) -> None:
+    """Train and measure every network."""
+    task = tasks.on_canvas(config.data, config.data_dir, canvas=config.canvas)
+    placed = {"translation": task.shape[0] if config.translated else 1}
+    choices = {"conv": Convolution("standard"), "local": Convolution("local")}
+    choices |= {str(other): other for other in config.others}
+
+    def model_of(layer: str, norm: str) -> models.PlainNet:
+        conv = choices[layer].layer()
+        return models.PlainNet(task.classes, conv, config.features, normalize=norm == "batch")
+
+    image = jax.ShapeDtypeStruct((1, *task.shape), np.float32)
+    local = jax.eval_shape(model_of("local", "none").init, jax.random.key(0), image)["params"]
+    # Output positions of each layer, the same for all: P is their number.
+    spaces = {name: local[name]["kernel"].shape[:2] for name in local if name != "classifier"}
+
+    # Starts with the same learning rate share one compiled program.
+    @functools.cache
+    def network_of(layer: str, norm: str, train: TrainConfig) -> tasks.Network:
+        return task.network(model_of(layer, norm), train)
+
+    def started(cell: Cell) -> tasks.Network:
+        train = config.train_of(cell)
+        network = network_of(cell["layer"], cell["norm"], train)
+        drawn = network_of("conv", cell["norm"], train) if cell["start"] == "tied" else network
+        params = drawn.initial(cell["seed"]).params
+        kernels = {name: at_start(params[name], cell["start"], spaces[name]) for name in spaces}
+        return network.starting_from({"params": params | kernels})
+
+    def train(cell: Cell, network: tasks.Network) -> tuple[Any, functools.partial]:
+        scores = network.scores(**placed)
+        state = network.train(record, cell, evaluate=scores, **placed)
+        return state, functools.partial(scores, state)
+
+    def validated(cell: Cell) -> functools.partial:
+        return train(cell, started(cell))[1]
+
+    if config.tune:
+        for optimizer in config.optimizers:
+            of_one = dataclasses.replace(config.train, optimizer=optimizer)
+            arms = {"network": config.arms(), "optimizer": optimizer}
+            tune(dataclasses.replace(config, train=of_one), record, validated, **arms)
+        report.write_tuning_page(record, __doc__)
+        return
+    images, labels = task.train.read(np.arange(MEASURED))
+    images, scales = task.place(images), jax.jit(inspect.layer_scales, static_argnums=0)
+    for cell in record.each(network=config.arms(), optimizer=config.optimizers, seed=config.seeds):
+        network = started(cell)
+        alone = network.model.clone(axis_name=None)  # normalises these images by themselves
+        before = scales(alone, network.initial(cell["seed"]).variables, images, labels)
+        state, scored = train(cell, network)
+        record.observe(
+            cell,
+            learning_rate=network.training.config.learning_rate,
+            parameters=network.parameters,
+            accuracy=scored("test")["accuracy"],
+            accuracy_train=scored("train")["accuracy"],
+            before=jax.device_get(before),
+            after=jax.device_get(scales(alone, state.variables, images, labels)),
+        )
+    page(record.observations(), record)
+
+
+def at_start(layer: Mapping[str, Any], start: str, space: tuple[int, ...]) -> dict[str, Any]:
+    """Parameters of a layer at a start, from those at 'right', for 'tied' of a convolution.
+
+    `space` are the positions of its output; at any other start, such as 'own', nothing changes.
+    """
+    if start == "tied":
+        return dict(layers.tiled_to_local(layers.standard_to_tiled(layer, 1), space))
+    fan_in = math.prod(layer["kernel"].shape[-4:-1])
+    multipliers = {"small": 1 / math.sqrt(math.prod(space)), "randn": math.sqrt(fan_in)}
+    return {**layer, "kernel": multipliers.get(start, 1) * layer["kernel"]}
+
+
+def page(found: Observations, record: Record) -> None:
+    """Write results.json and the page."""
+    listed = COMPARISONS | {
+        f"{other} minus {words}": ([{"layer": other}], [arm])
+        for other in found.values("layer")
+        if other not in ("conv", "local")
+        for words, arm in (("convolution 1", CONV_RIGHT), ("local 1/sqrt(P)", LOCAL_SMALL))
+    }
+    table = report.contrasts(found, "accuracy", listed, "optimizer", "norm", names=NAMES)
+    record.results({**record.task, "rows": found.results(), "comparisons": table})
+    drawn = {words: row for words, row in table.items() if row.keys() == table[RIGHT].keys()}
+    names = [f"conv{n}" for n in range(1, 1 + len(record.config["features"]))] + ["classifier"]
+    differences = report.dots(drawn, "points", limits=None, reference=("no difference", 0))
+    paired = f"Paired by seed: {report.over_seeds(len(found.seeds))}."
+    norm, optimizer = found.values("norm")[0], found.values("optimizer")[0]
+    plain = found.where(norm=norm, optimizer=optimizer)
+    curves = report.curves_of(record, plain, "layer", "start", names=NAMES)
+    gaps = [
+        f"{setting} {report.format_contrast(gap, 100)} (both 1), "
+        f"{report.format_contrast(table[SMALL].get(setting), 100)} (both 1/sqrt(P))"
+        for setting, gap in table[RIGHT].items()
+    ]
+    report.write_page(
+        record,
+        __doc__,
+        [
+            f"Accuracy (points), local minus convolution: {'; '.join(gaps)}.",
+            report.setting(record, found),
+            report.Heading("Differences between layers and starts"),
+            report.Figure("differences", differences, "Of test accuracy, paired by seed."),
+            report.contrast_table(table, "test accuracy (points)", 100, paired),
+            report.Heading("Accuracy"),
+            report.summary_table(
+                found,
+                {
+                    "learning rate": report.learning_rate,
+                    "accuracy, training images (%)": ("accuracy_train", 100),
+                    "accuracy, test images (%)": ("accuracy", 100),
+                    "parameters": "parameters",
+                },
+                names=NAMES,
+                caption=f"{record.task['test_examples']:,} test images.",
+            ),
+            report.Figure(
+                "learning_curves",
+                report.learning_curves(curves),
+                f"{NAMES[optimizer]}, {NAMES[norm]}: training batches, and validation images.",
+            ),
+            report.Heading("Standard deviations"),
+            *(
+                report.summary_table(
+                    found.where(optimizer=optimizer),
+                    {name: f"{stage}.{kind}.{name}" for name in names},
+                    *ARM[:3],
+                    names=NAMES,
+                    caption=f"Standard deviation of the {kind} of each layer {stage} training.",
+                )
+                for stage in ("before", "after")
+                for kind in ("kernel", "output", "gradient")
+            ),
+        ],
+    )
