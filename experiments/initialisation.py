@@ -112,6 +112,8 @@ class Config(TunedConfig, StudyConfig):
     """Place every image at a random position of the canvas, in training and evaluation."""
     seeds: Distinct[Seed] = (0, 1, 2, 3, 4)
     """Seeds; for each a network is trained in every condition."""
+    tuning_seeds: Distinct[Seed] = (1000,)
+    """Seeds of --tune, none of the study's; one, for each arm tries five rates."""
     train: TrainConfig = TrainConfig(
         steps=300, batch_size=64, learning_rate=3e-3, warmup_steps=20, log_every=50, eval_every=50
     )
