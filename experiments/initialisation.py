@@ -57,17 +57,10 @@ MEASURED = 128
 """Training images on which standard deviations of outputs and gradients are measured."""
 ARM = ("layer", "start", "norm", "optimizer")
 """Factors of an arm, which has a learning rate of its own."""
-RATES, TRIED = {"adam": 1, "sgd": 30}, (1 / 9, 1 / 3, 1, 3, 9)
+RATES, TRIED = {"adam": 1, "sgd": 30, "sgd randn": 0.3}, (1 / 9, 1 / 3, 1, 3, 9)
 """Learning rate, in units of train.learning_rate, of arms without one; its multiples for --tune."""
-NAMES = {
-    "conv": "convolution",
-    "small": "1/sqrt(P)",
-    "right": "1",
-    "none": "no normalisation",
-    "batch": "batch normalisation",
-    "adam": "Adam",
-    "sgd": "SGD",
-}
+NAMES = {"conv": "convolution", "small": "1/sqrt(P)", "right": "1", "adam": "Adam", "sgd": "SGD"}
+NAMES |= {"none": "no normalisation", "batch": "batch normalisation"}
 """Words for factors and their values."""
 CONV_SMALL, CONV_RIGHT, CONV_RANDN, LOCAL_SMALL, LOCAL_RIGHT, LOCAL_RANDN = (
     {"layer": layer, "start": start}
@@ -121,9 +114,8 @@ class Config(TunedConfig, StudyConfig):
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """The learning rates that `tune` tries with train.optimizer, to three digits."""
-        base = RATES[self.train.optimizer] * self.train.learning_rate
-        return tuple(rounded(factor * base) for factor in TRIED)
+        """The learning rates that `tune` tries, to three digits."""
+        return tuple(rounded(factor * self.train.learning_rate) for factor in TRIED)
 
     def arms(self) -> list[dict[str, str]]:
         """Layer, start and normalisation of every network."""
@@ -133,7 +125,7 @@ class Config(TunedConfig, StudyConfig):
 
     def train_of(self, cell: Cell) -> TrainConfig:
         """How to train the network of a cell."""
-        untuned = {arm_name([cell[name] for name in ARM]): RATES[cell["optimizer"]]}
+        untuned = {arm_name([cell[name] for name in ARM]): usual_rate(cell)}
         tuned = dataclasses.replace(self, rate_factors=untuned | self.rate_factors)
         return dataclasses.replace(tuned.train_for(cell, *ARM), optimizer=cell["optimizer"])
 
@@ -150,9 +142,7 @@ PRESETS = {
     "full": Config(
         data="fashion_mnist",
         canvas=None,
-        train=TrainConfig(
-            steps=2000, batch_size=256, learning_rate=3e-3, warmup_steps=100, eval_every=250
-        ),
+        train=TrainConfig(steps=1000, batch_size=256, warmup_steps=50, eval_every=200),
     ),
 }
 
@@ -164,19 +154,16 @@ def run(config: Config, record: Record) -> None:
     choices = {"conv": Convolution("standard"), "local": Convolution("local")}
     choices |= {str(other): other for other in config.others}
 
-    def model_of(layer: str, norm: str) -> models.PlainNet:
-        conv = choices[layer].layer()
-        return models.PlainNet(task.classes, conv, config.features, normalize=norm == "batch")
-
-    image = jax.ShapeDtypeStruct((1, *task.shape), np.float32)
-    local = jax.eval_shape(model_of("local", "none").init, jax.random.key(0), image)["params"]
-    # Output positions of each layer, the same for all: P is their number.
-    spaces = {name: local[name]["kernel"].shape[:2] for name in local if name != "classifier"}
-
     # Starts with the same learning rate share one compiled program.
     @functools.cache
     def network_of(layer: str, norm: str, train: TrainConfig) -> tasks.Network:
-        return task.network(model_of(layer, norm), train)
+        conv, normalize = choices[layer].layer(), norm == "batch"
+        model = models.PlainNet(task.classes, conv, config.features, normalize=normalize)
+        return task.network(model, train)
+
+    # Output positions of each layer, the same for all: P is their number.
+    local = network_of("local", "none", config.train).initial(0).params
+    spaces = {name: local[name]["kernel"].shape[:2] for name in local if name != "classifier"}
 
     def started(cell: Cell) -> tasks.Network:
         train = config.train_of(cell)
@@ -196,9 +183,11 @@ def run(config: Config, record: Record) -> None:
 
     if config.tune:
         for optimizer in config.optimizers:
-            of_one = dataclasses.replace(config.train, optimizer=optimizer)
-            arms = {"network": config.arms(), "optimizer": optimizer}
-            tune(dataclasses.replace(config, train=of_one), record, validated, **arms)
+            for arm in config.arms():
+                rate = config.train.learning_rate * usual_rate({**arm, "optimizer": optimizer})
+                own = dataclasses.replace(config.train, learning_rate=rate)
+                tried = dataclasses.replace(config, train=own)
+                tune(tried, record, validated, network=[arm], optimizer=optimizer)
         report.write_tuning_page(record, __doc__)
         return
     images, labels = task.train.read(np.arange(MEASURED))
@@ -218,6 +207,11 @@ def run(config: Config, record: Record) -> None:
             after=jax.device_get(scales(alone, state.variables, images, labels)),
         )
     page(record.observations(), record)
+
+
+def usual_rate(arm: Mapping[str, Any]) -> float:
+    """Learning rate of an arm without one of its own, in units of train.learning_rate."""
+    return RATES.get(f"{arm['optimizer']} {arm['start']}", RATES[arm["optimizer"]])
 
 
 def at_start(layer: Mapping[str, Any], start: str, space: tuple[int, ...]) -> dict[str, Any]:
@@ -287,7 +281,8 @@ def page(found: Observations, record: Record) -> None:
                     {name: f"{stage}.{kind}.{name}" for name in names},
                     *ARM[:3],
                     names=NAMES,
-                    caption=f"Standard deviation of the {kind} of each layer {stage} training.",
+                    caption=f"Standard deviation of the {kind} of each layer {stage} training, "
+                    f"on {MEASURED} training images.",
                 )
                 for stage in ("before", "after")
                 for kind in ("kernel", "output", "gradient")

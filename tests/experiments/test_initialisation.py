@@ -134,6 +134,8 @@ def test_each_arm_and_optimiser_has_a_rate_of_its_own():
     assert rate("small", "adam") == 0.01
     assert rate("small", "sgd") == 0.09
     assert rate("right", "sgd") == 0.3
+    assert rate("randn", "sgd") == 0.003
+    assert rate("randn", "adam") == 0.01
     assert rate("small", "sgd", learning_rate=0.5) == 0.5
 
 
@@ -270,7 +272,7 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     assert tied["accuracy, training images (%)"] == "94.0 ± 0"
     text = (record.directory / "report.md").read_text("utf-8")
     captions = [
-        f"Standard deviation of the {kind} of each layer {stage} training."
+        f"Standard deviation of the {kind} of each layer {stage} training, on 128 training images."
         for stage in ("before", "after")
         for kind in ("kernel", "output", "gradient")
     ]
