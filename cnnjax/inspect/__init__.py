@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.inspect.learning_speed import (
         examples_to_reach as examples_to_reach,
         power_law_exponent as power_law_exponent,
+        power_laws as power_laws,
     )
     from cnnjax.inspect.linear_maps import (
         UNCONNECTED as UNCONNECTED,

@@ -1,6 +1,6 @@
 """How many examples a network needs to learn, read off its learning curve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -57,3 +57,25 @@ def power_law_exponent(
     log_x, log_y = np.log(values)
     centred = log_x - log_x.mean()
     return float(centred @ log_y / (centred @ centred))
+
+
+def power_laws(
+    values: Mapping[float, Mapping[int, float | None]],
+) -> tuple[list[float], list[float]]:
+    """Power laws of a number that several seeds have at several x: which x, and their exponents.
+
+    Only the x at which every seed has the number count, so that all exponents are of the same x;
+    there is none for fewer than two such x.
+
+    Args:
+      values: for each x the number of each seed, None where it is missing.
+    """
+    seeds = dict.fromkeys(seed for numbers in values.values() for seed in numbers)
+    found = {
+        x: [numbers.get(seed) for seed in seeds]
+        for x, numbers in sorted(values.items())
+        if all(numbers.get(seed) is not None for seed in seeds)
+    }
+    columns = np.array(list(found.values()), float).T
+    exponents = [power_law_exponent(list(found), column) for column in columns]
+    return list(found), [each for each in exponents if each is not None]

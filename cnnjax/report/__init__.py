@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.report.figures.panels import (
         Curve as Curve,
         CurvePanel as CurvePanel,
+        collapse as collapse,
         curve_panels as curve_panels,
     )
     from cnnjax.report.figures.rows import bars as bars, dots as dots

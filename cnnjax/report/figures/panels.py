@@ -1,7 +1,7 @@
 """Panels side by side, each with axes of its own, of curves whose names mean the same in all."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib
@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from cnnjax.report.figures.style import BLACK, DASHED, DOUBLE_COLUMN, GREY, styled
+from cnnjax.report.table import format_count
 
 _LOOKS: tuple[dict[str, Any], ...] = (
     {"linestyle": "-", "linewidth": 1.5},
@@ -91,6 +93,9 @@ def curve_panels(panels: Sequence[CurvePanel], ordered: Sequence[str]) -> Figure
             _draw(axes, curve, colors.get(curve.name, GREY), looks[curve.variant])
         if panel.logarithmic:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(numticks=5))
+            axes.xaxis.set_major_formatter(FuncFormatter(_in_thousands))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         for height in panel.references:
             axes.axhline(height, zorder=0.5, **DASHED)
         axes.set(xlabel=panel.x_label, ylabel=panel.y_label, ylim=panel.limits)
@@ -101,6 +106,51 @@ def curve_panels(panels: Sequence[CurvePanel], ordered: Sequence[str]) -> Figure
         handles += [Line2D([], [], color=BLACK, label=n or "plain", **looks[n]) for n in variants]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)))
     return figure
+
+
+def collapse(
+    errors: Mapping[str, np.ndarray],
+    curves: Sequence[Curve],
+    scales: Mapping[str, float],
+    *,
+    ordered: Sequence[str],
+    exact: float,
+    levels: Sequence[float] = (),
+    label: str = "training images",
+    unit: str = "lattice index",
+    score: str = "test accuracy (%)",
+) -> Figure:
+    """Three panels: errors against shifts, scores against examples, and against rescaled examples.
+
+    The last shows the curves without a variant: they are one if examples grow as their scales.
+
+    Args:
+      errors: by name, errors at shifts of 0, 1, 2, ... pixels, `[shifts]` or `[seeds, shifts]`.
+      curves: scores against examples.
+      scales: by name, what examples are divided by in the last panel.
+      ordered: names in the order of their colours, see `curve_panels`.
+      exact: largest error that is marked as zero.
+      levels: heights of dashed lines at scores.
+      label: of examples.
+      unit: word for the scales.
+      score: of the vertical axes.
+    """
+    shifts = [
+        Curve(name, range(np.shape(error)[-1]), error, zero=exact) for name, error in errors.items()
+    ]
+    rescaled = [
+        replace(curve, x=np.asarray(curve.x) / scales[curve.name])
+        for curve in curves
+        if not curve.variant
+    ]
+    return curve_panels(
+        [
+            CurvePanel("untrained layer", "shift (pixels)", "equivariance error", shifts),
+            CurvePanel("learning", label, score, curves, True, references=levels),
+            CurvePanel("rescaled", f"{label} / {unit}", score, rescaled, True, references=levels),
+        ],
+        ordered,
+    )
 
 
 def _draw(axes: Axes, curve: Curve, color: Any, look: dict[str, Any]) -> None:
@@ -114,3 +164,9 @@ def _draw(axes: Axes, curve: Curve, color: Any, look: dict[str, Any]) -> None:
     marked = np.full(len(x), True) if curve.zero is None else values.max(0) <= curve.zero
     size = 2.4 if curve.zero is None else 3.4
     axes.plot(x[marked], mean[marked], "o", color=color, markersize=size, zorder=3, clip_on=False)
+
+
+def _in_thousands(value: float, place: int | None = None) -> str:
+    """1,000 as '1 k', but 0.1, 1 and 100 as they are."""
+    del place
+    return format_count(value) if value >= 1 else f"{value:g}"
