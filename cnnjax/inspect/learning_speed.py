@@ -1,6 +1,7 @@
 """How many examples a network needs to learn, read off its learning curve."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,22 +61,30 @@ def power_law_exponent(
 
 
 def power_laws(
-    values: Mapping[float, Mapping[int, float | None]],
+    rows: Sequence[Mapping[str, Any]], x: str, y: str, seed: str = "seed"
 ) -> tuple[list[float], list[float]]:
-    """Power laws of a number that several seeds have at several x: which x, and their exponents.
+    """Exponents of one number in another, a power law for each seed.
 
-    Only the x at which every seed has the number count, so that all exponents are of the same x;
-    there is none for fewer than two such x.
+    Only the x at which every seed has y count, so that all exponents are of the same x; there is
+    none for fewer than two such x.
 
     Args:
-      values: for each x the number of each seed, None where it is missing.
+      rows: observations, a mapping for each network; those without x do not count.
+      x: name of the number that is raised to a power.
+      y: name of the other, which may be missing or None.
+      seed: name of the seed.
+
+    Returns:
+      The x that count, and the exponent of each seed.
     """
-    seeds = dict.fromkeys(seed for numbers in values.values() for seed in numbers)
-    found = {
-        x: [numbers.get(seed) for seed in seeds]
-        for x, numbers in sorted(values.items())
-        if all(numbers.get(seed) is not None for seed in seeds)
-    }
-    columns = np.array(list(found.values()), float).T
-    exponents = [power_law_exponent(list(found), column) for column in columns]
-    return list(found), [each for each in exponents if each is not None]
+    found = {(row[x], row[seed]): row.get(y) for row in rows if row.get(x) is not None}
+    seeds = dict.fromkeys(each for _, each in found)
+    complete = [
+        place
+        for place in sorted({place for place, _ in found})
+        if all(found.get((place, each)) is not None for each in seeds)
+    ]
+    exponents = [
+        power_law_exponent(complete, [found[place, each] for place in complete]) for each in seeds
+    ]
+    return complete, [each for each in exponents if each is not None]
