@@ -21,6 +21,8 @@ _LOOKS: tuple[dict[str, Any], ...] = (
 )
 _DARKEST, _BRIGHTEST = 0.05, 0.78
 """Part of the colour map in which neighbours are told apart, on white and in grey."""
+_LETTERS, _HANDLE = 110, 7
+"""Letters of a line as wide as the figure, and those that fit beside a name in the legend."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,12 @@ def curve_panels(panels: Sequence[CurvePanel], ordered: Sequence[str]) -> Figure
     colors = dict(zip(ordered, matplotlib.colormaps["viridis"](places), strict=False))
     variants = list(dict.fromkeys(curve.variant for curve in curves))
     looks = {name: _LOOKS[place % len(_LOOKS)] for place, name in enumerate(variants)}
-    figure = Figure(figsize=(DOUBLE_COLUMN, 2.7))
+    handles = [Line2D([], [], color=colors.get(n, GREY), linewidth=1.5, label=n) for n in names]
+    if len(variants) > 1:
+        handles += [Line2D([], [], color=BLACK, label=n or "plain", **looks[n]) for n in variants]
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = max(1, min(len(handles), _LETTERS // (longest + _HANDLE)))
+    figure = Figure(figsize=(DOUBLE_COLUMN, 2.5 + 0.17 * -(-len(handles) // columns)))
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, panel in zip(grid, panels, strict=True):
         for curve in panel.curves:
@@ -101,10 +108,7 @@ def curve_panels(panels: Sequence[CurvePanel], ordered: Sequence[str]) -> Figure
         axes.set(xlabel=panel.x_label, ylabel=panel.y_label, ylim=panel.limits)
         axes.set_title(panel.title)
         axes.grid()
-    handles = [Line2D([], [], color=colors.get(n, GREY), linewidth=1.5, label=n) for n in names]
-    if len(variants) > 1:
-        handles += [Line2D([], [], color=BLACK, label=n or "plain", **looks[n]) for n in variants]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)))
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
     return figure
 
 
