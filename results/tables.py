@@ -49,6 +49,10 @@ HEADLINES = {
         )
         for way in ("down", "right")
     },
+    "weight_sharing": {
+        **{f"training images to {level} %": (f"needed.{level}", 1) for level in (80, 90)},
+        "accuracy at the end (%)": ("accuracy", 100),
+    },
     "rotation": {"test error (%)": ("error", 100)},
     "learned_invariance": {"accuracy at any angle (%)": ("accuracy_rotated", 100)},
     "augmentation": {
@@ -73,6 +77,7 @@ FIGURES = {
     "shift_invariance": "consistency",
     "lie_derivative": "layers_right",
     "rotation": "error",
+    "weight_sharing": "price",
     "learned_invariance": "largest_response",
     "initialisation": "differences",
     "augmentation": "cue",

@@ -51,6 +51,11 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         preferred_classes as preferred_classes,
         varied_units as varied_units,
     )
+    from cnnjax.inspect.learning_speed import (
+        examples_to_reach as examples_to_reach,
+        power_law_exponent as power_law_exponent,
+        power_laws as power_laws,
+    )
     from cnnjax.inspect.linear_maps import (
         UNCONNECTED as UNCONNECTED,
         affine_error as affine_error,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         local_to_dense as local_to_dense,
         local_to_tiled as local_to_tiled,
         standard_to_tiled as standard_to_tiled,
+        tied_banks as tied_banks,
         tiled_to_local as tiled_to_local,
         tiled_to_standard as tiled_to_standard,
     )

@@ -31,6 +31,29 @@ def standard_to_tiled(parameters: Parameters, tile: int | Sequence[int]) -> Para
     return {name: jnp.broadcast_to(leaf, (*tile, *leaf.shape)) for name, leaf in parameters.items()}
 
 
+def tied_banks(standard: Mapping[str, Parameters], banked: Mapping[str, Parameters]) -> dict:
+    """Embed a network of standard layers in the same one with banks: all kernels of a bank equal.
+
+    Layers without a bank, such as the classifier, are those of the standard network.
+
+    Args:
+      standard: by layer, kernel `[*window, in/groups, out]` and perhaps bias `[out]`.
+      banked: the same layers as tiled or local ones, kernel `[*bank, *window, in/groups, out]`, of
+        which only the shapes count.
+
+    Raises:
+      ValueError: a kernel of another shape than the bank's.
+    """
+    embedded = {}
+    for name, layer in standard.items():
+        kernel, bank = layer["kernel"].shape, banked[name]["kernel"].shape
+        tile = bank[: len(bank) - len(kernel)]
+        if (*tile, *kernel) != bank:
+            raise ValueError(f"the kernel of {name!r} must be one of a bank {bank}, got {kernel}.")
+        embedded[name] = standard_to_tiled(layer, tile) if tile else layer
+    return embedded
+
+
 def tiled_to_standard(parameters: Parameters) -> Parameters:
     """Project a tiled layer to the standard ones: the average over the tile."""
     axes = _bank_axes(parameters)

@@ -29,6 +29,12 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         image_rows as image_rows,
     )
     from cnnjax.report.figures.lines import line_panels as line_panels
+    from cnnjax.report.figures.panels import (
+        Curve as Curve,
+        CurvePanel as CurvePanel,
+        collapse as collapse,
+        curve_panels as curve_panels,
+    )
     from cnnjax.report.figures.rows import bars as bars, dots as dots
     from cnnjax.report.figures.shifts import (
         ShiftPanel as ShiftPanel,

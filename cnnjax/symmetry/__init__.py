@@ -99,6 +99,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.symmetry.weights import (
         effective_spatial_rank as effective_spatial_rank,
         match_channels as match_channels,
+        matched_defects as matched_defects,
         shared_part as shared_part,
         sharing_defect as sharing_defect,
         weight_mean_over_deviation as weight_mean_over_deviation,

@@ -4,7 +4,8 @@ A bank is `[*positions, *window, in, out]`, as in `tiled_conv` and `local_conv`:
 output position.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -88,6 +89,25 @@ def _matched(kernels: np.ndarray, target: np.ndarray) -> np.ndarray:
         distance = np.sum((matched - target) ** 2)
         if not distance < before:
             return matched
+
+
+def matched_defects(
+    parameters: Mapping[str, Any], *, axes: int = 2, most: int = 64
+) -> dict[str, float]:
+    """The `sharing_defect` of each bank of a network by its layer's name, after `match_channels`.
+
+    Args:
+      parameters: by layer; a kernel `[*positions, *window, in, out]` with `axes` axes of positions
+        and as many of the window is a bank.
+      axes: number of axes of positions.
+      most: banks of more positions are left out; the time grows with their square.
+    """
+    kernels = {name: layer["kernel"] for name, layer in parameters.items() if "kernel" in layer}
+    return {
+        name: float(sharing_defect(match_channels(kernel, axes), axes=axes))
+        for name, kernel in kernels.items()
+        if kernel.ndim == 2 * axes + 2 and np.prod(kernel.shape[:axes]) <= most
+    }
 
 
 def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:

@@ -78,7 +78,7 @@ class Network:
         Args:
           record: of the run.
           cell: its seed is that of initialisation, order of examples, and augmentation.
-          evaluate: numbers of a state every `eval_every` steps and after the last.
+          evaluate: numbers of a state every `eval_every` steps and after the last, see `fit`.
           **values: of the source, see `Task.source`.
 
         Raises:

@@ -75,6 +75,8 @@ class TrainConfig(CheckedConfig):
     """Steps between two lines of training metrics."""
     eval_every: Counted = 0
     """Steps between two evaluations; 0 evaluates after the last step only."""
+    eval_doubling: bool = False
+    """Evaluate after 1, 2, 4, 8, ... times eval_every steps alone, evenly on a logarithmic axis."""
     checkpoint_every: Counted = 0
     """Steps between two checkpoints; 0 saves after the last step only."""
     checkpoint_minutes: Amount = 0.0
@@ -88,6 +90,8 @@ class TrainConfig(CheckedConfig):
             raise ValueError(
                 f"warmup_steps must be at most the {self.steps} steps, got {self.warmup_steps}."
             )
+        if self.eval_doubling and self.eval_every == 0:
+            raise ValueError("eval_every must be at least 1 for eval_doubling=True, got 0.")
         if self.keep_every and (
             self.checkpoint_every == 0 or self.keep_every % self.checkpoint_every
         ):

@@ -57,7 +57,8 @@ def fit(
       batch: `batch(seed, step)`, a pure function, gives batch number `step`, counted from 0, of the
         run with that seed: what `prepare` takes, or 'image', 'label' and 'position'.
       source: what `prepare` takes examples from; placed on the devices once.
-      evaluate: numbers of a state, every `eval_every` steps and after the last; its 'accuracy'
+      evaluate: numbers of a state, every `eval_every` steps and after the last, or as
+        `eval_doubling` says; its 'accuracy'
         says which checkpoint is best. The state is its only for the call.
       write: `write(step, values)` takes the numbers of a step, every `log_every` steps and after
         the last: 'loss', 'accuracy', 'gradient_norm' and 'learning_rate' of that step's batch, with
@@ -127,7 +128,7 @@ def fit(
             unread.append((step, metrics))
             stopping = terminated(step)
             monitoring = monitor is not None and _due(step, monitor_every, config.steps)
-            evaluating = _due(step, config.eval_every, config.steps)
+            evaluating = _due(step, config.eval_every, config.steps, config.eval_doubling)
             saving = stopping or _due(step, config.checkpoint_every, config.steps)
             if config.checkpoint_minutes > 0 and step % config.log_every == 0:
                 since = time.monotonic() - saved_at
@@ -158,8 +159,12 @@ def fit(
     return Fit(state, throughput.images_per_second)
 
 
-def _due(step: int, every: int, last: int) -> bool:
-    return step == last or (every > 0 and step % every == 0)
+def _due(step: int, every: int, last: int, doubling: bool = False) -> bool:
+    """Whether it is the last step or a multiple of `every`, `doubling`: times a power of two."""
+    if step == last or every == 0:
+        return step == last
+    times, rest = divmod(step, every)
+    return rest == 0 and (not doubling or times.bit_count() == 1)
 
 
 @jax.jit

@@ -16,6 +16,7 @@ from cnnjax.layers import (
     local_to_dense,
     local_to_tiled,
     standard_to_tiled,
+    tied_banks,
     tiled_to_local,
     tiled_to_standard,
 )
@@ -133,3 +134,22 @@ def test_conversions_work_under_jit_and_grad():
 def test_wrong_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(random_parameters(0, (4, 4, 3, 3, 1, 2), (4, 4, 2)))
+
+
+@pytest.mark.fast
+def test_a_network_is_embedded_in_the_one_with_banks_layer_by_layer():
+    standard = {
+        "conv": {"kernel": jax.random.normal(KEY, (3, 3, 1, 2)), "bias": jnp.array([4.0, 5.0])},
+        "head": {"kernel": jnp.ones((2, 7)), "bias": jnp.arange(7.0)},
+    }
+    bank = {"kernel": jnp.zeros((2, 4, 3, 3, 1, 2)), "bias": jnp.zeros((2, 4, 2))}
+    tied = tied_banks(standard, {"conv": bank, "head": standard["head"]})
+    assert jax.tree.map(jnp.shape, tied["conv"]) == jax.tree.map(jnp.shape, bank)
+    for p in range(2):
+        for q in range(4):
+            for name in ("kernel", "bias"):
+                np.testing.assert_array_equal(tied["conv"][name][p, q], standard["conv"][name])
+    assert tied["head"] is standard["head"]
+    wrong = {"conv": {"kernel": jnp.zeros((2, 2, 5, 5, 1, 2))}, "head": standard["head"]}
+    with pytest.raises(ValueError, match="the kernel of 'conv' must be one of a bank"):
+        tied_banks(standard, wrong)

@@ -15,8 +15,10 @@ from PIL import Image
 
 from cnnjax import report
 from cnnjax.report import (
+    Curve,
     ShiftPanel,
     bars,
+    collapse,
     color_of,
     confusion,
     dots,
@@ -116,6 +118,13 @@ FIGURES = {
     "confusion": lambda: confusion(np.array([[3, 1], [0, 0]]), ["cat", "dog"]),
     "many classes": lambda: confusion(np.eye(30), list(map(str, range(30)))),
     "curves": lambda: learning_curves(CURVES),
+    "collapse": lambda: collapse(
+        {"t = 1": np.zeros(32), "t = 2": np.tile([0, 1.4], 16)},
+        [Curve(name, [800, 1600, 102_400], SHARES[:, 0]) for name in ("t = 1", "t = 2")],
+        {"t = 1": 1, "t = 2": 4},
+        ordered=["t = 1", "t = 2"],
+        exact=1e-5,
+    ),
     "images": lambda: image_grid([("a\nb", np.eye(4)), ("a\nb", np.eye(4)[..., None])]),
 }
 

@@ -9,6 +9,7 @@ from cnnjax.layers import TiledConv, tiled_to_local
 from cnnjax.symmetry import (
     effective_spatial_rank,
     match_channels,
+    matched_defects,
     shared_part,
     sharing_defect,
     weight_mean_over_deviation,
@@ -158,3 +159,20 @@ def test_mean_over_deviation_of_independent_and_of_shared_kernels():
         rtol=0.05,
     )
     assert weight_mean_over_deviation(repeated(1, 4)) == jnp.inf
+
+
+def test_defects_of_a_network_are_those_of_its_banks_after_matching():
+    shared, free = repeated(1, 2), noise(2, 2, 3, 3, 2, 4)
+    params = {
+        "one": {"kernel": jnp.concatenate([shared[:1], shared[:1, :, ..., ::-1]])},
+        "two": {"kernel": free},
+        "many": {"kernel": noise(3, 3, 1, 1, 1, 1)},
+        "standard": {"kernel": noise(3, 3, 2, 4)},
+        "scale": {"scale": noise(4)},
+    }
+    found = matched_defects(params, most=8)
+    assert list(found) == ["one", "two"]
+    assert found["one"] < 1e-12  # equal but for the order of channels
+    assert found["two"] == pytest.approx(float(sharing_defect(match_channels(free))))
+    assert found["two"] < float(sharing_defect(free))
+    assert list(matched_defects(params, most=9)) == ["one", "two", "many"]

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.fast
         ({"batch_size": 2.5}, "batch_size must be of type int, got 2.5."),
         ({"log_every": True}, "log_every must be of type int, got True."),
         ({"eval_every": -1}, "eval_every must be at least 0, got -1."),
+        ({"eval_doubling": True}, "eval_every must be at least 1 for eval_doubling=True, got 0."),
         ({"checkpoint_every": -3}, "checkpoint_every must be at least 0, got -3."),
         ({"warmup_steps": -1}, "warmup_steps must be at least 0, got -1."),
         ({"steps": 5, "warmup_steps": 6}, "warmup_steps must be at most the 5 steps, got 6."),

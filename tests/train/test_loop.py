@@ -162,6 +162,14 @@ def test_what_is_written(unbroken):
     assert lines[0][1]["learning_rate"] == pytest.approx(0.05 * (1 + np.cos(np.pi / 8)) / 2)
 
 
+@pytest.mark.fast
+def test_evaluations_after_doubling_numbers_of_steps():
+    steps = range(1, 26)
+    assert [step for step in steps if loop._due(step, 3, 25, True)] == [3, 6, 12, 24, 25]
+    assert [step for step in steps if loop._due(step, 10, 25)] == [10, 20, 25]
+    assert [step for step in steps if loop._due(step, 0, 25, True)] == [25]
+
+
 def test_resuming_is_exact(training, unbroken, tmp_path):
     # The schedule runs to 8; a run that is killed at 6 has saved 4.
     def killed(seed, step):
