@@ -1,0 +1,153 @@
+"""What a study's docstring says was expected and seen: every number in it is in its results."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
+from cnnjax.run.observations import Observations
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+STUDIES = sorted(path.parent.name for path in RESULTS.glob("*/observations.csv"))
+
+pytestmark = pytest.mark.fast
+
+
+def mean(found, number, digits=1, scale=100, **factors):
+    """The mean of a number over the rows with these factors, with so many decimals."""
+    return f"{scale * found.where(**factors).column(number).mean():.{digits}f}"
+
+
+def span(values):
+    """The smallest and the largest of some means, as text."""
+    ordered = sorted(values, key=float)
+    return f"{ordered[0]} to {ordered[-1]} %"
+
+
+def borders(found):
+    """The phrases of the docstring that have numbers, made of the observations."""
+    test = {
+        border: [
+            mean(found, f"accuracy_{halves}", border=border) for halves in ("similar", "dissimilar")
+        ]
+        for border in found.values("border")
+    }
+    for border in ("full", "circular"):
+        rows = found.where(border=border)
+        np.testing.assert_array_equal(
+            rows.column("accuracy_similar"), rows.column("accuracy_dissimilar")
+        )
+    train = {border: mean(found, "accuracy_train", border=border) for border in test}
+    return [
+        "by 16 rows",
+        f"mean of {len(found.seeds)} seeds",
+        *(f"{border} {' / '.join(both)}" for border, both in test.items()),
+        f"on training images full {train['full']} and circular {train['circular']}",
+    ]
+
+
+def equivariance(found):
+    """As `borders`; lattices and errors from results.json."""
+    layers = json.loads((RESULTS / "equivariance" / "results.json").read_text("utf-8"))["layers"]
+    last = {each["conv"]: each["measured"] for each in layers if each["name"] == "conv3"}
+    assert all(each["predicted"] == each["measured"] for each in layers)
+    assert max(each["error_on"] for each in layers) <= 1e-5
+    first = [
+        each["error_off"]
+        for each in layers
+        if each["name"] == "conv1" and each["conv"].startswith(("tiled", "local"))
+    ]
+    assert len(first) == 4
+    np.testing.assert_allclose(first, math.sqrt(2), rtol=0.05)
+    steps = [last["standard"], *(last[f"tiled(tile={tile})"] for tile in (2, 4, 8))]
+    assert all(last[conv] == [32, 32] for conv in last if not conv.startswith(("st", "ti")))
+    return [
+        f"after three layers {', '.join(str(step) for step, _ in steps)} pixels for tiles of 1, 2, 4, 8",
+        "at most 1e-5",
+        "about sqrt(2)",
+    ]
+
+
+def learned_invariance(found):
+    """As `borders`."""
+
+    def seen(number, digits, pooling, k, training, scale=100):
+        factors = {"pooling": pooling, "k": k, "training": training}
+        return mean(found, number, digits, scale, **factors)
+
+    def accuracy(pooling, k):
+        return seen("accuracy_rotated", 1, pooling, k, "rotated")
+
+    def firing(k):
+        both = (
+            seen("firing_logits", 1, "detectors", k, each, 1) for each in ("upright", "rotated")
+        )
+        return " to ".join(both)
+
+    upright, rotated = (
+        seen("effective_number", 2, "detectors", 8, each, 1) for each in ("upright", "rotated")
+    )
+    return [
+        f"mean of {len(found.seeds)} seeds",
+        f"{accuracy('detectors', 1)} % (k = 1) to {accuracy('detectors', 8)} % (k = 8) pooled",
+        f"{accuracy('hidden', 1)} to {accuracy('hidden', 8)} % with a hidden layer",
+        f"from {firing(1)} for k = 1",
+        f"from {firing(8)} for k = 8",
+        f"of 8, the effective number is {upright} upright, {rotated} rotated",
+    ]
+
+
+def shift_invariance(found):
+    """As `borders`."""
+    exact = found.where(downsampling=("adaptive", "learnable"), border="circular")
+    for stage in ("before", "after"):
+        np.testing.assert_array_equal(exact.column(f"{stage}.circular.consistency"), 1)
+
+    def kappa(way, readout, shifts="circular", border="circular"):
+        return mean(
+            found,
+            f"after.{shifts}.kappa",
+            0,
+            downsampling=way,
+            border=border,
+            readout=readout,
+        )
+
+    ways = [(way, readout) for way in ("adaptive", "learnable") for readout in ("max", "mean")]
+    crops = span(kappa(*each, shifts="crop") for each in ways)
+    zeros = span(kappa(*each, border="zero") for each in ways)
+    by_max, by_mean = ([kappa(way, each) for way in ("max", "average")] for each in ("max", "mean"))
+    return [
+        "exactly 100.00 %",
+        f"mean of {len(found.seeds)} seeds",
+        f"{crops} under crop shifts",
+        f"{zeros} under circular ones",
+        f"{' and '.join(by_max)} % with the maximum, {' and '.join(by_mean)} % with the mean",
+    ]
+
+
+PHRASES = {
+    study.__name__: study for study in (borders, equivariance, learned_invariance, shift_invariance)
+}
+
+
+def told(name):
+    """What the docstring says was expected and seen, in one line, without its sources."""
+    text = import_experiment(name, EXPERIMENTS).module.__doc__
+    paragraphs = [" ".join(each.split()) for each in re.split(r"\n\s*\n", text)]
+    chosen = [each for each in paragraphs if re.match(r"(Expected|Seen|Prediction)\b", each)]
+    return " ".join(chosen)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_number_of_a_docstring_is_in_the_committed_results(name):
+    text = told(name)
+    assert text
+    for phrase in PHRASES[name](Observations.read(RESULTS / name)):
+        assert phrase in text, phrase
+        text = text.replace(phrase, "")
+    assert not re.search(r"\d", text), text
