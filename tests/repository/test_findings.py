@@ -65,8 +65,9 @@ def equivariance(found):
     np.testing.assert_allclose(first, math.sqrt(2), rtol=0.05)
     steps = [last["standard"], *(last[f"tiled(tile={tile})"] for tile in (2, 4, 8))]
     assert all(last[conv] == [32, 32] for conv in last if not conv.startswith(("st", "ti")))
+    pixels = ", ".join(str(step) for step, _ in steps)
     return [
-        f"after three layers {', '.join(str(step) for step, _ in steps)} pixels for tiles of 1, 2, 4, 8",
+        f"after three layers {pixels} pixels for tiles of 1, 2, 4, 8",
         "at most 1e-5",
         "about sqrt(2)",
     ]
