@@ -11,9 +11,9 @@ on test images after 800, 1,600, 3,200, ... training images, counted as often as
 n_90 is interpolated in log images, and missing where the budget ends below 90 %. Exponent: slope of
 log n_90 on log t for each seed, over the tiles with which every seed reached 90 %. Variants of the
 plain tiled network, which has as many channels and multiply-adds as the standard one: tied, kernels
-start equal, as those of the standard network of that seed; narrow, channels divided by t, about as
-many weights as the standard network; phases, kernels replaced by their mean every 10 updates, after
-Pogodin et al., Towards biologically plausible convolutional networks, 2021.
+start equal, as those of the standard network of that seed; phases, the same, and kernels replaced by
+their mean every 10 updates, after Pogodin et al., Towards biologically plausible convolutional
+networks, 2021; narrow, channels divided by t, about as many weights as the standard network.
 
 Sharing defect: ||K - mean K||^2 / ||K||^2 of the kernels of a layer, output channels matched; above
 the first layer, whose input channels are the image's, an upper bound.
@@ -114,8 +114,9 @@ class Config(TunedConfig, StudyConfig):
 
 PRESETS = {
     "default": Config(
-        budget_factors={"tiled(tile=4) plain translated": 8, "tiled(tile=2) plain translated": 4}
-        | {f"{conv} {each} translated": 4 for conv in TILED[:2] for each in ("tied", "narrow")}
+        budget_factors={"tiled(tile=2) tied translated": 2, "tiled(tile=4) plain translated": 8}
+        | {f"tiled(tile=2) {variant} translated": 4 for variant in ("plain", "narrow")}
+        | {f"tiled(tile=4) {variant} translated": 4 for variant in ("tied", "narrow")}
     ),
     "smoke": Config(
         conv=(STANDARD, TILED[0]),
@@ -165,7 +166,7 @@ def run(config: Config, record: Record) -> None:
     def train(cell: Cell, split: Literal["validation", "test"]) -> Any:
         """The network of a cell, its state after training, and what evaluates it as in training."""
         network = network_of(cell)
-        if cell["variant"] == "tied":
+        if cell["variant"] in ("tied", "phases"):
             banks = network.initial(cell[SEED]).params
             start = layers.tied_banks(standard.initial(cell[SEED]).params, banks)
             network = network.starting_from({"params": start})

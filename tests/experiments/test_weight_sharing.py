@@ -123,7 +123,7 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(learning, tmp_path
             assert (evaluation.split, evaluation.seed, evaluation.trained) == ("test", seed, True)
             assert evaluation.repeats == (3 if moved else 1)
             assert evaluation.values == call.values
-        if variant == "tied":
+        if variant in ("tied", "phases"):
             shared = np.broadcast_to(kernels(standard, seed), (2, 2, 3, 3, 1, 2))
             np.testing.assert_array_equal(kernels(call.network, seed), shared)
         else:
@@ -161,7 +161,7 @@ def check_observed(found, learning):
             expected = symmetry.matched_defects(params)
             for layer in ("conv1", "conv2"):
                 assert row[f"defect.{when}.{layer}"] == pytest.approx(expected[layer], abs=1e-9)
-        assert (row["defect.before.conv1"] == 0) == (row["variant"] == "tied")
+        assert (row["defect.before.conv1"] == 0) == (row["variant"] in ("tied", "phases"))
         assert 0.1 < row["defect.anew.conv1"] != row["defect.before.conv1"]
         assert row["multiply_adds"] == network.multiply_adds
 
