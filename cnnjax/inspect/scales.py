@@ -33,7 +33,8 @@ def layer_scales(
     Raises:
       ValueError: no layer of the model has a kernel.
     """
-    train = {"train": True} if "train" in inspect.signature(model.__call__).parameters else {}
+    takes_train = "train" in inspect.signature(model.__call__).parameters
+    train: dict[str, Any] = {"train": True} if takes_train else {}
 
     def loss(params):
         outputs: dict[str, jax.Array] = {}
