@@ -42,7 +42,7 @@ from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.run.statistics import finite
-from cnnjax.train.config import Amount, TrainConfig
+from cnnjax.train.config import TrainConfig
 from cnnjax.train.tuning import TunedConfig, tune
 
 with lazy_imports():
@@ -51,15 +51,16 @@ with lazy_imports():
 
     from cnnjax import layers, models, report, symmetry, tasks
 
-Kind = Literal["p4", "free", "relaxed", "residual", "z2", "z2_wide"]
-NETWORKS: dict[Kind, tuple[Any, Any, int]] = {
-    # layers, readout, channels in units of those of p4
-    "p4": ("group", "invariant", 1),
-    "free": ("group", "free", 1),
-    "relaxed": ("relaxed", "invariant", 1),
-    "residual": ("residual", "invariant", 1),
-    "z2": ("plain", "invariant", 2),
-    "z2_wide": ("plain", "invariant", 4),
+Kind = Literal["p4", "free", "relaxed", "residual", "residual_weak", "z2", "z2_wide"]
+NETWORKS: dict[Kind, tuple[int, dict[str, Any]]] = {
+    # channels in units of those of p4, and how the network differs from p4
+    "p4": (1, {}),
+    "free": (1, {"readout": "free"}),
+    "relaxed": (1, {"layers": "relaxed", "banks": 2}),
+    "residual": (1, {"layers": "residual", "prior": 0.1}),
+    "residual_weak": (1, {"layers": "residual", "prior": 1e-3}),
+    "z2": (2, {"layers": "plain"}),
+    "z2_wide": (4, {"layers": "plain"}),
 }
 PADDINGS: dict[str, str] = {"circular": "CIRCULAR", "zero": "SAME"}
 """Networks of the third task: what lies beyond the border of their layers."""
@@ -78,6 +79,7 @@ NAMES = {
     "free": "p4, free readout",
     "relaxed": "relaxed p4",
     "residual": "p4 and residual pathway",
+    "residual_weak": "the same, prior 0.01 times",
     "z2": "Z2, weights of p4",
     "z2_wide": "Z2, multiply-adds of p4",
     "circular": "circular borders",
@@ -101,10 +103,6 @@ class Config(TunedConfig, StudyConfig):
     """Height and width that the images of the first two tasks are resized to."""
     features: tuple[Positive, ...] = (8, 8, 16, 16)
     """Channels of each layer of p4, of each orientation."""
-    banks: Positive = 2
-    """Kernels that each relaxed layer mixes."""
-    prior: Amount = 1e-3
-    """Strength of the prior on the free kernels of the residual pathway."""
     train: TrainConfig = TrainConfig(
         steps=300, batch_size=64, learning_rate=1e-2, warmup_steps=30, log_every=100
     )
@@ -190,10 +188,9 @@ def make_model(config: Config, task: str, name: str, classes: int) -> linen.Modu
     if task == "quadrant":
         padding = PADDINGS[name]
         return models.ConvNet(classes, layers.Conv, FEATURES, STRIDES, 3, padding)
-    kind, readout, channels = NETWORKS[name]
+    channels, options = NETWORKS[name]
     features = tuple(channels * each for each in config.features)
-    options = {"banks": config.banks, "prior": config.prior}
-    return models.OrientationNet(classes, kind, readout, features, **options)
+    return models.OrientationNet(classes, features=features, **options)
 
 
 def sensitivity(network: tasks.Network, variables: Any, poses: int) -> dict[str, Any]:
