@@ -119,7 +119,7 @@ def test_every_network_differs_from_p4_as_its_name_says():
         "p4": p4,
         "free": p4.clone(readout="free"),
         "relaxed": p4.clone(layers="relaxed", banks=2),
-        "residual": p4.clone(layers="residual", prior=0.1),
+        "residual": p4.clone(layers="residual", prior=1.0),
         "residual_weak": p4.clone(layers="residual", prior=0.001),
         "z2": p4.clone(layers="plain", features=(16, 16, 32, 32)),
         "z2_wide": p4.clone(layers="plain", features=(32, 32, 64, 64)),
