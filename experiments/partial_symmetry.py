@@ -16,9 +16,9 @@ which quadrant of the canvas it lies. A circular network whose strides divide ha
 all quadrants alike: its accuracy is exactly a quarter of that of the digit alone. Control: zeros at
 the borders, which show the place.
 
-    python launch.py partial_symmetry          digits, 3 seeds
+    python launch.py partial_symmetry          digits, 3 seeds: 6 minutes, 2 CPU cores
     python launch.py partial_symmetry smoke    half a minute
-    python launch.py partial_symmetry --tune   choose the learning rates
+    python launch.py partial_symmetry --tune   choose the learning rates, 10 minutes
     python launch.py partial_symmetry full --data-dir DIR    MNIST, 5 seeds, for an accelerator
 
 Prediction: p4 50.00 % upright or rotated; p4 with a free readout, relaxed and residual networks at
@@ -57,6 +57,7 @@ NETWORKS: dict[Kind, tuple[int, dict[str, Any]]] = {
     "p4": (1, {}),
     "free": (1, {"readout": "free"}),
     "relaxed": (1, {"layers": "relaxed", "banks": 2}),
+    # The best of 0.001, 0.01, 0.1 and 1 on validation images, by one seed that is none of these.
     "residual": (1, {"layers": "residual", "prior": 1.0}),
     "residual_weak": (1, {"layers": "residual", "prior": 1e-3}),
     "z2": (2, {"layers": "plain"}),

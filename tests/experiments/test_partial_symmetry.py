@@ -162,6 +162,9 @@ def test_learning_rates_are_chosen_on_validation_images_for_both_tasks(watch, tm
         assert call.network.training is trained.network.training
         assert trained.network.training.config.learning_rate == row["learning_rate"]
         assert trained.network.task.classes == {"orientation": 2, "digit": 10}[row["task"]]
+    page = (tmp_path / "report.md").read_text("utf-8")
+    threes = len(watch.trained[0].network.task.validation)
+    assert f"on 956 and {threes} validation images" in page
 
 
 def test_sensitivity_is_of_upright_test_images_under_all_three_rotations():
