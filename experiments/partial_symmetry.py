@@ -184,7 +184,7 @@ def make_task(config: Config, name: str) -> tasks.Task:
     return tasks.in_quadrants(data, folder)
 
 
-def make_model(config: Config, task: str, name: str, classes: int) -> linen.Module:
+def make_model(config: Config, task: str, name: Any, classes: int) -> linen.Module:
     """The network of this name for a task of so many classes."""
     if task == "quadrant":
         padding = PADDINGS[name]
@@ -225,7 +225,8 @@ def correct(task: str, classes: np.ndarray, labels: np.ndarray) -> dict[str, Any
     """
     right = classes == labels
     poses = classes.reshape(POSES[task], -1)
-    found = {"accuracy": right.mean(), "consistency": symmetry.shift_consistency(poses)}
+    consistency = symmetry.shift_consistency(poses)
+    found: dict[str, Any] = {"accuracy": right.mean(), "consistency": consistency}
     if task == "orientation":
         found["exact"] = 2 * int(right.sum()) == len(right)
     if task == "quadrant":

@@ -71,7 +71,7 @@ def at_right_angles(
       FileNotFoundError: the data set is not there and cannot be fetched.
     """
     task = resized(data, data_dir, size=size)
-    _, height, width, _ = task.train.images.shape
+    _, height, width, _ = task.dataset.train.images.shape
     if height != width:
         raise InputError(f"data must be of square images, got {data}, {height} x {width}.")
 
@@ -139,8 +139,8 @@ def _relabelled(
         name=f"{task.dataset.name}, {suffix}",
         num_classes=len(names),
         class_names=tuple(names),
-        train=train(task.train),
-        validation=evaluated(task.validation),
-        test=evaluated(task.test),
+        train=train(task.dataset.train),
+        validation=evaluated(task.dataset.validation),
+        test=evaluated(task.dataset.test),
     )
     return dataclasses.replace(task, dataset=dataset)
