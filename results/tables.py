@@ -55,6 +55,7 @@ HEADLINES = {
     },
     "rotation": {"test error (%)": ("error", 100)},
     "learned_invariance": {"accuracy at any angle (%)": ("accuracy_rotated", 100)},
+    "partial_symmetry": {"accuracy (%)": ("accuracy", 100)},
     "augmentation": {
         "accuracy (%); of the angle, chance 12.5 %": ("accuracy", 100),
         "accuracy, moved digits, grey beyond the border (%)": ("accuracy_moved.grey", 100),
@@ -80,6 +81,7 @@ FIGURES = {
     "weight_sharing": "price",
     "learned_invariance": "largest_response",
     "initialisation": "differences",
+    "partial_symmetry": "accuracy",
     "augmentation": "cue",
     "segmentation": "estimates",
 }

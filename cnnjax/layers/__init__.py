@@ -58,6 +58,12 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         MaxPool as MaxPool,
         StochasticPool as StochasticPool,
     )
+    from cnnjax.layers.relaxed import (
+        RelaxedGroupConv as RelaxedGroupConv,
+        RelaxedLiftingConv as RelaxedLiftingConv,
+        ResidualGroupConv as ResidualGroupConv,
+        ResidualLiftingConv as ResidualLiftingConv,
+    )
 else:
     __getattr__, __dir__, __all__ = lazy_exports(__name__, "VARIANTS")
 

@@ -7,7 +7,12 @@ from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
 from cnnjax.layers.conv import ConvolutionLayer, add_bias
-from cnnjax.ops.group_convolution import group_conv, group_pool, lifting_conv
+from cnnjax.ops.group_convolution import (
+    group_kernels,
+    group_pool,
+    lifting_kernels,
+    regular_conv,
+)
 from cnnjax.ops.window import per_axis
 
 
@@ -58,9 +63,13 @@ class LiftingConv(GroupLayer):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map `[*leading, height, width, in]` to `[*leading, *out, group, features]`."""
         arguments = self.conv_options(x)
+        x, kernels, bias = promote_dtype(x, self.kernels(x), self.bias(), dtype=self.dtype)
+        return add_bias(regular_conv(x, kernels, **arguments), bias)
+
+    def kernels(self, x: jax.Array) -> jax.Array:
+        """The kernel of each element of the group, `[side, side, in, group, features]`."""
         kernel = self.param("kernel", self.kernel_init, self.kernel_shape(x), self.param_dtype)
-        x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
-        return add_bias(lifting_conv(x, kernel, group=self.group, **arguments), bias)
+        return lifting_kernels(kernel, group=self.group)
 
 
 class GroupConv(GroupLayer):
@@ -85,13 +94,19 @@ class GroupConv(GroupLayer):
                 f"GroupConv needs x [*leading, height, width, group, channels], got shape "
                 f"{x.shape}; LiftingConv makes it from an image."
             )
-        images = x[..., 0, :]  # for its shape
-        arguments = self.conv_options(images)
-        side, _, *channels = self.kernel_shape(images)
-        shape = (side, side, x.shape[-2], *channels)
-        kernel = self.param("kernel", self.kernel_init, shape, self.param_dtype)
-        x, kernel, bias = promote_dtype(x, kernel, self.bias(), dtype=self.dtype)
-        return add_bias(group_conv(x, kernel, **arguments), bias)
+        arguments = self.conv_options(x[..., 0, :])  # for its shape
+        x, kernels, bias = promote_dtype(x, self.kernels(x), self.bias(), dtype=self.dtype)
+        return add_bias(regular_conv(x, kernels, **arguments), bias)
+
+    def regular_kernel_shape(self, x: jax.Array) -> tuple[int, ...]:
+        """Shape of the one kernel, `[side, side, group, in, features]`."""
+        side, _, *channels = self.kernel_shape(x[..., 0, :])
+        return (side, side, x.shape[-2], *channels)
+
+    def kernels(self, x: jax.Array) -> jax.Array:
+        """The kernel of each element of the group, `[side, side, group, in, group, features]`."""
+        shape = self.regular_kernel_shape(x)
+        return group_kernels(self.param("kernel", self.kernel_init, shape, self.param_dtype))
 
 
 class GroupPool(nn.Module):

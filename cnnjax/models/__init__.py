@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     )
     from cnnjax.models.lecun1989 import LeCun1989 as LeCun1989
     from cnnjax.models.lenet import LeNet5 as LeNet5
+    from cnnjax.models.orientation_net import OrientationNet as OrientationNet
     from cnnjax.models.plain import ConvPoolDense as ConvPoolDense, PlainNet as PlainNet
     from cnnjax.models.recurrent_segmentation import RecurrentSegmentation as RecurrentSegmentation
     from cnnjax.models.resnet import (

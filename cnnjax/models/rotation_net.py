@@ -53,7 +53,7 @@ class RotationNet(nn.Module):
             x = nn.BatchNorm(use_running_average=not train, axis_name="batch" if train else None)(x)
             x = nn.Dropout(self.dropout_rate, deterministic=not train)(nn.relu(x))
             if number == 2:
-                x = _halved(x)
+                x = halved(x)
         x = self._convolved(x, self.classes, 4, 7)
         return x.max(axis=range(1, x.ndim - 1))
 
@@ -64,8 +64,8 @@ class RotationNet(nn.Module):
         return GroupPool()(x) if self.group == "p4_pooled" else x
 
 
-def _halved(x: jax.Array) -> jax.Array:
-    """The largest of 2 x 2 positions, of each element of the group and each channel."""
+def halved(x: jax.Array) -> jax.Array:
+    """The largest of 2 x 2 positions, of each channel and, of regular features, each element."""
     flat = x.reshape(*x.shape[:3], -1)
     z = MaxPool(2, 2)(flat)
     return z.reshape(*z.shape[:3], *x.shape[3:])

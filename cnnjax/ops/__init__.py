@@ -62,8 +62,11 @@ if TYPE_CHECKING:  # read below, too
     )
     from cnnjax.ops.group_convolution import (
         group_conv as group_conv,
+        group_kernels as group_kernels,
         group_pool as group_pool,
         lifting_conv as lifting_conv,
+        lifting_kernels as lifting_kernels,
+        regular_conv as regular_conv,
         turns_exactly as turns_exactly,
     )
     from cnnjax.ops.interpolation import (

@@ -5,6 +5,8 @@ is 1, then rotates k times by 90 degrees, counter-clockwise as seen on a screen:
 h acts on a regular feature map by `(h f)[p, g] = f[h^-1 p, h^-1 g]`.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -46,10 +48,9 @@ def lifting_conv(
     Raises:
       ValueError: another group, a kernel, strides or dilation that is not square, and as `conv`.
     """
-    _check(group, kernel, 4, strides, kernel_dilation)
-    copies = [_transformed(kernel, element) for element in range(group)]
+    kernels = lifting_kernels(kernel, group=group)
     options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
-    return _convolved(x, copies, precision=precision, **options)
+    return regular_conv(x, kernels, precision=precision, **options)
 
 
 def group_conv(
@@ -78,24 +79,105 @@ def group_conv(
     Raises:
       ValueError: as `lifting_conv`, and x of another group than the kernel.
     """
+    kernels = group_kernels(kernel)
+    options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
+    return regular_conv(x, kernels, precision=precision, **options)
+
+
+def lifting_kernels(kernel: jax.Array, *, group: int = ROTATIONS) -> jax.Array:
+    """All rotated (and reflected) copies of the kernel of a lifting convolution.
+
+        kernels[a, c, g, o] = kernel[g^-1 a, c, o]
+
+    Returns `[side, side, in, group, out]`, as `regular_conv` takes it.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 7.1.
+
+    Args:
+      kernel: `[side, side, in, out]`.
+      group: 4, rotations by 90 degrees; 8, reflections, too.
+
+    Raises:
+      ValueError: another group, or a kernel that is not square.
+    """
+    _check_kernel(group, kernel, 4)
+    return jnp.stack([_transformed(kernel, element) for element in range(group)], axis=-2)
+
+
+def group_kernels(kernel: jax.Array) -> jax.Array:
+    """All copies of the kernel of a group convolution, transformed in the window and in the group.
+
+        kernels[a, h, c, g, o] = kernel[g^-1 a, g^-1 h, c, o]
+
+    Returns `[side, side, group, in, group, out]`, as `regular_conv` takes it.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 7.1.
+
+    Args:
+      kernel: `[side, side, group, in, out]`, 4 or 8 elements.
+
+    Raises:
+      ValueError: another group, or a kernel that is not square.
+    """
     group = kernel.shape[2] if kernel.ndim == 5 else 0
-    _check(group, kernel, 5, strides, kernel_dilation)
-    if x.ndim < 4 or x.shape[-2:] != kernel.shape[2:4]:
-        raise ValueError(
-            f"group_conv: a kernel of shape {kernel.shape} needs x [*leading, height, width, "
-            f"{group}, {kernel.shape[3]}], got shape {x.shape}."
-        )
+    _check_kernel(group, kernel, 5)
     copies = []
     for element in range(group):
         # Split and joined: indexing by a list is a gather, whose gradient is a scatter.
         parts = jnp.split(_transformed(kernel, element), group, axis=2)
         sources = [product(inverse(element), other) for other in range(group)]
-        permuted = jnp.concatenate([parts[source] for source in sources], axis=2)
-        copies.append(permuted.reshape(*permuted.shape[:2], -1, permuted.shape[-1]))
+        copies.append(jnp.concatenate([parts[source] for source in sources], axis=2))
+    return jnp.stack(copies, axis=-2)
+
+
+def regular_conv(
+    x: jax.Array,
+    kernels: jax.Array,
+    *,
+    strides: Sizes = 1,
+    padding: geometry.Padding = "SAME",
+    kernel_dilation: Sizes = 1,
+    precision: lax.PrecisionLike = None,
+) -> jax.Array:
+    """Convolve to regular features with one kernel for each element of the group.
+
+        z[p, g, o] = sum over a, c of x[p strides + a, c] kernels[a, c, g, o]
+        z[p, g, o] = sum over a, h, c of x[p strides + a, h, c] kernels[a, h, c, g, o]
+
+    Computed as one convolution to |G| out channels.
+    Returns `[*leading, out_height, out_width, group, out]`.
+    Symmetry: shifts as for `conv`; that of the group where all kernels are copies of one, as
+    `lifting_kernels` and `group_kernels` make them.
+
+    Args:
+      x: images `[*leading, height, width, in]`, or regular features
+        `[*leading, height, width, group, in]`.
+      kernels: `[side, side, in, group, out]`, or `[side, side, group, in, group, out]`.
+      strides, padding, kernel_dilation, precision: as for `lifting_conv`.
+
+    Raises:
+      ValueError: strides or dilation that is not square, x that does not fit the kernels, and as
+        `conv`.
+    """
+    for name, value in (("strides", strides), ("kernel_dilation", kernel_dilation)):
+        if isinstance(value, tuple | list) and len(set(value)) > 1:
+            raise ValueError(f"{name} must be the same on both axes, got {value!r}.")
+    entries = kernels.shape[2:-2]
+    if x.ndim < 2 + len(entries) or x.shape[x.ndim - len(entries) :] != entries:
+        named = "".join(f", {size}" for size in entries)
+        raise ValueError(
+            f"x for kernels of shape {kernels.shape} must be [*leading, height, width{named}], got "
+            f"shape {x.shape}."
+        )
+    channels, outputs = math.prod(entries), kernels.shape[-2:]
     # Spelled out: an empty batch does not tell the last size.
-    flat = x.reshape(*x.shape[:-2], group * kernel.shape[3])
-    options = {"strides": strides, "padding": padding, "kernel_dilation": kernel_dilation}
-    return _convolved(flat, copies, precision=precision, **options)
+    z = conv(
+        x.reshape(*x.shape[: x.ndim - len(entries)], channels),
+        kernels.reshape(*kernels.shape[:2], channels, math.prod(outputs)),
+        strides=strides,
+        padding=padding,
+        kernel_dilation=kernel_dilation,
+        precision=precision,
+    )
+    return z.reshape(*z.shape[:-1], *outputs)
 
 
 def group_pool(x: jax.Array, reduction: str = "max") -> jax.Array:
@@ -145,12 +227,6 @@ def inverse(element: int) -> int:
     return element if element >= 4 else -element % 4
 
 
-def _convolved(x: jax.Array, copies: list[jax.Array], **options) -> jax.Array:
-    """One convolution with all copies of a kernel, `[..., group, out]`."""
-    z = conv(x, jnp.concatenate(copies, axis=-1), **options)
-    return z.reshape(*z.shape[:-1], len(copies), copies[0].shape[-1])
-
-
 def _transformed(kernel: jax.Array, element: int) -> jax.Array:
     """The kernel as an image on which an element acts: `result[a] = kernel[element^-1 a]`."""
     if element >= 4:
@@ -158,15 +234,12 @@ def _transformed(kernel: jax.Array, element: int) -> jax.Array:
     return jnp.rot90(kernel, element % 4)
 
 
-def _check(group: int, kernel: jax.Array, rank: int, strides: Sizes, dilation: Sizes) -> None:
+def _check_kernel(group: int, kernel: jax.Array, rank: int) -> None:
     shape = kernel.shape
     names = "[side, side, in, out]" if rank == 4 else "[side, side, group, in, out]"
     if len(shape) != rank or shape[0] != shape[1]:
         raise ValueError(f"a kernel over a group of rotations must be {names}, got shape {shape}.")
     _check_group(group, f"a kernel of shape {shape}")
-    for name, value in (("strides", strides), ("kernel_dilation", dilation)):
-        if isinstance(value, tuple | list) and len(set(value)) > 1:
-            raise ValueError(f"{name} must be the same on both axes, got {value!r}.")
 
 
 def _check_group(group: int, where: str) -> None:

@@ -25,9 +25,10 @@ def write_tuning_page(record: Record, doc: str | None) -> Path:
     rates = sorted({rate for group in arms.values() for rate in group})
     ends = [arm for arm, rate in chosen.items() if rate in (min(arms[arm]), max(arms[arm]))]
     factors = rate_factors(chosen, record.config["train"]["learning_rate"])
+    images = listed(f"{facts['validation_examples']:,}" for facts in record.tasks.values())
     record.results(
         {
-            **record.task,
+            **(record.task if len(record.tasks) == 1 else {"tasks": record.tasks}),
             "learning_rates": chosen,
             "rate_factors": factors,
             "rows": found.results(),
@@ -53,10 +54,9 @@ def write_tuning_page(record: Record, doc: str | None) -> Path:
                 for arm, rate_of_arm in chosen.items()
             ],
             caption="Accuracy (%) by learning rate on "
-            f"{record.task['validation_examples']:,} validation images, {MISSING} where training "
-            f"diverged, empty where it was not tried; {over_seeds(len(found.seeds))} "
-            f"({listed(found.seeds)}), which the study does not have. The highest mean is "
-            "chosen, of equal ones that of the lowest loss.",
+            f"{images} validation images, {MISSING} where training diverged, empty where it was "
+            f"not tried; {over_seeds(len(found.seeds))} ({listed(found.seeds)}), which the study "
+            "does not have. The highest mean is chosen, of equal ones that of the lowest loss.",
         ),
     ]
     if ends and len(rates) > 1:

@@ -72,6 +72,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         unchanged as unchanged,
     )
     from cnnjax.symmetry.sensitivity import (
+        changes_over_rotations as changes_over_rotations,
         changes_over_shifts as changes_over_shifts,
         equivariance_psnr as equivariance_psnr,
         noise_like as noise_like,

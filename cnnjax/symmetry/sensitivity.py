@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.symmetry.equivariance import Function, equivariance_pair, one_array
-from cnnjax.symmetry.transformations import shift
+from cnnjax.symmetry.transformations import rotate90, shift
 
 
 def normalised_invariance_error(moved: jax.Array, outputs: jax.Array) -> jax.Array:
@@ -97,6 +97,44 @@ def _changes_over_shifts(f, x, key, *arguments):
     outputs = jax.lax.map(at, jnp.arange(x.shape[2]))
     plain = f(x, *arguments)
     return {kind: normalised_invariance_error(each, plain) for kind, each in outputs.items()}
+
+
+def changes_over_rotations(
+    f: Callable[..., jax.Array], x: jax.typing.ArrayLike, *arguments: Any, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Change of the output by rotations by 90, 180 and 270 degrees, and by noise of equal norm.
+
+    Both in units of the change from one image to another, see `normalised_invariance_error` and
+    `noise_like`: 0 invariant, 1 as another image, not finite where f gives the same for all images.
+    Returns 'rotation' and 'noise', each `[3]`.
+
+    Args:
+      f: from `[batch, side, side, channels]` to an array that rotations should not change, such as
+        logits, each example on its own; compiled once as long as it is the same object.
+      x: `[batch, side, side, channels]`, at least 2 images.
+      *arguments: passed to f after the images.
+      seed: of the noise.
+
+    Raises:
+      ValueError: fewer than 2 images, or images that are not square.
+    """
+    x = jnp.asarray(x)
+    if x.shape[1] != x.shape[2]:
+        raise ValueError(f"`x` must be square images, got shape {x.shape}.")
+    changes = _changes_over_rotations(f, x, jax.random.key(seed), *arguments)
+    return {kind: np.asarray(change) for kind, change in changes.items()}
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _changes_over_rotations(f, x, key, *arguments):
+    rotated = [rotate90(x, times) for times in (1, 2, 3)]
+    noisy = [noise_like(jax.random.fold_in(key, n), x, moved) for n, moved in enumerate(rotated)]
+    outputs = f(jnp.concatenate([x, *rotated, *noisy]), *arguments)
+    plain, *moved = jnp.split(outputs, 7)
+    return {
+        "rotation": normalised_invariance_error(jnp.stack(moved[:3]), plain),
+        "noise": normalised_invariance_error(jnp.stack(moved[3:]), plain),
+    }
 
 
 def equivariance_psnr(

@@ -17,6 +17,11 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.tasks.grey_digits import digits_on_grey as digits_on_grey
     from cnnjax.tasks.images import resized as resized
     from cnnjax.tasks.network import Network as Network
+    from cnnjax.tasks.orientation import (
+        at_right_angles as at_right_angles,
+        in_quadrants as in_quadrants,
+        upright_or_rotated as upright_or_rotated,
+    )
     from cnnjax.tasks.own_images import standardised as standardised
     from cnnjax.tasks.segmentation import textured_digits as textured_digits
     from cnnjax.tasks.task import Task as Task, pipeline as pipeline, taking_images as taking_images

@@ -20,6 +20,7 @@ from cnnjax.tasks.canvas import on_canvas, rotated
 from cnnjax.tasks.cifar_tutorial import distorted_crops
 from cnnjax.tasks.grey_digits import digits_on_grey
 from cnnjax.tasks.images import resized
+from cnnjax.tasks.orientation import at_right_angles, in_quadrants, upright_or_rotated
 from cnnjax.tasks.segmentation import textured_digits
 from cnnjax.tasks.task import Task, taking_images
 from cnnjax.train.checkpoint import Checkpoints
@@ -30,11 +31,14 @@ PIPELINES: dict[str, Callable[..., Task]] = {
     build.__name__: build
     for build in (
         on_canvas,
+        at_right_angles,
         digits_on_grey,
         distorted_crops,
+        in_quadrants,
         resized,
         rotated,
         textured_digits,
+        upright_or_rotated,
     )
 }
 """The functions that a run may name as the pipeline of its networks."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnnjax.symmetry import (
+    changes_over_rotations,
     changes_over_shifts,
     equivariance_psnr,
     noise_like,
@@ -136,3 +137,27 @@ def test_a_function_that_tells_no_two_images_apart_has_no_finite_change():
     changes = changes_over_shifts(lambda x: x[:, 0, 0], x, seed=1)
     assert changes["noise"][0] == 0
     assert np.isinf(changes["noise"][1:]).all()
+
+
+def test_changes_over_rotations_are_those_of_each_rotation_and_of_noise():
+    x = X[:5]
+
+    def f(images, scale):
+        return scale * images[:, :2, :3].reshape(len(images), -1)
+
+    found = changes_over_rotations(f, x, 2.0, seed=3)
+    plain = np.asarray(f(x, 2.0), np.float64)
+    pairs = [(i, j) for i in range(5) for j in range(5) if i != j]
+    between = np.mean([((plain[i] - plain[j]) ** 2).sum() for i, j in pairs])
+    for times in (1, 2, 3):
+        rotated = np.rot90(np.asarray(x), times, (1, 2))
+        noise = noise_like(jax.random.fold_in(jax.random.key(3), times - 1), x, rotated)
+        for kind, moved in (("rotation", rotated), ("noise", noise)):
+            change = ((np.asarray(f(moved, 2.0)) - plain) ** 2).sum(1).mean()
+            expected = np.sqrt(change / between)
+            assert found[kind][times - 1] == pytest.approx(expected, rel=1e-4)
+    invariant = changes_over_rotations(lambda images: images.max((1, 2)), x)
+    assert invariant["rotation"].tolist() == [0, 0, 0]
+    assert invariant["noise"].min() > 0.1
+    with pytest.raises(ValueError, match=r"square images, got shape \(5, 8, 7, 1\)"):
+        changes_over_rotations(f, x[:, :, 1:], 1.0)

@@ -18,6 +18,7 @@ from cnnjax.train.config import TrainConfig
 
 PIPELINES = {
     "on_canvas": functools.partial(tasks.on_canvas, "digits", canvas=20, fill="zero"),
+    "at_right_angles": functools.partial(tasks.at_right_angles, "digits", size=6),
     "digits_on_grey": functools.partial(
         tasks.digits_on_grey,
         Augmentation(noise=0.1),
@@ -25,9 +26,11 @@ PIPELINES = {
         train_digits=20,
     ),
     "distorted_crops": functools.partial(tasks.distorted_crops, "digits"),
+    "in_quadrants": functools.partial(tasks.in_quadrants, "digits"),
     "resized": functools.partial(tasks.resized, "digits", size=6, channels=3),
     "rotated": functools.partial(tasks.rotated, "digits", canvas=16),
     "textured_digits": functools.partial(tasks.textured_digits, train_images=9, test_images=5),
+    "upright_or_rotated": functools.partial(tasks.upright_or_rotated, "digits", digit=3),
 }
 
 
