@@ -56,6 +56,10 @@ HEADLINES = {
         "accuracy, moved digits, grey beyond the border (%)": ("accuracy_moved.grey", 100),
         "accuracy, moved digits, zeros beyond the border (%)": ("accuracy_moved.zeros", 100),
     },
+    "augmentation_ranges": {
+        "learned half-width of rotations (degrees)": ("half_width.rotation", 1),
+        "half-width minus 90 - a (degrees)": ("excess", 1),
+    },
     "segmentation": {
         "intersection over union of the digits, last estimate (%)": ("final.foreground_iou", 100)
     },
@@ -71,6 +75,7 @@ FIGURES = {
     "rotation": "error",
     "learned_invariance": "largest_response",
     "augmentation": "cue",
+    "augmentation_ranges": "half_width",
     "segmentation": "estimates",
 }
 """The main figure of each study."""

@@ -57,6 +57,11 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         MaxPool as MaxPool,
         StochasticPool as StochasticPool,
     )
+    from cnnjax.layers.random_affine import (
+        RandomAffine as RandomAffine,
+        half_widths as half_widths,
+        raw_width as raw_width,
+    )
 else:
     __getattr__, __dir__, __all__ = lazy_exports(__name__, "VARIANTS")
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         image_rows as image_rows,
     )
     from cnnjax.report.figures.lines import line_panels as line_panels
+    from cnnjax.report.figures.points import points_over as points_over
     from cnnjax.report.figures.rows import bars as bars, dots as dots
     from cnnjax.report.figures.shifts import (
         ShiftPanel as ShiftPanel,
