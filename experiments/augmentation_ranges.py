@@ -99,7 +99,7 @@ PRESETS = {
         starts=("narrow",),
         train_images=400,
         test_images=100,
-        features=(4, 8),
+        features=(4,),
         seeds=(0,),
         train=TrainConfig(steps=30, batch_size=32, learning_rate=2e-2, log_every=10, eval_every=10),
     ),

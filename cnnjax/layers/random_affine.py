@@ -45,7 +45,7 @@ class RandomAffine(nn.Module):
           x: floating images.
           offsets: `[batch, generators]`, from -1 to 1.
         """
-        amounts = offsets * self.half_widths()
+        amounts = offsets * self.half_widths()[None]
         matrices, moves = affine_exponential(amounts, self.generators)
         lengths = np.array(x.shape[1:3], np.float32) / 2
 

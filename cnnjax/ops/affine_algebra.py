@@ -59,8 +59,7 @@ def affine_exponential(
             f"{amounts.shape}."
         )
     basis = np.array([(*GENERATORS[name], (0, 0, 0)) for name in generators], np.float32)
-    # Sums of products by hand: accelerators multiply matrices in half precision.
-    element = (amounts[..., None, None] * basis).sum(-3) / 2**_HALVINGS
+    element = jnp.einsum("...i,ijk->...jk", amounts, basis, precision="highest") / 2**_HALVINGS
     term = power = jnp.broadcast_to(jnp.eye(3, dtype=element.dtype), element.shape)
     for order in range(1, _TERMS + 1):
         term = _product(term, element) / order
