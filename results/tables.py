@@ -64,6 +64,9 @@ HEADLINES = {
     "initialisation": {
         f"accuracy, {words} (%)": ("accuracy", 100, {"optimizer": optimizer})
         for optimizer, words in (("adam", "Adam"), ("sgd", "SGD"))
+    "augmentation_ranges": {
+        "learned half-width of rotations (degrees)": ("half_width.rotation", 1),
+        "half-width minus 90 - a (degrees)": ("excess", 1),
     },
     "segmentation": {
         "intersection over union of the digits, last estimate (%)": ("final.foreground_iou", 100)
@@ -83,6 +86,7 @@ FIGURES = {
     "initialisation": "differences",
     "partial_symmetry": "accuracy",
     "augmentation": "cue",
+    "augmentation_ranges": "half_width",
     "segmentation": "estimates",
 }
 """The main figure of each study."""

@@ -58,6 +58,11 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         MaxPool as MaxPool,
         StochasticPool as StochasticPool,
     )
+    from cnnjax.layers.random_affine import (
+        RandomAffine as RandomAffine,
+        half_widths as half_widths,
+        raw_width as raw_width,
+    )
     from cnnjax.layers.relaxed import (
         RelaxedGroupConv as RelaxedGroupConv,
         RelaxedLiftingConv as RelaxedLiftingConv,

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # read below, too
+    from cnnjax.ops.affine_algebra import (
+        GENERATORS as GENERATORS,
+        affine_exponential as affine_exponential,
+    )
     from cnnjax.ops.algorithm import (
         algorithm_costs as algorithm_costs,
         best_algorithm as best_algorithm,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         collapse as collapse,
         curve_panels as curve_panels,
     )
+    from cnnjax.report.figures.points import points_over as points_over
     from cnnjax.report.figures.rows import bars as bars, dots as dots
     from cnnjax.report.figures.shifts import (
         ShiftPanel as ShiftPanel,

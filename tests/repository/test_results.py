@@ -153,6 +153,10 @@ SLOW_CELLS = {
     "learned_invariance": ("detectors 1 upright seed 0", {"accuracy_rotated": 0.04}),
     "augmentation": ("cue zeros seed 0", {"accuracy": 0.05}),
     "initialisation": ("conv right none adam seed 0", {"accuracy": 0.04}),
+    "augmentation_ranges": (
+        "rotation 0.05 narrow 90.0 seed 0",
+        {"half_width.rotation": 1.0, "accuracy": 0.02},
+    ),
     "segmentation": ("single seed 0", {"after1.foreground_iou": 0.1}),
 }
 
