@@ -51,6 +51,11 @@ HEADLINES = {
     },
     "rotation": {"test error (%)": ("error", 100)},
     "learned_invariance": {"accuracy at any angle (%)": ("accuracy_rotated", 100)},
+    "data_or_architecture": {
+        f"kappa, shifts {word}, {classes} (%)": (f"shift.{reach}.{which}.kappa", 100)
+        for reach, word in (("in", "in range"), ("beyond", "beyond"))
+        for which, classes in (("moved", "moved classes"), ("never", "classes never moved"))
+    },
     "augmentation": {
         "accuracy (%); of the angle, chance 12.5 %": ("accuracy", 100),
         "accuracy, moved digits, grey beyond the border (%)": ("accuracy_moved.grey", 100),
@@ -70,6 +75,7 @@ FIGURES = {
     "lie_derivative": "layers_right",
     "rotation": "error",
     "learned_invariance": "largest_response",
+    "data_or_architecture": "shift",
     "augmentation": "cue",
     "segmentation": "estimates",
 }

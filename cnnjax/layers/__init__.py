@@ -44,7 +44,6 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         GroupConv as GroupConv,
         GroupPool as GroupPool,
         LiftingConv as LiftingConv,
-        RotationPooledConv as RotationPooledConv,
     )
     from cnnjax.layers.norm import LocalResponseNorm as LocalResponseNorm
     from cnnjax.layers.polyphase import (

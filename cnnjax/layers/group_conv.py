@@ -63,27 +63,6 @@ class LiftingConv(GroupLayer):
         return add_bias(lifting_conv(x, kernel, group=self.group, **arguments), bias)
 
 
-class RotationPooledConv(LiftingConv):
-    """Convolution with all rotated copies of its kernel, of which the largest response is kept.
-
-        z[p, o] = bias[o]
-                  + max over g of sum over a, c of x[p strides + a, c] kernel[g^-1 a, c, o]
-
-    From an image to an image, so that it stands wherever `Conv` does and has the same parameters:
-    kernel `[side, side, in, features]`, bias `[features]`; multiply-adds are those of `Conv` times
-    the size of the group.
-    Symmetry: rotations of x by 90 degrees (and reflections) rotate the output alike, where
-    `LiftingConv` rotates its own. Circular shifts as for `Conv`.
-    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, sections 6.3 and 8.1
-    (P4CNN with rotation pooling).
-    """
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Map `[*leading, height, width, in]` to `[*leading, *out, features]`."""
-        return group_pool(super().__call__(x), "max")
-
-
 class GroupConv(GroupLayer):
     """Convolution over positions and group, from regular features to regular features.
 
