@@ -169,8 +169,7 @@ def run(config: Config, record: Record) -> None:
         return
     images = np.asarray(task.place(images))
     tests = {
-        test: symmetry.MoveTest(images, labels, moves, float(images.min()))
-        for test, moves in moves_of(config).items()
+        test: symmetry.MoveTest(images, labels, moves) for test, moves in moves_of(config).items()
     }
     for cell in record.each(**arms, training=config.training, seed=config.seeds):
         network, state, evaluate = train(cell, cell["training"])

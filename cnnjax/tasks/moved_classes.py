@@ -16,6 +16,9 @@ from cnnjax.tasks.task import Task, pipeline
 def moved_by_class(data: str, data_dir: str | None = None, *, margin: int = 8) -> Task:
     """A data set on a black canvas, translated and rotated by class, as its source says.
 
+    Pixels are in units of their standard deviation, and black is 0, so that a filter says nothing
+    where nothing is.
+
     Every image of a class c with `moved[c]` is rotated about the centre of the canvas by an angle
     drawn uniformly from -angle to angle (radians, bilinear), then translated on each axis by a
     whole number of pixels drawn uniformly from -translation to translation; all others stay. What
@@ -36,6 +39,9 @@ def moved_by_class(data: str, data_dir: str | None = None, *, margin: int = 8) -
     nothing = np.zeros_like(task.train.read(np.arange(1))[0])
     black = float(task.place(nothing).min())
 
+    def place(images):
+        return task.place(images) - black
+
     def augment(images, keys, source):
         angle_keys, shift_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
         largest, farthest = source["angle"], source["translation"]
@@ -46,12 +52,13 @@ def moved_by_class(data: str, data_dir: str | None = None, *, margin: int = 8) -
         moves = source["moved"][source["label"]]
         angles = jnp.where(moves, largest * angles, 0)
         shifts = jnp.where(moves[:, None], shifts, 0)
-        rotated = jax.vmap(lambda x, angle: rotate(x, angle, black))(task.place(images), angles)
+        rotated = jax.vmap(lambda x, angle: rotate(x, angle))(place(images), angles)
         return shift(rotated, shifts, "circular")
 
     return dataclasses.replace(
         task,
         augment=augment,
         augment_test=augment,
+        place=place,
         defaults={"translation": 0, "angle": 0.0, "moved": np.ones(task.classes, bool)},
     )
