@@ -96,8 +96,8 @@ class Config(TunedConfig, StudyConfig):
     rotations: Distinct[Degrees] = (10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 180.0)
     """Rotations of test images in degrees, both ways; beyond `angle`, beyond the range."""
     features: tuple[Positive, ...] = (8, 16, 32)
-    """Output channels of each layer, after each of which the image is halved; p4: half as many for
-    each rotation."""
+    """Output channels of each layer, after each of which the image is halved; p4: from the
+    second layer half as many, of each rotation."""
     kernel_size: Positive = 3
     """Height and width of every kernel."""
     test_images: Positive = 200
@@ -197,7 +197,8 @@ def run(config: Config, record: Record) -> None:
 def model_of(config: Config, architecture: Architecture, classes: int) -> Any:
     """The network of an architecture."""
     if architecture == "p4":
-        features = tuple(max(1, each // 2) for each in config.features)
+        first, *rest = config.features
+        features = (first, *(max(1, each // 2) for each in rest))
         return models.GroupChainNet(classes, features, config.kernel_size)
     convs = {"tiled": Convolution("tiled", {"tile": 2}), "local": Convolution("local")}
     return models.ChainNet(

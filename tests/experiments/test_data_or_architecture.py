@@ -143,7 +143,7 @@ def test_networks_differ_in_one_thing():
         model = made[name]
         assert (model.features, model.kernel_size) == ((8, 16, 32), 3)
         assert (model.readout, model.border) == ("max", "circular")
-    assert (made["p4"].features, made["p4"].kernel_size, made["p4"].group) == ((4, 8, 16), 3, 4)
+    assert (made["p4"].features, made["p4"].kernel_size, made["p4"].group) == ((8, 8, 16), 3, 4)
 
 
 def test_movements_are_in_the_range_or_beyond_it():
