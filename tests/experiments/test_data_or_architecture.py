@@ -93,7 +93,7 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
                 correct = seen[:, some].argmax(-1) == labels[some]
                 assert row[f"{test}.{name}.accuracy"] == pytest.approx(correct.mean())
                 change = symmetry.normalised_invariance_error(seen[:, some], still[some])
-                assert row[f"{test}.{name}.change"] == pytest.approx(change.mean(), abs=1e-5)
+                assert row[f"{test}.{name}.change"] == pytest.approx(float(change.mean()), abs=1e-5)
             kept = Observations([row], found.factors, tmp_path)
             curve = kept.array(f"{test}.moved.curve")[0]
             assert curve == pytest.approx([row[f"{test}.moved.accuracy"]])
@@ -137,7 +137,7 @@ def test_networks_differ_in_one_thing():
     assert [made[name].conv.func.__name__ for name in chains] == [
         "Conv", "TiledConv", "LocalConv", "Conv"
     ]  # fmt: skip
-    assert made["tiled"].conv.keywords == {"tile": (2,)}
+    assert made["tiled"].conv.keywords == {"tile": 2}
     assert [made[name].downsampling for name in chains] == ["max", "max", "max", "adaptive"]
     for name in chains:
         model = made[name]
