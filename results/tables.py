@@ -56,6 +56,11 @@ HEADLINES = {
     "rotation": {"test error (%)": ("error", 100)},
     "learned_invariance": {"accuracy at any angle (%)": ("accuracy_rotated", 100)},
     "partial_symmetry": {"accuracy (%)": ("accuracy", 100)},
+    "data_or_architecture": {
+        f"kappa, shifts {word}, {classes} (%)": (f"shift.{reach}.{which}.kappa", 100)
+        for reach, word in (("in", "in range"), ("beyond", "beyond"))
+        for which, classes in (("moved", "moved classes"), ("never", "classes never moved"))
+    },
     "augmentation": {
         "accuracy (%); of the angle, chance 12.5 %": ("accuracy", 100),
         "accuracy, moved digits, grey beyond the border (%)": ("accuracy_moved.grey", 100),
@@ -64,6 +69,7 @@ HEADLINES = {
     "initialisation": {
         f"accuracy, {words} (%)": ("accuracy", 100, {"optimizer": optimizer})
         for optimizer, words in (("adam", "Adam"), ("sgd", "SGD"))
+    },
     "augmentation_ranges": {
         "learned half-width of rotations (degrees)": ("half_width.rotation", 1),
         "half-width minus 90 - a (degrees)": ("excess", 1),
@@ -85,6 +91,7 @@ FIGURES = {
     "learned_invariance": "largest_response",
     "initialisation": "differences",
     "partial_symmetry": "accuracy",
+    "data_or_architecture": "shift",
     "augmentation": "cue",
     "augmentation_ranges": "half_width",
     "segmentation": "estimates",

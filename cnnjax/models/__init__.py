@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         GoogLeNet as GoogLeNet,
         GoogLeNetBatchNorm as GoogLeNetBatchNorm,
     )
+    from cnnjax.models.group_chain_net import GroupChainNet as GroupChainNet
     from cnnjax.models.lecun1989 import LeCun1989 as LeCun1989
     from cnnjax.models.lenet import LeNet5 as LeNet5
     from cnnjax.models.orientation_net import OrientationNet as OrientationNet

@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         classifier_results as classifier_results,
         score_table as score_table,
     )
+    from cnnjax.report.explained_variance import (
+        variance_results as variance_results,
+        variance_table as variance_table,
+    )
     from cnnjax.report.figures.audits import (
         audit_layers as audit_layers,
         audit_sizes as audit_sizes,

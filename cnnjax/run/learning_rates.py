@@ -26,15 +26,16 @@ def chosen_rates(found: Observations) -> dict[str, float]:
     """
     chosen = {}
     for arm, rates in by_arm(found).items():
+        trained = {rate: group for rate, group in rates.items() if "accuracy" in group.numbers}
         scores = {
             rate: (group.column("accuracy").mean(), -group.column("loss").mean())
-            for rate, group in rates.items()
+            for rate, group in trained.items()
         }
         finite = {rate: score for rate, score in scores.items() if np.isfinite(score).all()}
         if not finite:
             raise InputError(
                 f"train.learning_rate must be lower: {arm} diverged with each of "
-                f"{', '.join(f'{rate:g}' for rate in scores)}."
+                f"{', '.join(f'{rate:g}' for rate in rates)}."
             )
         chosen[arm] = max(finite, key=lambda rate: finite[rate])
     return chosen

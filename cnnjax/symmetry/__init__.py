@@ -71,6 +71,16 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         translation as translation,
         unchanged as unchanged,
     )
+    from cnnjax.symmetry.moves import (
+        Move as Move,
+        MoveResponses as MoveResponses,
+        MoveTest as MoveTest,
+        amount_of as amount_of,
+        move_responses as move_responses,
+        moved_images as moved_images,
+        rotations_both_ways as rotations_both_ways,
+        shifts_around as shifts_around,
+    )
     from cnnjax.symmetry.sensitivity import (
         changes_over_rotations as changes_over_rotations,
         changes_over_shifts as changes_over_shifts,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     )
     from cnnjax.tasks.grey_digits import digits_on_grey as digits_on_grey
     from cnnjax.tasks.images import resized as resized
+    from cnnjax.tasks.moved_classes import moved_by_class as moved_by_class
     from cnnjax.tasks.network import Network as Network
     from cnnjax.tasks.orientation import (
         at_right_angles as at_right_angles,

@@ -20,6 +20,7 @@ from cnnjax.tasks.canvas import on_canvas, rotated
 from cnnjax.tasks.cifar_tutorial import distorted_crops
 from cnnjax.tasks.grey_digits import digits_on_grey
 from cnnjax.tasks.images import resized
+from cnnjax.tasks.moved_classes import moved_by_class
 from cnnjax.tasks.orientation import at_right_angles, in_quadrants, upright_or_rotated
 from cnnjax.tasks.segmentation import textured_digits
 from cnnjax.tasks.task import Task, taking_images
@@ -35,6 +36,7 @@ PIPELINES: dict[str, Callable[..., Task]] = {
         digits_on_grey,
         distorted_crops,
         in_quadrants,
+        moved_by_class,
         resized,
         rotated,
         textured_digits,

@@ -98,7 +98,8 @@ def augmented(augment: Augment, *, deterministic: bool = False) -> Prepare:
     Args:
       augment: `augment(images, keys, source)` makes the network's input from uint8 images
         `[batch, height, width, channels]` and typed keys `[batch]`; other entries of `source`, such
-        as the largest translation, may differ from call to call without recompilation.
+        as the largest translation, may differ from call to call without recompilation. `source`
+        also holds the examples' labels, under 'label'.
       deterministic: for evaluation: the key of an example depends on its position alone, not on the
         seed and the step of the state.
 
@@ -114,6 +115,7 @@ def augmented(augment: Augment, *, deterministic: bool = False) -> Prepare:
             images, labels = (source[name][batch["index"]] for name in ("images", "labels"))
             batch = {**batch, "image": images, "label": labels}
         keys = example_keys(state, AUGMENTATION, batch["position"])
+        source = {**source, "label": batch["label"]}
         return {**batch, "image": augment(batch["image"], keys, source)}
 
     return prepare

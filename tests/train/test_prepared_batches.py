@@ -82,3 +82,12 @@ def test_examples_are_taken_by_their_index():
     np.testing.assert_array_equal(found["image"].ravel(), [2.5, 0, 7.5])
     np.testing.assert_array_equal(found["label"], [1, 0, 1])
     np.testing.assert_array_equal(found["weight"], np.ones(3))
+
+
+@pytest.mark.parametrize("kind", BATCHES)
+def test_an_augmentation_sees_the_labels_of_its_examples(kind):
+    prepared = augmented(lambda images, keys, source: images + source["label"][:, None, None, None])
+    training = compile_training(Threshold(), TrainConfig(steps=2, batch_size=16))
+    state = training.init(0, np.zeros((1, 1, 1, 1), np.float32))
+    found = prepared(jax.tree.map(jnp.asarray, SOURCE), BATCHES[kind], state)
+    np.testing.assert_array_equal(found["image"].ravel(), IMAGES.ravel() + LABELS)

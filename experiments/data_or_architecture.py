@@ -1,0 +1,299 @@
+"""Is invariance that a network learns from moved images real: does it reach further movements, and other classes?
+
+Five networks of three layers differ in one thing: the convolution shares its kernel (standard), has
+four of them (tiled), one for each position (local), or is one of the group p4, with as many weights;
+or max pooling keeps the components of largest norm (adaptive). Each is trained on centred images, on
+images translated by up to 4 pixels, and on images rotated by up to 30 degrees, but of classes 0 to 4
+only. Test images of these and of the other classes are shifted and rotated by amounts in the range
+of training and beyond it, on a canvas on which no shift wraps a digit around.
+
+Kappa: how much more often two movements of an image are given the same class than by chance. Change
+of the logits: in units of that from one image to another; beside it that by noise of equal norm,
+since what responds to nothing is invariant, too. Only classes 0 to 4 move: a network that sees
+positions may take every moved image for one of these; compare it with that of centred training.
+
+    python launch.py data_or_architecture          digits, 3 seeds, 2 CPU cores
+    python launch.py data_or_architecture smoke    half a minute
+    python launch.py data_or_architecture full --data-dir DIR    MNIST, 5 seeds, for an accelerator
+    python launch.py data_or_architecture --tune   choose the learning rates
+
+Expected: whatever the training, in range and beyond, the logits change by at most 1e-5 under shifts
+by multiples of 4 pixels (standard, p4), of 8 (tiled), any (adaptive), and rotations by multiples of
+90 degrees (p4). Prediction: in range the data explain more of the variance than the architecture,
+beyond it and on classes never moved less.
+
+Source: Bouchacourt, Ibrahim, Morcos, Grounding inductive biases in natural images, 2021; Moskalev,
+Sepliarskaia, Bekkers, Smeulders, On genuine invariance learning without weight-tying, 2023; Zhou,
+Tajwar, Robey et al., Do deep networks transfer invariances across classes?, 2022.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Annotated, Any, Literal
+
+from cnnjax.models.choice import Convolution
+from cnnjax.run.cells import Cell
+from cnnjax.run.config import Counted, Distinct, InputError, Positive, Requirement, StudyConfig
+from cnnjax.run.lazy import lazy_imports
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
+from cnnjax.run.statistics import finite
+from cnnjax.train.config import TrainConfig
+from cnnjax.train.tuning import TunedConfig, tune
+
+with lazy_imports():
+    import numpy as np
+    from matplotlib import figure
+
+    from cnnjax import models, report, symmetry, tasks
+
+Architecture = Literal["standard", "tiled", "local", "adaptive", "p4"]
+Training = Literal["centred", "translated", "rotated"]
+Degrees = Annotated[float, Requirement(lambda a: 0 < a <= 180, "above 0 and at most 180")]
+TESTS = {
+    "shift.in": "shifts in range",
+    "shift.beyond": "shifts beyond",
+    "rotation.in": "rotations in range",
+    "rotation.beyond": "rotations beyond",
+}
+CLASSES = {"moved": "moved classes", "never": "classes never moved"}
+MEASURES = {
+    "accuracy (%)": ("accuracy", 100),
+    "kappa (%)": ("kappa", 100),
+    "change of the logits": ("change", 1),
+    "by noise": ("noise", 1),
+}
+"""What is measured of each test and of each of both kinds of classes, and its scale."""
+COSTS: dict[str, Any] = {
+    "learning rate": "learning_rate",
+    "training loss": "loss",
+    "accuracy (%)": ("accuracy", 100),
+    "parameters": "parameters",
+    "multiply-adds": "multiply_adds",
+}
+EXACT = "largest change of the logits where theory says none, all classes"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(TunedConfig, StudyConfig):
+    """Which networks to train, how their images move, and by how much those of the tests."""
+
+    architecture: Distinct[Architecture] = ("standard", "tiled", "local", "adaptive", "p4")
+    """Networks to compare."""
+    training: Distinct[Training] = ("centred", "translated", "rotated")
+    """How training images of the moved classes move; the first is what others are compared to."""
+    moved_classes: Distinct[Counted] = (0, 1, 2, 3, 4)
+    """Classes whose training images move; those of all others stay."""
+    translation: Positive = 4
+    """Largest translation in training on each axis, in pixels."""
+    angle: Degrees = 30.0
+    """Largest rotation in training, in degrees."""
+    shifts: Distinct[Positive] = (1, 4, 7, 8)
+    """Shifts of test images in pixels, in eight directions, diagonals on both axes; beyond
+    `translation`, beyond the range."""
+    rotations: Distinct[Degrees] = (10.0, 20.0, 30.0, 60.0, 90.0, 120.0, 180.0)
+    """Rotations of test images in degrees, both ways; beyond `angle`, beyond the range."""
+    features: tuple[Positive, ...] = (8, 16, 32)
+    """Output channels of each layer, after each of which the image is halved; p4: from the
+    second layer half as many, of each rotation."""
+    kernel_size: Positive = 3
+    """Height and width of every kernel."""
+    test_images: Positive = 200
+    """Test images that are moved."""
+    train: TrainConfig = TrainConfig(
+        steps=200, batch_size=64, learning_rate=1e-2, warmup_steps=20, log_every=50
+    )
+    """How to train, the same for all but for the learning rate."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, largest in (("shifts", self.translation), ("rotations", self.angle)):
+            amounts = getattr(self, name)
+            if not min(amounts) <= largest < max(amounts):
+                raise ValueError(
+                    f"{name} must be in and beyond the range {largest}, got {amounts}."
+                )
+
+
+PRESETS = {
+    "smoke": Config(
+        architecture=("standard", "p4"),
+        training=("centred", "translated"),
+        seeds=(0,),
+        shifts=(1, 8),
+        rotations=(30.0, 90.0),
+        features=(4, 4),
+        test_images=40,
+        train=TrainConfig(steps=20, batch_size=64, learning_rate=1e-2, log_every=10),
+    ),
+    "full": Config(
+        data="mnist",
+        seeds=(0, 1, 2, 3, 4),
+        features=(16, 32, 64),
+        test_images=1000,
+        train=TrainConfig(steps=2000, batch_size=256, learning_rate=2e-3, warmup_steps=100),
+    ),
+}
+
+
+def run(config: Config, record: Record) -> None:
+    """Train and measure every network."""
+    task = tasks.moved_by_class(config.data, config.data_dir, margin=max(config.shifts))
+    images, labels = task.test.read(np.arange(min(config.test_images, len(task.test))))
+    moved = np.isin(np.arange(task.classes), config.moved_classes)
+    groups = {"moved": moved[labels], "never": ~moved[labels], "all": np.full(len(labels), True)}
+    if min(groups["moved"].sum(), groups["never"].sum()) < 2:
+        raise InputError(
+            f"moved_classes must be some, not all, of {np.unique(labels).tolist()}, those of two "
+            f"test images or more, got {config.moved_classes}."
+        )
+    sources = {
+        "centred": {},
+        "translated": {"translation": config.translation, "moved": moved},
+        "rotated": {"angle": np.deg2rad(config.angle), "moved": moved},
+    }
+
+    def train(cell: Cell, training: Training) -> tuple[tasks.Network, Any, Any]:
+        """The network of a cell, its trained state, and what evaluates it, moved as in training."""
+        model = model_of(config, cell["architecture"], task.classes)
+        network = task.network(model, config.train_for(cell, "architecture"))
+        state = network.train(record, cell, **sources[training])
+        return network, state, functools.partial(network.evaluate, state, **sources[training])
+
+    arms = {"architecture": config.architecture}
+    if config.tune:
+        tune(config, record, lambda cell: train(cell, "translated")[-1], **arms)
+        report.write_tuning_page(record, __doc__)
+        return
+    images = np.asarray(task.place(images))
+    tests = {
+        test: symmetry.MoveTest(images, labels, moves) for test, moves in moves_of(config).items()
+    }
+    for cell in record.each(**arms, training=config.training, seed=config.seeds):
+        network, state, evaluate = train(cell, cell["training"])
+        found: dict[str, Any] = {}
+        for name, test in tests.items():
+            of = test.responses(functools.partial(network.logits, state.variables), groups)
+            found[name] = {group: each._asdict() for group, each in of.items()}
+            exact = [
+                stays(config, cell["architecture"], each, task.shape[0]) for each in test.moves
+            ]
+            zero = of["all"].changes[np.array(exact)]
+            found[name]["exact"] = finite(zero.max()) if len(zero) else None
+        record.observe(
+            cell,
+            learning_rate=network.training.config.learning_rate,
+            parameters=network.parameters,
+            multiply_adds=network.multiply_adds,
+            loss=evaluate("train")["loss"],
+            accuracy=network.accuracy(state),
+            **found,
+        )
+    page(record.observations(), record)
+
+
+def model_of(config: Config, architecture: Architecture, classes: int) -> Any:
+    """The network of an architecture."""
+    if architecture == "p4":
+        first, *rest = config.features
+        features = (first, *(max(1, each // 2) for each in rest))
+        return models.GroupChainNet(classes, features, config.kernel_size)
+    convs = {"tiled": Convolution("tiled", {"tile": 2}), "local": Convolution("local")}
+    return models.ChainNet(
+        classes,
+        downsampling="adaptive" if architecture == "adaptive" else "max",
+        features=config.features,
+        readout="max",
+        kernel_size=config.kernel_size,
+        conv=convs.get(architecture, Convolution("standard")).layer(),
+    )
+
+
+def moves_of(config: Config) -> dict[str, list[Any]]:
+    """The movements of every test, the smallest first."""
+    shifts = config.shifts, config.translation, symmetry.shifts_around
+    rotations = config.rotations, config.angle, symmetry.rotations_both_ways
+    return {
+        f"{kind}.{reach}": moves(each for each in sorted(amounts) if (each <= largest) == within)
+        for kind, (amounts, largest, moves) in zip(("shift", "rotation"), (shifts, rotations))
+        for reach, within in (("in", True), ("beyond", False))
+    }
+
+
+def stays(config: Config, architecture: Architecture, move: Any, canvas: int) -> bool:
+    """Whether theory says that a movement leaves the logits as they are."""
+    if not isinstance(move, tuple):
+        return architecture == "p4" and move % 90 == 0
+    # The last halving, a maximum, is part of the maximum over all positions.
+    halved = 2 ** (len(config.features) - 1)
+    step = {"adaptive": 1, "tiled": 2 * halved, "local": canvas}.get(architecture, halved)
+    return all(distance % step == 0 for distance in move)
+
+
+def page(found: Observations, record: Record) -> None:
+    """Write results.json and the page."""
+    both = {f"{TESTS[test]}, {CLASSES[of]}": f"{test}.{of}" for test in TESTS for of in CLASSES}
+    numbers = {f"kappa, {name}": f"{column}.kappa" for name, column in both.items()}
+    numbers |= {f"change, {name}": f"{column}.change" for name, column in both.items()}
+    shares = report.variance_results(found, numbers, "architecture", "training")
+    record.results({**record.task, "rows": found.results(), "variance": shares})
+    told = [
+        f"{name} {each['training']['share']:.0%} and {each['architecture']['share']:.0%}"
+        for name, each in zip(both, shares)
+        if each["training"]["share"] is not None
+    ]
+    images = min(record.config["test_images"], record.task["test_examples"])
+    points = {f"{name} (points)": (f"{column}.accuracy", 100) for name, column in both.items()}
+    said = "Loss on training images moved as in training; accuracy on unmoved images."
+    tables = [report.summary_table(found, COSTS, caption=said)]
+    for test in TESTS:
+        columns = {
+            f"{head}, {CLASSES[which]}": (f"{test}.{which}.{number}", scale)
+            for head, (number, scale) in MEASURES.items()
+            for which in CLASSES
+        }
+        columns |= {EXACT: f"{test}.exact"} if f"{test}.exact" in found.numbers else {}
+        caption = f"{TESTS[test].capitalize()}, {images:,} test images."
+        tables.append(report.summary_table(found, columns, caption=caption))
+    report.write_page(
+        record,
+        __doc__,
+        [
+            f"Variance of kappa explained by training data and by architecture: {'; '.join(told)}.",
+            report.setting(record, found),
+            report.Heading("Shares of variance"),
+            report.variance_table(shares, len(found.seeds), {"training": "training data"}),
+            report.Heading("Accuracy against amount"),
+            *(
+                report.Figure(
+                    kind,
+                    curve_figure(found.where(training=training), record, kind),
+                    f"Accuracy on {images:,} test images, trained on {training} images: mean over "
+                    "seeds, and over directions. Dashed: chance.",
+                )
+                for kind, training in (("shift", "translated"), ("rotation", "rotated"))
+                if training in found.values("training")
+            ),
+            report.Heading("Numbers"),
+            *tables,
+            report.Heading("Accuracy against that of centred training"),
+            report.difference_table(found, points, "training", found.values("training")[0]),
+        ],
+    )
+
+
+def curve_figure(found: Observations, record: Record, kind: str) -> figure.Figure:
+    """Accuracy against the amount of a movement, a panel for each kind of classes."""
+    panels = {}
+    for which, words in CLASSES.items():
+        names = [f"{kind}.{reach}.{which}.curve" for reach in ("in", "beyond")]
+        panels[words] = {
+            architecture: 100 * np.concatenate([group.array(name).mean(0) for name in names])
+            for architecture, group in found.groups("architecture").items()
+        }
+    label = f"{kind} ({'pixels' if kind == 'shift' else 'degrees'})"
+    x, chance = sorted(record.config[f"{kind}s"]), 100 / record.task["classes"]
+    wording = {"y_label": "accuracy (%)", "limits": (0, 102), "ticks": x, "markers": "o"}
+    return report.line_panels(panels, x, label, reference=chance, **wording)

@@ -1,0 +1,322 @@
+"""The study of data and architecture: what each cell trains and measures, what the page says."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import launch
+from cnnjax import symmetry
+from cnnjax.report import format_summary
+from cnnjax.run.observations import Observations
+from cnnjax.run.record import Record
+from cnnjax.run.statistics import summarize
+from cnnjax.run.variance import variance_shares
+from cnnjax.train.config import TrainConfig
+from experiments import data_or_architecture
+from experiments.data_or_architecture import CLASSES, TESTS, Config
+from tests.experiments import pages
+from tests.experiments.fakes import SCALE, SHIFT
+
+ARCHITECTURES = ("standard", "tiled", "local", "adaptive", "p4")
+
+
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory):
+    run = tmp_path_factory.mktemp("shares") / "run"
+    assert launch.main(["data_or_architecture", "smoke", "--workdir", str(run)]) == 0
+    return run
+
+
+def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
+    config = Config(
+        architecture=("standard", "p4"),
+        seeds=(3, 5),
+        moved_classes=(1, 3, 4),
+        translation=2,
+        angle=45.0,
+        shifts=(5, 1),
+        rotations=(90.0, 45.0),
+        features=(2, 4),
+        test_images=30,
+        rate_factors={"p4": 3},
+        train=TrainConfig(steps=7, batch_size=64, learning_rate=0.01),
+    )
+    found = watch.run(data_or_architecture, config, tmp_path)
+    cells = [
+        (architecture, training, seed)
+        for architecture in config.architecture
+        for training in ("centred", "translated", "rotated")
+        for seed in (3, 5)
+    ]
+    factors = ("architecture", "training", "seed")
+    assert [tuple(row[name] for name in factors) for row in found.rows] == cells
+    assert [tuple(call.factors[name] for name in factors) for call in watch.trained] == cells
+    # A program for each architecture, whatever moves in training.
+    assert len({id(call.network.training) for call in watch.trained}) == 2
+    moved = np.isin(np.arange(10), (1, 3, 4))
+    expected = {
+        "centred": {},
+        "translated": {"translation": 2, "moved": moved},
+        "rotated": {"angle": np.pi / 4, "moved": moved},
+    }
+    task = watch.trained[0].network.task
+    assert task.shape == (32, 32, 1)
+    labels = task.test.labels[:30]
+    images = np.asarray(task.place(task.test.images[:30]))
+    far = [np.roll(images, (5 * y, 5 * x), (1, 2)) for y, x in symmetry.shifts_around([1])]
+    turned = [np.rot90(images, turns, (1, 2)) for turns in (1, 3)]
+    for row, call in zip(found.rows, watch.trained, strict=True):
+        assert call.values.keys() == expected[row["training"]].keys()
+        for name, value in expected[row["training"]].items():
+            np.testing.assert_allclose(call.values[name], value)
+        rate = {"standard": 0.01, "p4": 0.03}[row["architecture"]]
+        assert row["learning_rate"] == rate == call.network.training.config.learning_rate
+        (loss,) = [each for each in watch.evaluated if row["loss"] == 1 + each.accuracy]
+        accuracy = watch.evaluation(row["accuracy"])
+        assert (loss.split, accuracy.split, accuracy.values) == ("train", "test", {})
+        assert loss.values.keys() == call.values.keys()
+        for each in (loss, accuracy):
+            assert (each.seed, each.trained, each.network) == (row["seed"], True, call.network)
+        params = jax.tree.map(
+            lambda leaf: SCALE * leaf + SHIFT, call.network.initial(row["seed"]).params
+        )
+        assert row["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(params))
+        logits = jax.jit(call.network.model.apply)
+        still = logits({"params": params}, images)
+        for test, views in (("shift.beyond", far), ("rotation.beyond", turned)):
+            seen = np.stack([logits({"params": params}, view) for view in views])
+            chosen = {"moved": moved[labels], "never": ~moved[labels], "all": np.full(30, True)}
+            for name, some in chosen.items():
+                correct = seen[:, some].argmax(-1) == labels[some]
+                assert row[f"{test}.{name}.accuracy"] == pytest.approx(correct.mean())
+                change = symmetry.normalised_invariance_error(seen[:, some], still[some])
+                assert row[f"{test}.{name}.change"] == pytest.approx(float(change.mean()), abs=1e-5)
+            kept = Observations([row], found.factors, tmp_path)
+            curve = kept.array(f"{test}.moved.curve")[0]
+            assert curve == pytest.approx([row[f"{test}.moved.accuracy"]])
+        # All movements of the test of 90 degrees leave the logits of p4, none of a shift by 5 does.
+        assert row.get("shift.beyond.exact") is row.get("shift.in.exact") is None
+        if row["architecture"] == "p4":
+            assert row["rotation.beyond.exact"] < 1e-5
+        else:
+            assert row.get("rotation.beyond.exact") is None
+
+
+def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_path):
+    config = dataclasses.replace(
+        data_or_architecture.PRESETS["smoke"], tune=True, rate_factors={"standard": 7.0}
+    )
+    watch.run(data_or_architecture, config, tmp_path)
+    assert [
+        (call.factors["architecture"], call.network.training.config.learning_rate)
+        for call in watch.trained
+    ] == [(each, rate) for each in ("standard", "p4") for rate in (0.00333, 0.01, 0.03)
+          for _ in range(2)]  # fmt: skip
+    assert len(watch.evaluated) == len(watch.trained)
+    for trained, evaluated in zip(watch.trained, watch.evaluated, strict=True):
+        assert trained.values["translation"] == evaluated.values["translation"] == 4
+        assert evaluated.split == "validation"
+        assert (evaluated.trained, evaluated.network) == (True, trained.network)
+    results = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert results["rate_factors"] == {"standard": 3, "p4": 3}
+
+
+def test_networks_differ_in_one_thing():
+    made = {
+        name: data_or_architecture.model_of(Config(), name, 10)
+        for name in ("standard", "tiled", "local", "adaptive", "p4")
+    }
+    assert {name: type(model).__name__ for name, model in made.items()} == {
+        **dict.fromkeys(("standard", "tiled", "local", "adaptive"), "ChainNet"),
+        "p4": "GroupChainNet",
+    }
+    chains = [name for name in made if name != "p4"]
+    assert [made[name].conv.func.__name__ for name in chains] == [
+        "Conv", "TiledConv", "LocalConv", "Conv"
+    ]  # fmt: skip
+    assert made["tiled"].conv.keywords == {"tile": 2}
+    assert [made[name].downsampling for name in chains] == ["max", "max", "max", "adaptive"]
+    for name in chains:
+        model = made[name]
+        assert (model.features, model.kernel_size) == ((8, 16, 32), 3)
+        assert (model.readout, model.border) == ("max", "circular")
+    assert (made["p4"].features, made["p4"].kernel_size, made["p4"].group) == ((8, 8, 16), 3, 4)
+
+
+def test_movements_are_in_the_range_or_beyond_it():
+    moves = data_or_architecture.moves_of(
+        Config(shifts=(6, 2, 3, 4), rotations=(45.0, 30.0, 15.0, 180.0))
+    )
+    amounts = {name: [symmetry.amount_of(each) for each in of] for name, of in moves.items()}
+    assert amounts == {
+        "shift.in": 8 * [2] + 8 * [3] + 8 * [4],
+        "shift.beyond": 8 * [6],
+        "rotation.in": [15, 15, 30, 30],
+        "rotation.beyond": [45, 45, 180],
+    }
+
+
+@pytest.mark.parametrize(
+    ("architecture", "step"),
+    [("standard", 4), ("tiled", 8), ("local", 32), ("adaptive", 1), ("p4", 4)],
+)
+def test_theory_by_the_networks_themselves(architecture, step):
+    """Untrained networks of the default: the logits stay where theory says so, and move else."""
+    config = Config(features=(2, 4, 4))
+    model = data_or_architecture.model_of(config, architecture, 3)
+    x = np.random.default_rng(0).normal(size=(2, 32, 32, 1)).astype(np.float32)
+    logits = jax.jit(lambda x: model.init_with_output(jax.random.key(0), x)[0])
+    still = np.asarray(logits(x))
+    size = np.linalg.norm(still - still.mean(0))
+    for move in [(1, 0), (0, 2), (4, 0), (-4, 4), (0, -6), (8, 8), (16, 0), 90.0, -90.0, 180.0]:
+        stays = data_or_architecture.stays(config, architecture, move, 32)
+        change = np.linalg.norm(logits(symmetry.moved_images(x, move)) - still) / size
+        assert stays == (change < 1e-4), (move, change)
+        if isinstance(move, tuple):
+            assert stays == all(distance % step == 0 for distance in move)
+    assert not data_or_architecture.stays(config, architecture, 45.0, 32)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A run of two networks, three kinds of training, three seeds, each number of its own."""
+    config = Config(architecture=("tiled", "p4"), shifts=(2, 6), rotations=(30.0, 60.0, 90.0))
+    record = Record.open(tmp_path / "made", config)
+    facts = {"data": "digits", "classes": 10, "test_examples": 90, "image_shape": [32, 32, 1]}
+    record.write_task("digits", facts)
+    grid = {"architecture": config.architecture, "training": config.training}
+    rng = np.random.default_rng(0)
+    for cell in record.each(**grid, seed=config.seeds):
+        values = {}
+        for test in TESTS:
+            values[test] = {
+                which: dict(zip(("accuracy", "kappa", "change", "noise"), rng.uniform(size=4)))
+                | {"curve": rng.uniform(size=2 if test == "rotation.beyond" else 1)}
+                for which in CLASSES
+            }
+            values[test]["exact"] = rng.uniform() if "beyond" in test else None
+        values |= dict(zip(("loss", "accuracy"), rng.uniform(size=2)))
+        record.observe(cell, learning_rate=0.01, parameters=700, multiply_adds=900, **values)
+    yield record, record.observations()
+    record.release()
+
+
+def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
+    record, found = made
+    lines = pages.calls(monkeypatch, "line_panels")
+    data_or_architecture.page(found, record)
+    shares, costs, *tests, differences = pages.tables(record.directory)
+    names = {f"{TESTS[test]}, {CLASSES[which]}": f"{test}.{which}"
+             for test in TESTS for which in CLASSES}  # fmt: skip
+
+    def values(number):
+        return found.column(number).reshape(2, 3, 3)
+
+    expected = [
+        (f"{word}, {name}", f"{column}.{word}")
+        for word in ("kappa", "change")
+        for name, column in names.items()
+    ]
+    assert [row["variance of"] for row in shares] == [name for name, _ in expected]
+    heads = ("architecture (%)", "training data (%)", "interaction (%)", "seeds (%)")
+    said = []
+    for row, (name, number) in zip(shares, expected, strict=True):
+        parts = variance_shares(values(number))
+        assert [row[head].split(" (")[0] for head in heads] == [f"{100 * x:.0f}" for x in parts]
+        assert all(" to " in row[head] for head in heads)
+        if name.startswith("kappa"):
+            said.append(f"{name[7:]} {parts.second:.0%} and {parts.first:.0%}")
+    assert pages.lead(record.directory) == (
+        f"Variance of kappa explained by training data and by architecture: {'; '.join(said)}."
+    )
+    conditions = list(found.groups().items())
+    assert len(costs) == len(conditions) == 6
+    for row, ((architecture, training), group) in zip(costs, conditions, strict=True):
+        assert (row["architecture"], row["training"]) == (architecture, training)
+        assert row["training loss"] == format_summary(summarize(group.column("loss")))
+        assert row["accuracy (%)"] == format_summary(summarize(group.column("accuracy")), 100)
+        assert (row["parameters"], row["multiply-adds"]) == ("700", "900")
+    columns = {
+        "accuracy (%)": ("accuracy", 100),
+        "kappa (%)": ("kappa", 100),
+        "change of the logits": ("change", 1),
+        "by noise": ("noise", 1),
+    }
+    for test, table in zip(TESTS, tests, strict=True):
+        for row, (_, group) in zip(table, conditions, strict=True):
+            for head, (number, scale) in columns.items():
+                for which, words in CLASSES.items():
+                    summary = summarize(group.column(f"{test}.{which}.{number}"))
+                    assert row[f"{head}, {words}"] == format_summary(summary, scale)
+            assert (data_or_architecture.EXACT in row) == ("beyond" in test)
+            if "beyond" in test:
+                shown = row[data_or_architecture.EXACT]
+                assert shown == format_summary(summarize(group.column(f"{test}.exact")))
+    assert [(row["architecture"], row["training"]) for row in differences] == [
+        (architecture, training)
+        for architecture in ("tiled", "p4")
+        for training in ("translated", "rotated")
+    ]
+    for row in differences:
+        for name, column in names.items():
+            one, other = (
+                found.where(architecture=row["architecture"], training=training)
+                for training in (row["training"], "centred")
+            )
+            change = one.column(f"{column}.accuracy") - other.column(f"{column}.accuracy")
+            assert row[f"{name} (points)"] == format_summary(summarize(change), 100)
+    for ((panels, x, _), options), (kind, training, amounts) in zip(
+        lines,
+        (("shift", "translated", [2, 6]), ("rotation", "rotated", [30, 60, 90])),
+        strict=True,
+    ):
+        assert (list(x), options["reference"]) == (amounts, 10)
+        for which, words in CLASSES.items():
+            assert list(panels[words]) == ["tiled", "p4"]
+            for architecture, curve in panels[words].items():
+                group = found.where(architecture=architecture, training=training)
+                ends = [group.array(f"{kind}.{reach}.{which}.curve") for reach in ("in", "beyond")]
+                np.testing.assert_allclose(curve, 100 * np.concatenate(ends, 1).mean(0))
+    text = (record.directory / "report.md").read_text("utf-8")
+    assert "Accuracy on 90 test images, trained on translated images" in text
+    results = json.loads((record.directory / "results.json").read_text("utf-8"))
+    share = results["variance"][0]["training"]["share"]
+    assert share == pytest.approx(variance_shares(values("shift.in.moved.kappa")).second)
+
+
+def test_the_exact_rows_of_a_run(run_directory):
+    found = Observations.read(run_directory)
+    assert len(found) == 4
+    for row in found.rows:
+        assert 0 <= row["shift.beyond.exact"] < 1e-5
+        assert row.get("rotation.in.exact") is None
+    assert found.where(architecture="p4").column("rotation.beyond.exact").max() < 1e-5
+
+
+def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
+    said = complete_again(run_directory, ["data_or_architecture", "smoke"], [3])
+    assert said.count("architecture=") == 1
+    assert "architecture=p4, training=translated" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--shifts", "5", "6"], "shifts must be in and beyond the range 4, got (5, 6)"),
+        (["--rotations", "10", "20"], "rotations must be in and beyond the range 30.0"),
+        (["--angle", "190"], "angle must be above 0 and at most 180"),
+        (["--moved-classes", "11"], "moved_classes must be some, not all, of [0, 1, 2"),
+        (["--moved-classes", *map(str, range(10))], "moved_classes must be some, not all"),
+        (["--architecture", "p5"], "p4"),
+    ],
+)
+def test_wrong_input_is_one_sentence(arguments, message, tmp_path, capsys):
+    directory = tmp_path / "run"
+    with pytest.raises(SystemExit) as stopped:
+        launch.main(["data_or_architecture", "smoke", "--workdir", str(directory), *arguments])
+    assert stopped.value.code == 2
+    assert message in " ".join(capsys.readouterr().err.replace("|", " ").split())
+    assert not directory.exists()
