@@ -130,7 +130,22 @@ class Config(TunedConfig, StudyConfig):
         return dataclasses.replace(tuned.train_for(cell, *ARM), optimizer=cell["optimizer"])
 
 
+# fmt: off
+TUNED = {
+    "conv small none adam": 9, "conv right none adam": 9, "local small none adam": 9,
+    "local right none adam": 3, "conv randn none adam": 9, "local randn none adam": 9,
+    "local tied none adam": 3, "conv right batch adam": 9, "local small batch adam": 3,
+    "local right batch adam": 3, "flax.linen:ConvLocal own none adam": 3,
+    "conv small none sgd": 30, "conv right none sgd": 30, "local small none sgd": 90,
+    "local right none sgd": 90, "conv randn none sgd": 0.1, "local randn none sgd": 0.1,
+    "local tied none sgd": 90, "conv small batch sgd": 10, "conv right batch sgd": 30,
+    "local small batch sgd": 10, "local right batch sgd": 90,
+    "flax.linen:ConvLocal own none sgd": 90,
+}
+"""Rates that --tune chose, see results/initialisation/tuning."""
+# fmt: on
 PRESETS = {
+    "default": Config(rate_factors=TUNED),
     "smoke": Config(
         norms=("none",),
         optimizers=("adam",),
