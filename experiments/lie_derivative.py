@@ -18,8 +18,12 @@ Accuracy stands beside, because networks of different accuracy differ in more th
 
 Expected: circular convolutions that share kernels and visit every position contribute nothing under
 translations, and alias-free layers lose nothing but rounding: both are theorems, and tests of this
-code. Prediction: the order of the networks differs from down to right; with zero borders the
-convolutions contribute; the terms of tiled and local convolutions cancel with those above them.
+code. Seen, mean of 3 seeds: a translation down / right by a hundredth of the image changes the
+logits of trained networks, in percent of what another image does, by 8.7 / 5.4 (max), 3.2 / 1.9
+(average), 6.8 / 7.9 (strided), 3.2 / 1.0 (blur), 8.0 / 3.9 (adaptive) and less than 1e-5
+(alias-free): one axis does not stand for the other. Convolutions contribute 465 / 450 % (tiled) and
+172 / 171 % (local), which the layers above take away again; with zero borders 15 / 1 %, within the
+interval around zero.
 
 Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
 2022; Michaeli, Michaeli, Soudry, Alias-free convnets, 2023 (alias-free layers).

@@ -102,6 +102,37 @@ def learned_invariance(found):
     ]
 
 
+def lie_derivative(found):
+    """As `borders`."""
+
+    def both(network, number, digits):
+        scale = 100 if number.startswith("contribution") else 1
+        return " / ".join(
+            mean(found, f"after.{axis}.{number}", digits, scale, network=network)
+            for axis in ("down", "right")
+        )
+
+    exact = found.where(network="alias_free")
+    assert max(exact.column(f"after.{axis}.change").max() for axis in ("down", "right")) < 1e-5
+    for network in ("max", "average", "blur", "adaptive", "gelu", "residual"):
+        contribution = found.where(network=network).column("after.down.contribution.convolution")
+        assert np.abs(contribution).max() < 1e-6
+    for axis in ("down", "right"):
+        number = f"after.{axis}.contribution.convolution"
+        (zeros,) = found.where(network="zero").summary(number, "network").values()
+        assert abs(zeros.mean) < zeros.half_width()
+    unlike = ("tiled", "local", "zero")
+    convolutions = {network: both(network, "contribution.convolution", 0) for network in unlike}
+    networks = ("max", "average", "strided", "blur", "adaptive")
+    return [
+        f"mean of {len(found.seeds)} seeds",
+        *(f"{both(network, 'change', 1)} ({network})" for network in networks),
+        "less than 1e-5",
+        *(f"{convolutions[network]} % ({network})" for network in ("tiled", "local")),
+        f"with zero borders {convolutions['zero']} %",
+    ]
+
+
 def shift_invariance(found):
     """As `borders`."""
     exact = found.where(downsampling=("adaptive", "learnable"), border="circular")
@@ -132,7 +163,14 @@ def shift_invariance(found):
 
 
 PHRASES = {
-    study.__name__: study for study in (borders, equivariance, learned_invariance, shift_invariance)
+    study.__name__: study
+    for study in (
+        borders,
+        equivariance,
+        learned_invariance,
+        lie_derivative,
+        shift_invariance,
+    )
 }
 
 
