@@ -223,14 +223,14 @@ def page(found: Observations, record: Record) -> None:
     results = {"rows": found.results(), "lines": lines, "steps": steps, "half_widths": panels}
     record.results(record.task | results)
     angles = np.linspace(min(found.values("half_angle")), DECIDING, 50)
-    most = [best({**shown.rows[0], "half_angle": a}) for a in angles]
+    most = np.array([best({**shown.rows[0], "half_angle": a}) for a in angles], float)
     slopes = [
         f"{each['start']} start {report.format_summary(each['slope'])}"
         for each in lines
         if (each["maps"], each["regularisation"]) == ("rotation", reward)
     ]
     (deciding,) = found.where(half_angle=DECIDING).summary(WIDTH, "half_angle").values()
-    axes = {"y_label": "half-width (degrees)", "limits": (0, DECIDING)}
+    axes: dict[str, Any] = {"y_label": "half-width (degrees)", "limits": (0, DECIDING)}
     learning = "Half-width of the rotations in training, mean over seeds."
     rewarded = below.where(maps="rotation", regularisation=reward)
     report.write_page(
@@ -251,8 +251,8 @@ def page(found: Observations, record: Record) -> None:
                     },
                     "half-angle of the data, a (degrees)",
                     lines={
-                        "90 − a": (angles, DECIDING - angles),
-                        f"best network, λ = {reward:g}": (angles, most),
+                        "90 − a": (angles.tolist(), (DECIDING - angles).tolist()),
+                        f"best network, λ = {reward:g}": (angles.tolist(), most.tolist()),
                     },
                     **axes,
                 ),

@@ -149,7 +149,7 @@ def run(config: Config, record: Record) -> None:
             f"moved_classes must be some, not all, of {np.unique(labels).tolist()}, those of two "
             f"test images or more, got {config.moved_classes}."
         )
-    sources = {
+    sources: dict[str, dict[str, Any]] = {
         "centred": {},
         "translated": {"translation": config.translation, "moved": moved},
         "rotated": {"angle": np.deg2rad(config.angle), "moved": moved},
@@ -213,10 +213,10 @@ def model_of(config: Config, architecture: Architecture, classes: int) -> Any:
 
 def moves_of(config: Config) -> dict[str, list[Any]]:
     """The movements of every test, the smallest first."""
-    shifts = config.shifts, config.translation, symmetry.shifts_around
-    rotations = config.rotations, config.angle, symmetry.rotations_both_ways
+    shifts: Any = config.shifts, config.translation, symmetry.shifts_around
+    rotations: Any = config.rotations, config.angle, symmetry.rotations_both_ways
     return {
-        f"{kind}.{reach}": moves(each for each in sorted(amounts) if (each <= largest) == within)
+        f"{kind}.{reach}": moves([each for each in sorted(amounts) if (each <= largest) == within])
         for kind, (amounts, largest, moves) in zip(("shift", "rotation"), (shifts, rotations))
         for reach, within in (("in", True), ("beyond", False))
     }
@@ -249,7 +249,7 @@ def page(found: Observations, record: Record) -> None:
     said = "Loss on training images moved as in training; accuracy on unmoved images."
     tables = [report.summary_table(found, COSTS, caption=said)]
     for test in TESTS:
-        columns = {
+        columns: dict[str, Any] = {
             f"{head}, {CLASSES[which]}": (f"{test}.{which}.{number}", scale)
             for head, (number, scale) in MEASURES.items()
             for which in CLASSES
@@ -295,5 +295,10 @@ def curve_figure(found: Observations, record: Record, kind: str) -> figure.Figur
         }
     label = f"{kind} ({'pixels' if kind == 'shift' else 'degrees'})"
     x, chance = sorted(record.config[f"{kind}s"]), 100 / record.task["classes"]
-    wording = {"y_label": "accuracy (%)", "limits": (0, 102), "ticks": x, "markers": "o"}
+    wording: dict[str, Any] = {
+        "y_label": "accuracy (%)",
+        "limits": (0, 102),
+        "ticks": x,
+        "markers": "o",
+    }
     return report.line_panels(panels, x, label, reference=chance, **wording)

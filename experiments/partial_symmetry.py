@@ -201,7 +201,7 @@ def sensitivity(network: tasks.Network, variables: Any, poses: int) -> dict[str,
     one image to another, and `noise`, the same by noise of equal norm.
     """
 
-    def maps(x: Any) -> np.ndarray:
+    def maps(x: Any) -> Any:
         return network.compute(models.OrientationNet.maps, variables, x)
 
     test = network.task.test

@@ -201,7 +201,7 @@ def run(config: Config, record: Record) -> None:
             needed={f"{100 * level:g}": reach(level) for level in config.levels},
             accuracy=accuracies[-1],
             images=int(seen[-1]),
-            curve=np.stack([seen, significant(accuracies)]),
+            curve=np.stack([seen, significant(np.asarray(accuracies))]),
             errors=significant(errors),
             defect={when: symmetry.matched_defects(each) for when, each in kernels.items()},
             parameters=network.parameters,

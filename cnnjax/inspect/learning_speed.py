@@ -85,6 +85,7 @@ def power_laws(
         if all(found.get((place, each)) is not None for each in seeds)
     ]
     exponents = [
-        power_law_exponent(complete, [found[place, each] for place in complete]) for each in seeds
+        power_law_exponent(complete, np.array([found[place, each] for place in complete], float))
+        for each in seeds
     ]
     return complete, [each for each in exponents if each is not None]

@@ -1,6 +1,7 @@
 """A network of group convolutions, invariant to rotations by 90 degrees and, if wanted, flips."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 from flax import linen as nn
@@ -42,7 +43,7 @@ class GroupChainNet(nn.Module):
                 f"got {x.shape[1:3]}."
             )
         for number, features in enumerate(self.features, start=1):
-            options = {"padding": "CIRCULAR", "name": f"conv{number}"}
+            options: dict[str, Any] = {"padding": "CIRCULAR", "name": f"conv{number}"}
             if number == 1:
                 layer = LiftingConv(features, self.kernel_size, group=self.group, **options)
             else:

@@ -77,7 +77,7 @@ def variance_table(
     headings = [f"{names.get(part, part.replace('_', ' '))} (%)" for part in parts]
     intervals = "intervals of 95 % by bootstrap over seeds" if seeds >= LEAST else "no intervals"
     said = f"Shares of variance, eta squared: {over_seeds(seeds)}; {intervals}."
-    align = ["left"] + ["right"] * len(parts)
+    align: list[Any] = ["left"] + ["right"] * len(parts)
     return Table(["variance of", *headings], rows, caption=f"{caption} {said}".strip(), align=align)
 
 

@@ -46,7 +46,9 @@ def upright_or_rotated(
     def both(split: Split) -> Split:
         images = split.images[split.labels == digit]
         rotated = np.rot90(images, 2, (1, 2))
-        return Split(np.concatenate([images, rotated]), np.repeat(np.int32([0, 1]), len(images)))
+        return Split(
+            np.concatenate([images, rotated]), np.repeat(np.arange(2, dtype=np.int32), len(images))
+        )
 
     name = task.dataset.class_names[digit]
     classes = (name, f"{name} rotated by 180 degrees")

@@ -67,7 +67,7 @@ def sharing_phases(every: int, axes: int = 2) -> optax.GradientTransformation:
         del params
         return Updates(jnp.zeros((), jnp.int32))
 
-    def update(updates: Any, state: Updates, params: Any = None) -> tuple[Any, Updates]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Updates]:
         if params is None:
             raise ValueError("`params` must be given to an update of sharing_phases, got None.")
         count = state.count + 1
@@ -112,10 +112,10 @@ def beta_lasso(
         del params
         return Updates(jnp.zeros((), jnp.int32))
 
-    def update(updates: Any, state: Updates, params: Any = None) -> tuple[Any, Updates]:
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Updates]:
         if params is None:
             raise ValueError("`params` must be given to an update of beta_lasso, got None.")
-        rate = learning_rate(state.count) if callable(learning_rate) else learning_rate
+        rate: Any = learning_rate(state.count) if callable(learning_rate) else learning_rate
 
         def step(direction: jax.Array, weight: jax.Array) -> jax.Array:
             moved = weight - rate * (direction + penalty * jnp.sign(weight))

@@ -163,8 +163,8 @@ def _draw(axes: Axes, curve: Curve, color: Any, look: dict[str, Any]) -> None:
     label = ", ".join(filter(None, [curve.name, curve.variant]))
     axes.plot(x, mean, color=color, label=label, zorder=2, **look)
     if len(values) > 1:
-        band = {"color": color, "alpha": 0.16, "linewidth": 0}
-        axes.fill_between(x, values.min(0), values.max(0), zorder=1, **band)
+        least, most = values.min(0), values.max(0)
+        axes.fill_between(x, least, most, zorder=1, color=color, alpha=0.16, linewidth=0)
     marked = np.full(len(x), True) if curve.zero is None else values.max(0) <= curve.zero
     size = 2.4 if curve.zero is None else 3.4
     axes.plot(x[marked], mean[marked], "o", color=color, markersize=size, zorder=3, clip_on=False)

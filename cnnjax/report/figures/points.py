@@ -1,6 +1,7 @@
 """Means with their intervals against a number, and the curves that they are compared with."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,7 +10,7 @@ from cnnjax.report.figures.style import BLACK, GREY, SERIES, SINGLE_COLUMN, styl
 from cnnjax.report.table import half_width
 from cnnjax.run.statistics import Summary
 
-_LINES = (
+_LINES: tuple[dict[str, Any], ...] = (
     {"color": BLACK, "linestyle": (0, (4, 3)), "linewidth": 0.8},
     {"color": GREY, "linestyle": "-", "linewidth": 0.8},
 )
