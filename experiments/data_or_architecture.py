@@ -295,10 +295,5 @@ def curve_figure(found: Observations, record: Record, kind: str) -> figure.Figur
         }
     label = f"{kind} ({'pixels' if kind == 'shift' else 'degrees'})"
     x, chance = sorted(record.config[f"{kind}s"]), 100 / record.task["classes"]
-    wording: dict[str, Any] = {
-        "y_label": "accuracy (%)",
-        "limits": (0, 102),
-        "ticks": x,
-        "markers": "o",
-    }
-    return report.line_panels(panels, x, label, reference=chance, **wording)
+    given: dict[str, Any] = {"limits": (0, 102), "ticks": x, "markers": "o", "reference": chance}
+    return report.line_panels(panels, x, label, y_label="accuracy (%)", **given)

@@ -20,8 +20,7 @@ change by noise of equal norm, since logits that answer to nothing are invariant
 
 Expected: each measured lattice is the predicted one (standard: the stride; tiled: stride times tile,
 after three layers 4, 8, 16, 32 pixels for tiles of 1, 2, 4, 8; low-rank, local: the zero shift only),
-with errors of at most 1e-5 on it and, of the untrained first layer, about sqrt(2) off it for tiled and
-local.
+with errors of at most 1e-5 on it and, of untrained first layers, tiled or local, about sqrt(2) off.
 """
 
 from __future__ import annotations
