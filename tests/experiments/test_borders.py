@@ -145,10 +145,13 @@ def test_only_where_the_half_is_hidden_there_is_a_ceiling():
     assert found == {"valid": None, "same": None, "reflect": None, **hidden}
 
 
+SMALL = ["borders", "smoke", "--test-images", "48"]
+
+
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory):
     directory = tmp_path_factory.mktemp("borders") / "run"
-    assert launch.main(["borders", "smoke", "--workdir", str(directory)]) == 0
+    assert launch.main([*SMALL, "--workdir", str(directory)]) == 0
     return directory
 
 
@@ -172,7 +175,7 @@ def test_a_circular_border_hides_it_to_the_last_digit(run_directory):
 
 
 def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
-    said = complete_again(run_directory, ["borders", "smoke"])
+    said = complete_again(run_directory, SMALL)
     assert "border=circular, seed=0" in said
     assert "border=valid" not in said
 

@@ -1,5 +1,6 @@
 """The study of learned invariance: what each cell trains and measures, what the page says."""
 
+import functools
 import json
 import math
 
@@ -21,12 +22,21 @@ from experiments.learned_invariance import Config, measures
 from tests.experiments import pages
 from tests.experiments.fakes import SCALE, SHIFT
 
+SMALL = ["learned_invariance", "smoke", "--test-images", "32", "--train.steps", "4"]
+SMALL += ["--train.log-every", "2", "--train.batch-size", "16"]
+
 
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory):
     run = tmp_path_factory.mktemp("learned") / "run"
-    assert launch.main(["learned_invariance", "smoke", "--workdir", str(run)]) == 0
+    assert launch.main([*SMALL, "--workdir", str(run)]) == 0
     return run
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def predictions(model, params, views):
+    """Classes of the images of each view."""
+    return [model.apply({"params": params}, view).argmax(-1) for view in views]
 
 
 def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
@@ -67,8 +77,8 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
         params = jax.tree.map(
             lambda leaf: SCALE * leaf + SHIFT, call.network.initial(row["seed"]).params
         )
-        predicted = [model.apply({"params": params}, view).argmax(-1) for view in views]
-        expected = [float((classes == labels).mean()) for classes in predicted]
+        predicted = predictions(model, params, views)
+        expected = [float((np.asarray(classes) == labels).mean()) for classes in predicted]
         one = Observations([row], found.factors, tmp_path)
         assert one.array("accuracy_by_angle")[0] == pytest.approx(expected)
         assert row["accuracy_upright"] == pytest.approx(expected[0])
@@ -300,7 +310,7 @@ def test_one_filter_never_specialises_and_rotated_copies_share_alike(run_directo
 
 
 def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
-    said = complete_again(run_directory, ["learned_invariance", "smoke"], [3])
+    said = complete_again(run_directory, SMALL, [3])
     assert said.count("pooling=") == 1
     assert "pooling=detectors, k=2, training=rotated" in said
 

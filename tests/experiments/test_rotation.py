@@ -21,7 +21,7 @@ CONFIG = rotation.Config(
     networks=("z2", "z2_rotated", "z2_wide", "p4_pooled", "p4", "p4_rotated"),
     data="digits",
     train_images=(150, 1198),
-    test_images=20,
+    test_images=8,
     dropout_rate=0.2,
     rate_factors={"p4": 3, "z2": 0.5},
     seeds=(0, 1),
@@ -43,7 +43,7 @@ def test_random_rotations_are_for_all_if_the_data_is_not_rotated(watch, tmp_path
 def test_each_network_is_what_its_name_says_and_its_error_is_of_the_test_images(watch, tmp_path):
     found = watch.run(rotation, CONFIG, tmp_path / "run")
     data = tasks.rotated("digits", canvas=28)
-    images = np.asarray(data.place(data.test.images[:20]))
+    images = np.asarray(data.place(data.test.images[:8]))
     expected = [
         {"network": network, "train_images": count, "seed": seed}
         for network in CONFIG.networks
@@ -66,8 +66,8 @@ def test_each_network_is_what_its_name_says_and_its_error_is_of_the_test_images(
         assert row["error"] == pytest.approx(1 - evaluated.accuracy)
         assert (evaluated.seed, evaluated.trained, evaluated.split) == (row["seed"], True, "test")
         assert (evaluated.repeats, evaluated.values) == (1, {})
-        np.testing.assert_array_equal(evaluated.network.task.test.images, data.test.images[:20])
-        np.testing.assert_array_equal(evaluated.network.task.test.labels, data.test.labels[:20])
+        np.testing.assert_array_equal(evaluated.network.task.test.images, data.test.images[:8])
+        np.testing.assert_array_equal(evaluated.network.task.test.labels, data.test.labels[:8])
         if row["train_images"] == 150:  # the others are measured in the same way
             continue
         # By hand, on the state that the fake training leaves.
@@ -187,7 +187,8 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
 def test_a_rotation_leaves_the_logits_of_p4_alone_and_a_lost_end_is_completed(
     tmp_path, complete_again
 ):
-    directory, words = tmp_path / "run", ["rotation", "smoke", "--train.steps", "4"]
+    directory, words = tmp_path / "run", ["rotation", "smoke", "--test-images", "8"]
+    words += ["--train.steps", "2", "--train.batch-size", "8"]
     assert launch.main([*words, "--workdir", str(directory)]) == 0
     results = json.loads((directory / "results.json").read_text("utf-8"))
     changes = {row["network"]: row["largest_change"]["mean"] for row in results["rows"]}

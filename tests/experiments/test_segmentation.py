@@ -1,5 +1,6 @@
 """The study of segmentation: what each network labels, what the page shows, its smallest run."""
 
+import functools
 import json
 
 import jax
@@ -40,6 +41,17 @@ def overlaps(estimate, labels, classes):
     return (estimate == labels).mean(), iou[0], np.mean(iou[1:]), np.mean(iou)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def logits_of(model, params, images):
+    """Logits of each estimate, as one program."""
+    return model.apply({"params": params}, images, method="estimates")
+
+
+def estimated(model, params, images):
+    """Labels of each estimate."""
+    return [np.asarray(logits).argmax(-1) for logits in logits_of(model, params, images)]
+
+
 def test_every_estimate_of_every_trained_network_is_measured_on_all_test_images(watch, tmp_path):
     found = watch.run(segmentation, CONFIG, tmp_path / "run")
     expected = [{"arm": arm, "seed": seed} for arm in CONFIG.arms for seed in (0, 1)]
@@ -66,12 +78,7 @@ def test_every_estimate_of_every_trained_network_is_measured_on_all_test_images(
         assert task.dataset.class_names == ("background", "4", "7")
         initial = network.initial(row["seed"])
         params = jax.tree.map(lambda leaf: SCALE * leaf + SHIFT, initial.params)
-        estimates = [
-            np.asarray(logits).argmax(-1)
-            for logits in model.apply(
-                {"params": params}, task.place(task.test.images), method="estimates"
-            )
-        ]
+        estimates = estimated(model, params, task.place(task.test.images))
         for number, estimate in enumerate(estimates, start=1):
             measured = [row[f"after{number}.{name}"] for name in NAMES]
             np.testing.assert_allclose(measured, overlaps(estimate, task.test.labels, 3), atol=1e-3)

@@ -17,6 +17,9 @@ from cnnjax.train.config import TrainConfig
 from cnnjax.train.losses import l2_terms
 from experiments import cifar10, train
 from tests.experiments import fakes, pages
+from tests.experiments.digits import TEST_IMAGES
+
+pytestmark = pytest.mark.usefixtures("few_test_images")
 
 SHORT = TrainConfig(steps=2, batch_size=4, ema_decay=0.9)
 
@@ -53,9 +56,10 @@ def test_train_trains_the_network_of_each_seed_on_the_images_of_its_options(watc
     x = np.asarray(first.task.place(first.task.test.images[:4]))
     np.testing.assert_allclose(x, np.repeat(x[..., :1], 3, -1), atol=1e-5)
     keys = jax.random.split(jax.random.key(0), 4)
-    same = first.task.augment_test(first.task.test.images[:4], keys, {})
+    same = jax.jit(first.task.augment_test)(first.task.test.images[:4], keys, {})
     np.testing.assert_allclose(same, x, atol=1e-5)
-    assert np.abs(first.task.augment(first.task.test.images[:4], keys, {}) - x).max() > 0.1
+    changed = jax.jit(first.task.augment)(first.task.test.images[:4], keys, {})
+    assert np.abs(changed - x).max() > 0.1
     assert pages.lead(tmp_path / "run").startswith("PlainNet with tiled(tile=2) convolutions: acc")
 
 
@@ -67,8 +71,8 @@ def test_observations_are_those_of_each_seed_on_test_images(study, watch, tmp_pa
         assert row["loss"] == pytest.approx(loss_of(call.network, row["seed"]), rel=1e-5)
     assert len({row["loss"] for row in found.rows}) == 2
     matrices = found.array("confusion")
-    assert matrices.sum((1, 2)).tolist() == [360, 360]
-    np.testing.assert_allclose(matrices.trace(0, 1, 2) / 360, found.column("accuracy"))
+    assert matrices.sum((1, 2)).tolist() == [TEST_IMAGES, TEST_IMAGES]
+    np.testing.assert_allclose(matrices.trace(0, 1, 2) / TEST_IMAGES, found.column("accuracy"))
     assert (found.column("top5") > found.column("accuracy")).all()
     # Errors: example, label, predicted class; the images are those examples.
     test = watch.trained[0].network.task.test
@@ -110,7 +114,7 @@ def test_evaluations_during_training_are_on_validation_images(
     task = watch.trained[0].network.task
     assert (len(task.train) + held, len(task.validation)) == (1437, held)
     # The last evaluation is on test images all the same.
-    assert found.array("confusion").sum() == 360
+    assert found.array("confusion").sum() == TEST_IMAGES
     page = (tmp_path / "run" / "report.md").read_text("utf-8")
     assert "evaluations on validation images during training" in page
 
@@ -133,8 +137,9 @@ def test_published_numbers_of_the_tutorial():
     assert full.decay_only == ("local3", "local4")
     assert full.ema_start == "ramped"
     # What it prints at step 0, 'loss = 4.68': the logarithm of ten classes and the L2 terms.
-    start = models.CifarTutorial().init(jax.random.key(0), np.zeros((1, 24, 24, 3)))
-    assert np.log(10) + float(l2_terms(start["params"], full)) == pytest.approx(4.68, abs=0.01)
+    start = jax.jit(models.CifarTutorial().init)(jax.random.key(0), np.zeros((1, 24, 24, 3)))
+    terms = jax.jit(lambda params: l2_terms(params, full))(start["params"])
+    assert np.log(10) + float(terms) == pytest.approx(4.68, abs=0.01)
 
 
 def test_training_starts_from_weights_with_torchvisions_names(watch, tiny_weights, tmp_path):
@@ -156,7 +161,7 @@ def test_training_starts_from_weights_with_torchvisions_names(watch, tiny_weight
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(few_test_images, tmp_path_factory):
     directory = tmp_path_factory.mktemp("train") / "run"
     assert launch.main(["train", "smoke", "--workdir", str(directory)]) == 0
     return directory
@@ -168,8 +173,8 @@ def test_a_network_learns_digits_and_the_page_shows_its_errors(trained):
     assert row["accuracy"]["mean"] > 0.7
     assert row["top5"]["mean"] >= row["accuracy"]["mean"]
     counts = np.array(results["confusion"])
-    assert counts.sum() == results["test_examples"] == 360
-    assert counts.trace() / 360 == pytest.approx(row["accuracy"]["mean"])
+    assert counts.sum() == results["test_examples"] == TEST_IMAGES
+    assert counts.trace() / TEST_IMAGES == pytest.approx(row["accuracy"]["mean"])
     # 3 x 3 kernels of 1, 32, 64 channels, two numbers a channel of normalisation, a classifier.
     by_hand = 9 * (32 + 32 * 64 + 64 * 128) + 2 * (32 + 64 + 128) + 128 * 10 + 10
     assert row["parameters"]["mean"] == by_hand

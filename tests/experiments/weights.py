@@ -22,7 +22,7 @@ def tiny_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     model = tasks.make_model("cnnjax_test_tiny:tiny")
-    variables = model.init(jax.random.key(7), np.zeros((1, 8, 8, 3), np.float32))
+    variables = jax.jit(model.init)(jax.random.key(7), np.zeros((1, 8, 8, 3), np.float32))
     np.savez("weights.npz", **torchvision_arrays(variables))
     return "cnnjax_test_tiny:tiny", "weights.npz", variables
 

@@ -1,6 +1,6 @@
 """Runs that are killed at any instant, and continued, end bit by bit like one that was not.
 
-`pytest -m faults` kills fifty; three are in the normal suite.
+`pytest -m faults` kills fifty; two are in the normal suite.
 """
 
 import json
@@ -105,7 +105,7 @@ def test_a_killed_run_ends_like_one_that_was_not(unbroken, tmp_path, seed):
     assert left_by(tmp_path / "run") == left
 
 
-@pytest.mark.parametrize("seed", [1, 4])
+@pytest.mark.parametrize("seed", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_few_killed_runs(unbroken, tmp_path, seed):
     left, duration = unbroken
     killed_and_continued(tmp_path / "run", seed, duration)
@@ -159,16 +159,16 @@ def test_a_second_process_is_refused(unbroken, tmp_path):
     assert left_by(tmp_path / "run") == unbroken[0]
 
 
-def test_on_other_devices_a_run_continues_to_the_same_numbers_but_for_rounding(tmp_path):
+def test_on_other_devices_a_run_continues_to_the_same_numbers_but_for_rounding(unbroken, tmp_path):
     options = ("--seeds", "0")
-    finished(start(tmp_path / "one", *options))
     first = start(tmp_path / "run", *options)
     wait_for_a_write(tmp_path / "run", first, 3)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     assert first.returncode == -signal.SIGKILL
     finished(start(tmp_path / "run", *options, "--resume", "--devices", "2"))
-    lines, expected = (left_by(tmp_path / name)["metrics"] for name in ("run", "one"))
+    lines = left_by(tmp_path / "run")["metrics"]
+    expected = [line for line in unbroken[0]["metrics"] if line["network"] == "seed 0"]
     assert len(lines) == 12 + 4
     for line, other in zip(lines, expected, strict=True):
         # Twenty updates of Adam in float32; a count of right answers may flip by one example.

@@ -43,9 +43,10 @@ def launch(here, *words):
 
 
 def test_two_workers_observe_what_one_process_does(here):
-    code, _, complaint = launch(here, "--workdir", "one")
+    short = ("--train.steps", "8")
+    code, _, complaint = launch(here, "--workdir", "one", *short)
     assert code == 0, complaint
-    code, printed, complaint = launch(here, "--workdir", "two", "--workers", "2")
+    code, printed, complaint = launch(here, "--workdir", "two", "--workers", "2", *short)
     assert code == 0, complaint
     for worker in (1, 2):
         assert f"Finished: worker {worker} of 2" in printed

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.experiments.smallest import WORDS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # Each package may import itself and those named: launch -> experiments -> {tasks, report, testing}
@@ -45,7 +47,7 @@ def train(network, record, cell, **values):
 
 Network.train = train
 words = ["equivariance", "smoke", "--conv", "standard", "--conv", "low_rank"]
-assert launch.main([*words, "--workdir", sys.argv[1]]) == 0
+assert launch.main([*words, "--workdir", *sys.argv[1:]]) == 0
 ours = ("cnnjax", "experiments", "launch")
 print("imported:", *sorted(name for name in sys.modules if name.split(".")[0] in ours))
 """
@@ -151,7 +153,7 @@ def test_nothing_but_the_configuration_lies_in_the_root_of_the_tests():
 
 
 def test_the_main_study_imports_at_most_80_modules_of_ours(tmp_path):
-    command = [sys.executable, "-c", STUDY, str(tmp_path / "run")]
+    command = [sys.executable, "-c", STUDY, str(tmp_path / "run"), *WORDS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     _, _, imported = done.stdout.rpartition("imported:")

@@ -16,10 +16,17 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 FOLDER = DOCS / "examples" / "studies"
 
 
+# Two seeds of each of three networks: what they learn is not looked at.
+SMALL = ["kernel_sizes", "smoke", "--train.steps", "2", "--train.batch-size", "8"]
+
+
+pytestmark = pytest.mark.usefixtures("few_test_images")
+
+
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
+def directory(few_test_images, tmp_path_factory):
     directory = tmp_path_factory.mktemp("own") / "run"
-    assert launch.main(["kernel_sizes", "smoke", "--workdir", str(directory)], FOLDER) == 0
+    assert launch.main([*SMALL, "--workdir", str(directory)], FOLDER) == 0
     return directory
 
 
@@ -56,7 +63,7 @@ def test_a_run_that_lost_a_network_does_that_one_again(directory, capsys):
     lines = before.decode().splitlines(keepends=True)
     file.write_text("".join([*lines[:4], *lines[5:]]))
     (directory / "done").unlink()
-    words = ["kernel_sizes", "smoke", "--workdir", str(directory), "--resume"]
+    words = [*SMALL, "--workdir", str(directory), "--resume"]
     assert launch.main(words, FOLDER) == 0
     said = capsys.readouterr().out
     assert re.findall(r"kernel_size=\d, seed=\d", said) == ["kernel_size=3, seed=1"]

@@ -15,6 +15,7 @@ import pytest
 import launch
 from cnnjax.launch.command_line import parse
 from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
+from tests.experiments.smallest import WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -146,29 +147,37 @@ def test_help_explains_every_field(tmp_path):
     assert "full" in said
 
 
-def test_a_convolution_of_your_own(tmp_path):
+@pytest.mark.usefixtures("few_test_images")
+def test_a_convolution_of_your_own(tmp_path, monkeypatch, capsys):
     """The guide's file, and the lattice that it claims, measured."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     guide = PAGES["guides/convolution.md"]
     (source,) = re.findall(r"(?ms)^<!-- my_conv.py -->\n```python\n(.*?)^```", guide)
     (tmp_path / "my_conv.py").write_text(source, encoding="utf-8")
     (command,) = [c for c in COMMANDS if "equivariance smoke --conv my_conv" in c]
-    report = Path(run(command, tmp_path).splitlines()[-1])
-    results = json.loads((tmp_path / report).with_name("results.json").read_text("utf-8"))
+    assert launch.main([*arguments_of(command), *WORDS]) == 0
+    report = Path(capsys.readouterr().out.splitlines()[-1])
+    results = json.loads(report.with_name("results.json").read_text("utf-8"))
     first = results["layers"][0]
     assert first["predicted"] == first["measured"] == [1, 2]
     assert first["error_off"] > 0.1
     (command,) = [c for c in COMMANDS if c.endswith("check my_conv:MirrorConv")]
-    assert "MirrorConv(): passed, 12 of 12 properties hold" in run(command, tmp_path)
+    assert launch.main(arguments_of(command)) == 0
+    assert "MirrorConv(): passed, 12 of 12 properties hold" in capsys.readouterr().out
 
 
-def test_chosen_convolutions_and_resume(tmp_path):
+@pytest.mark.usefixtures("few_test_images")
+def test_chosen_convolutions_and_resume(tmp_path, monkeypatch, capsys):
     first, second = [c for c in COMMANDS if "equivariance" in c and "runs/mine --seeds" in c]
     assert second == f"{first} --resume"
-    run(first, tmp_path)
-    report = (tmp_path / "runs" / "mine" / "report.md").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert launch.main([*arguments_of(first), *WORDS]) == 0
+    report = Path("runs/mine/report.md").read_text("utf-8")
     assert "tiled(tile=2)" in report
     assert "local" in report
-    assert "finished" in run(second, tmp_path)
+    assert launch.main([*arguments_of(second), *WORDS]) == 0
+    assert "finished" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

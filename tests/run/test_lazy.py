@@ -143,25 +143,35 @@ def test_the_block_ends_also_by_an_error_and_is_of_one_module_alone():
 
 
 @pytest.mark.fast
-@pytest.mark.parametrize("package", PACKAGES)
-def test_a_package_imports_its_names_on_first_use(package):
+def test_a_package_imports_its_names_on_first_use():
+    """All in one process: jax is imported once, what is ours for each package anew."""
     run(
         f"""
         import sys
         from importlib import import_module
-        package = import_module("cnnjax.{package}")
-        assert not {{"jax", "flax", "matplotlib"}} & set(sys.modules)
-        below = {{name for name in sys.modules if name.startswith("cnnjax.{package}.")}}
-        assert not below
-        assert set(package.__all__) <= set(dir(package))
-        assert all(getattr(package, name) is not None for name in package.__all__)
-        from cnnjax.{package} import *
-        try:
-            package.absent
-        except AttributeError as error:
-            assert str(error) == "module 'cnnjax.{package}' has no attribute 'absent'"
-        else:
-            raise AssertionError
+
+        def import_anew(name):
+            for ours in [each for each in sys.modules if each.split(".")[0] == "cnnjax"]:
+                del sys.modules[ours]
+            return import_module(name)
+
+        names = [f"cnnjax.{{package}}" for package in {PACKAGES}]
+        for name in names:
+            package = import_anew(name)
+            assert not {{"jax", "flax", "matplotlib"}} & set(sys.modules), name
+            below = {{each for each in sys.modules if each.startswith(f"{{name}}.")}}
+            assert not below
+            assert set(package.__all__) <= set(dir(package)), name
+        for name in names:
+            package = import_anew(name)
+            assert all(getattr(package, each) is not None for each in package.__all__), name
+            exec(f"from {{name}} import *", {{}})
+            try:
+                package.absent
+            except AttributeError as error:
+                assert str(error) == f"module '{{name}}' has no attribute 'absent'"
+            else:
+                raise AssertionError(name)
         """
     )
 
