@@ -216,7 +216,7 @@ def page(results: Results, record: Record) -> None:
                 "feature_maps",
                 report.image_rows(map_rows(results["maps"])),
                 f"One image and the first {MAPS} feature maps of {shown} of "
-                f"{len(results['maps']['layers'])} layers, each map over its own range.",
+                f"{report.counted(len(results['maps']['layers']), 'layer')}, each map over its own range.",
             ),
             report.Heading("A hierarchy of features"),
             "Units whose responses vary most over test images. Left the input that maximises the "
@@ -227,7 +227,8 @@ def page(results: Results, record: Record) -> None:
                 report.Figure(
                     f"units_{number}",
                     report.unit_patches(layer["units"]),
-                    f"{layer['layer']}: receptive field {layer['receptive_field']} pixels.",
+                    f"{layer['layer']}: receptive field of "
+                    f"{report.counted(layer['receptive_field'], 'pixel')}.",
                 )
                 for number, layer in enumerate(results["units"], start=1)
             ),

@@ -111,7 +111,7 @@ def test_the_page_shows_the_numbers_under_their_names(tmp_path):
     page = (tmp_path / "report.md").read_text("utf-8")
     assert "explain 0.62 of the variance of a kernel on average, and 0.38 of that of noise" in page
     assert "Kernels of first, mean" in page
-    assert "deep: receptive field 23 pixels." in page
+    assert "deep: receptive field of 23 pixels." in page
     assert "8 feature maps of 12 of 14 layers" in page
     (table,) = pages.tables(tmp_path)
     assert [(row["class"], row["probability (%)"]) for row in table] == [
