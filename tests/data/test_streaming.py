@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 import launch
-from cnnjax import tasks
+from cnnjax import report, tasks
 from cnnjax.data import streaming
 from cnnjax.data.datasets import load
 from cnnjax.data.streaming import stream
@@ -126,6 +126,12 @@ def test_batches_from_disk_are_those_from_memory():
         np.testing.assert_array_equal(batch["label"], kept.dataset.train.labels[index])
 
 
+@pytest.fixture
+def no_page(monkeypatch):
+    """Observations are compared here: no page is drawn of them."""
+    monkeypatch.setattr(report, "classifier_blocks", lambda *given: ["Nothing is drawn."])
+
+
 def trained(directory, *words):
     """The observations of a training, and its metrics but for the time of the clock."""
     assert launch.main(["train", "smoke", *words, "--workdir", str(directory)]) == 0
@@ -134,6 +140,7 @@ def trained(directory, *words):
     return Observations.read(directory), metrics
 
 
+@pytest.mark.usefixtures("no_page")
 def test_training_from_disk_is_training_from_memory(tmp_path):
     short = (
         "--size",
@@ -153,6 +160,7 @@ def test_training_from_disk_is_training_from_memory(tmp_path):
     assert disk.rows == memory.rows
 
 
+@pytest.mark.usefixtures("no_page")
 def test_pictures_of_many_sizes_are_learned(folder, tmp_path):
     words = ["--data", "pictures", "--data-dir", str(folder), "--from-disk", "--size", "16"]
     found, _ = trained(tmp_path / "run", *words, "--train.batch-size", "8")

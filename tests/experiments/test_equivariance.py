@@ -16,14 +16,16 @@ from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 from experiments import equivariance
 from experiments.equivariance import Config
+from tests.experiments.smallest import LOGIT_IMAGES, SIDE, WORDS
 
-SIDE = 16
-SMALL = ["equivariance", "smoke", "--canvas", str(SIDE)]
-SMOKE = dataclasses.replace(equivariance.PRESETS["smoke"], canvas=SIDE, logit_images=16)
+pytestmark = pytest.mark.usefixtures("few_test_images")
+
+SMALL = ["equivariance", "smoke", *WORDS]
+SMOKE = dataclasses.replace(equivariance.PRESETS["smoke"], canvas=SIDE, logit_images=LOGIT_IMAGES)
 
 
 @pytest.fixture(scope="module")
-def run_directory(tmp_path_factory):
+def run_directory(few_test_images, tmp_path_factory):
     directory = tmp_path_factory.mktemp("study") / "run"
     assert launch.main([*SMALL, "--workdir", str(directory)]) == 0
     return directory
@@ -113,12 +115,12 @@ def test_change_of_the_logits_is_in_units_of_that_between_test_images(watch, tmp
     config = dataclasses.replace(SMOKE, conv=(Convolution("tiled", {"tile": 2}),))
     found = watch.run(equivariance, config, tmp_path).where(training="none")
     network = watch.trained[0].network
-    images = np.asarray(network.task.place(network.task.test.images[:16]))
+    images = np.asarray(network.task.place(network.task.test.images[:LOGIT_IMAGES]))
     variables = {"params": network.initial(0).params}
     logits = np.asarray(network.logits(variables, images), np.float64)
     moved = np.asarray(network.logits(variables, np.roll(images, 3, 2)), np.float64)
-    pairs = ((logits[:, None] - logits) ** 2).sum() / (16 * 15)
-    expected = np.sqrt(((moved - logits) ** 2).sum() / 16 / pairs)
+    pairs = ((logits[:, None] - logits) ** 2).sum() / (LOGIT_IMAGES * (LOGIT_IMAGES - 1))
+    expected = np.sqrt(((moved - logits) ** 2).sum() / LOGIT_IMAGES / pairs)
     changes = found.array("changes.shift")[0]
     assert changes[3] == pytest.approx(expected, rel=1e-4)
     assert changes[0] == 0
@@ -129,8 +131,9 @@ def test_change_of_the_logits_is_in_units_of_that_between_test_images(watch, tmp
 
 
 def test_errors_are_those_before_and_after_training_on_test_images(watch, tmp_path):
-    config = dataclasses.replace(SMOKE, seeds=(0, 1))
-    found = watch.run(equivariance, config, tmp_path).where(conv="tiled(tile=2)")
+    tiled = Convolution("tiled", {"tile": 2})
+    config = dataclasses.replace(SMOKE, conv=(tiled,), seeds=(0, 1))
+    found = watch.run(equivariance, config, tmp_path)
     errors = {
         kind: found.where(training=kind).array("errors.conv1") for kind in equivariance.TRAINING
     }

@@ -194,10 +194,13 @@ def test_the_figure_shows_image_labels_and_estimates_in_order(tmp_path):
     ]
 
 
+SMALL = ["segmentation", "smoke", "--train.batch-size", "8"]
+
+
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory):
     directory = tmp_path_factory.mktemp("segmentation") / "run"
-    assert launch.main(["segmentation", "smoke", "--workdir", str(directory)]) == 0
+    assert launch.main([*SMALL, "--workdir", str(directory)]) == 0
     return directory
 
 
@@ -215,7 +218,7 @@ def test_the_smallest_run_observes_the_overlap_after_each_iteration(run_director
 
 
 def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory, complete_again):
-    assert "arm=recurrent" not in complete_again(run_directory, ["segmentation", "smoke"])
+    assert "arm=recurrent" not in complete_again(run_directory, SMALL)
 
 
 @pytest.mark.fast

@@ -123,6 +123,7 @@ def test_a_network_of_a_trained_run(trained, tmp_path):
 def test_the_networks_of_a_study_say_what_they_are(tmp_path):
     """Size and channels are those of the run, unless a preset or the command line says others."""
     study, few = tmp_path / "rotation", ["--networks", "p4", "--train.steps", "2"]
+    few += ["--train.batch-size", "8", "--test-images", "4"]
     assert launch.main(["rotation", "smoke", "--workdir", str(study), *few]) == 0
     given = ["--model", str(study), "--network", "p4 200 seed 0", "--sizes", "28", "28"]
     assert launch.main(["audit", "--workdir", str(tmp_path / "run"), *given]) == 0

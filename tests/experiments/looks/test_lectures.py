@@ -1,11 +1,14 @@
 """The page of the lectures: its numbers are those of the lectures, under their headings."""
 
+import functools
 import json
 
+import jax
 import numpy as np
 import pytest
 
 import launch
+from cnnjax import ops
 from cnnjax.report import format_number, write_document
 from cnnjax.run.config import to_json
 from experiments import lectures
@@ -23,6 +26,41 @@ from experiments.lectures import (
     sharing,
     signals,
 )
+
+OPERATORS = {
+    *("conv", "conv_transpose", "conv_kernel_gradient", "conv_input_gradient"),
+    *("box_blur", "gaussian_blur", "filter_channels", "laplacian", "sobel", "sobel_magnitude"),
+}
+
+
+class Compiled:
+    """`ops`, with operators that are one program for each shape, not one for each operation."""
+
+    def __getattr__(self, name):
+        return compiled(getattr(ops, name)) if name in OPERATORS else getattr(ops, name)
+
+
+@functools.cache
+def compiled(function):
+    """Its arrays, which come first, are traced, its other arguments static."""
+
+    @functools.partial(jax.jit, static_argnums=(1, 2))
+    def run(arrays, rest, options):
+        return function(*arrays, *rest, **dict(options))
+
+    def call(*given, **options):
+        count = sum(hasattr(each, "ndim") for each in given)
+        return run(given[:count], given[count:], tuple(sorted(options.items())))
+
+    return call
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_operators():
+    with pytest.MonkeyPatch.context() as patch:
+        for chapter in (convolution, filters, gradients, signals):
+            patch.setattr(chapter, "ops", Compiled())
+        yield
 
 
 def test_the_worked_examples_come_out_exactly():
@@ -153,7 +191,8 @@ def test_networks_are_counted_as_published(monkeypatch):
     assert rows["LeNet5"]["receptive_field"] == 32
 
 
-def test_filters_and_algorithms_agree_with_arithmetic():
+def test_filters_and_algorithms_agree_with_arithmetic(monkeypatch):
+    monkeypatch.setattr(algorithms, "WINDOWS", (3, 9, 45))
     found = algorithms.numbers()
     # Three ways to sum up to 2,025 products of numbers below one, in float32.
     assert found["difference"] < 1e-4
@@ -233,7 +272,9 @@ def test_receptive_fields_by_arithmetic_are_those_by_gradient():
     assert found["10 of 3 x 3"]["effective"] < 21
 
 
-def test_a_photograph_is_changed_by_every_kind():
+def test_a_photograph_is_changed_by_every_kind(monkeypatch):
+    augment = jax.jit(augmentation.augment, static_argnums=2)
+    monkeypatch.setattr(augmentation, "augment", augment)
     found = augmentation.numbers()
     plain = found["kinds"].pop("as it is")
     for name, changed in found["kinds"].items():

@@ -10,12 +10,14 @@ from cnnjax.run.record import Record
 from experiments.looks import visualise
 from tests.experiments import pages
 
+pytestmark = pytest.mark.usefixtures("few_test_images")
+
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(few_test_images, tmp_path_factory):
     directory = tmp_path_factory.mktemp("visualise") / "run"
-    words = ["train", "smoke", "--size", "16", "--workdir", str(directory)]
-    assert launch.main(words) == 0
+    words = ["train", "smoke", "--size", "16", "--train.eval-every", "0"]
+    assert launch.main([*words, "--workdir", str(directory)]) == 0
     return directory
 
 
@@ -28,7 +30,7 @@ def looked(directory, *words):
 
 
 def test_a_run_is_shown_with_its_own_weights_and_images(trained, tmp_path):
-    results = looked(tmp_path / "look", str(trained))
+    results = looked(tmp_path / "look", str(trained), "--units", "1")
     assert "step 20 of" in results["weights"]
     assert np.array(results["maps"]["image"]).shape == (16, 16)
     names = [layer["name"] for layer in results["maps"]["layers"]]
