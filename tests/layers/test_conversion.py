@@ -1,8 +1,6 @@
 """Conversions: the function is kept on the way up, the parameters come back on the way down."""
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -21,8 +19,13 @@ from cnnjax.layers import (
     tiled_to_standard,
 )
 
-KEY = jax.random.key(0)
-BIAS = nn.initializers.normal()
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def random_parameters(seed, kernel, bias):
+    return {"kernel": normal(seed, *kernel), "bias": normal(seed + 1, *bias)}
 
 
 @pytest.mark.fast
@@ -42,10 +45,8 @@ def test_the_function_is_kept_from_standard_to_dense(
     grouped = {**shared, "feature_group_count": groups}
 
     @jax.jit
-    def chain(key):
-        x = jax.random.normal(key, (2, *size, 2))
-        z, variables = Conv(4, 2, bias_init=BIAS, **grouped).init_with_output(key, x)
-        standard = variables["params"]
+    def chain(x, standard):
+        z = Conv(4, 2, **grouped).apply({"params": standard}, x)
         tiled = standard_to_tiled(standard, tile)
         local = tiled_to_local(tiled, z.shape[1:-1])
         dense = local_to_dense(local, size, **grouped)
@@ -55,9 +56,10 @@ def test_the_function_is_kept_from_standard_to_dense(
             (FullyConnected(4, 2, **shared), dense),
         )
         outputs = [layer.apply({"params": parameters}, x) for layer, parameters in layers]
-        return z, outputs, standard, tiled_to_standard(tiled)
+        return z, outputs, tiled_to_standard(tiled)
 
-    z, outputs, standard, back = chain(KEY)
+    standard = random_parameters(0, (2, 2, 2 // groups, 4), (4,))
+    z, outputs, back = chain(normal(1, 2, *size, 2), standard)
     for output in outputs:
         # float32: sums of at most 8 products of order 1.
         np.testing.assert_allclose(output, z, rtol=1e-5, atol=1e-5)
@@ -66,30 +68,31 @@ def test_the_function_is_kept_from_standard_to_dense(
         np.testing.assert_allclose(back[name], leaf, rtol=1e-6, atol=1e-7)
 
 
-def random_parameters(seed, kernel, bias):
-    keys = jax.random.split(jax.random.key(seed))
-    return {"kernel": jax.random.normal(keys[0], kernel), "bias": jax.random.normal(keys[1], bias)}
-
-
 @pytest.mark.parametrize("padding", ["CIRCULAR", "VALID"])
 @pytest.mark.parametrize("window", [2, 3, 7])
 def test_a_local_layer_comes_back_from_the_dense_ones(padding, window):
     """Where every tap reads an input of its own; a window of 7 meets itself on a circle of 6."""
     size = 8 if padding == "VALID" else 6
     layer = LocalConv(3, window, padding=padding)
-    x = jax.random.normal(KEY, (2, size, size, 2))
-    z, variables = layer.init_with_output(KEY, x)
-    local = {**variables["params"]}
-    dense = local_to_dense(local, (size, size), padding=padding)
-    back = dense_to_local(dense, window, padding=padding)
-    np.testing.assert_allclose(layer.apply({"params": back}, x), z, rtol=1e-4, atol=1e-4)
+    outputs = (size,) * 2 if padding == "CIRCULAR" else (size - window + 1,) * 2
+    local = random_parameters(0, (*outputs, window, window, 2, 3), (*outputs, 3))
+
+    @jax.jit
+    def there_and_back(local, x):
+        dense = local_to_dense(local, (size, size), padding=padding)
+        back = dense_to_local(dense, window, padding=padding)
+        return back, *(layer.apply({"params": each}, x) for each in (local, back))
+
+    back, z, kept = there_and_back(local, normal(2, 2, size, size, 2))
+    # float32: sums of at most 98 products of order 1.
+    np.testing.assert_allclose(kept, z, rtol=1e-4, atol=1e-4)
     same = np.allclose(back["kernel"], local["kernel"], atol=1e-6)
     assert same == (window <= size and not (window == 7 and padding == "CIRCULAR"))
 
 
 def test_projections_are_averages_over_the_positions_that_share():
     local = random_parameters(0, (5, 3, 3, 3, 1, 2), (5, 3, 2))
-    tiled = local_to_tiled(local, (2, 3))
+    tiled = jax.jit(lambda local: local_to_tiled(local, (2, 3)))(local)
     for name in ("kernel", "bias"):
         leaf = np.asarray(local[name], np.float64)
         for row in range(2):
@@ -101,11 +104,12 @@ def test_projections_are_averages_over_the_positions_that_share():
 def test_projections_are_nearest_in_least_squares():
     """The residual is orthogonal to the family; another member is farther away."""
     local = random_parameters(0, (4, 4, 2, 2, 1, 2), (4, 4, 2))
-    nearest = tiled_to_local(local_to_tiled(local, 2), (4, 4))
-    other = tiled_to_local(random_parameters(1, (2, 2, 2, 2, 1, 2), (2, 2, 2)), (4, 4))
-    residual = local["kernel"] - nearest["kernel"]
-    assert abs(float(jnp.vdot(residual, other["kernel"]))) < 1e-4
-    assert float(jnp.vdot(residual, local["kernel"])) > 1  # and it is not simply zero
+    member = random_parameters(1, (2, 2, 2, 2, 1, 2), (2, 2, 2))
+    project = jax.jit(lambda local: tiled_to_local(local_to_tiled(local, 2), (4, 4)))
+    spread = jax.jit(lambda tiled: tiled_to_local(tiled, (4, 4)))
+    residual = local["kernel"] - np.asarray(project(local)["kernel"])
+    assert abs(np.vdot(residual, np.asarray(spread(member)["kernel"]))) < 1e-4
+    assert np.vdot(residual, local["kernel"]) > 1  # and it is not simply zero
 
 
 def test_conversions_work_under_jit_and_grad():
@@ -116,7 +120,7 @@ def test_conversions_work_under_jit_and_grad():
         dense = local_to_dense(parameters, (4, 4), padding="CIRCULAR")
         return (dense["kernel"] ** 2).sum()
 
-    gradient = jax.grad(energy)(local)["kernel"]
+    gradient = jax.jit(jax.grad(energy))(local)["kernel"]
     # Each weight of a 3x3 window lands in one entry of its own on a 4x4 circle.
     np.testing.assert_allclose(gradient, 2 * local["kernel"], rtol=1e-6)
 

@@ -117,8 +117,8 @@ def integers(seed, bound, *shape):
 
 def rounded(array, dtype):
     """The array as `dtype` for the operator, and the same numbers in float64 for the oracle."""
-    array = jnp.asarray(array, dtype)
-    return array, np.asarray(array.astype(jnp.float32), np.float64)
+    array = array.astype(dtype)
+    return array, array.astype(np.float64)
 
 
 def flat(array, leading):
@@ -134,7 +134,7 @@ def assert_agrees(actual, expected, magnitude, dtype):
     """
     assert actual.dtype == dtype
     assert actual.size == expected.size
-    actual = np.asarray(actual.astype(jnp.float32), np.float64).reshape(expected.shape)
+    actual = np.asarray(actual).astype(np.float64).reshape(expected.shape)
     if dtype == jnp.float32:
         assert magnitude.max(initial=0) < 2**24
         np.testing.assert_array_equal(actual, expected)

@@ -29,7 +29,7 @@ RULES = {"conv": oracle.shared, "tiled_conv": oracle.tiled((2,)), "local_conv": 
 def case(name, seed=0, bound=9):
     """The operator with its options, and integer operands."""
     operands = [
-        jnp.asarray(integers(seed + i, bound, *shape), jnp.float32)
+        integers(seed + i, bound, *shape).astype(np.float32)
         for i, shape in enumerate([X, *CASES[name]])
     ]
     return partial(getattr(ops, name), **OPTIONS), operands
@@ -60,14 +60,14 @@ def test_forward_over_reverse_is_exact(name):
     """dK is linear in x: its derivative along dx is the sum g with dx in the place of x."""
     operator, (x, bank) = case(name)
     _, (dx, dbank) = case(name, seed=10)
-    cotangent = jnp.asarray(integers(20, 9, 2, 5, 2), jnp.float32)
+    cotangent = integers(20, 9, 2, 5, 2).astype(np.float32)
 
     def gradients(x, bank):
         return jax.vjp(operator, x, bank)[1](cotangent)
 
     _, (by_x, by_bank) = jax.jit(lambda p, t: jax.jvp(gradients, p, t))((x, bank), (dx, dbank))
-    g, rest = np.asarray(cotangent, np.float64), (AXES, 2, RULES[name])
-    np.testing.assert_array_equal(by_x, oracle.input_gradient(g, np.asarray(dbank), X, *rest))
+    g, rest = cotangent.astype(np.float64), (AXES, 2, RULES[name])
+    np.testing.assert_array_equal(by_x, oracle.input_gradient(g, dbank, X, *rest))
     np.testing.assert_array_equal(by_bank, oracle.bank_gradient(g, dx, bank.shape, *rest))
 
 
@@ -89,7 +89,7 @@ def test_hessian_vector_product_of_a_square(name, outer):
     expected = np.sum(sum_of(name, u, *banks) * sum_of(name, v, *banks))
     actual = np.sum(np.asarray(u, np.float64) * np.asarray(product, np.float64))
     # Sums of products of integers, but some pass 2**24: float32's rounding of their size.
-    scale = np.sum(np.abs(u) * np.abs(product))
+    scale = np.sum(np.abs(u) * np.abs(np.asarray(product)))
     assert abs(actual - expected) <= 1e-6 * scale
     assert abs(expected) > 1e-3 * scale
 
@@ -103,11 +103,9 @@ def test_forward_mode_on_any_geometry(name, geometry, seed):
     bank = (*bank_axes.get(name, geometry.out_space), *geometry.kernel_shape)
     weights = [(*geometry.out_space, 2)] if name == "low_rank_local_conv" else []
     shapes = [geometry.x_shape, bank, *weights]
-    operands = tuple(
-        jnp.asarray(integers(seed + i, 9, *s), jnp.float32) for i, s in enumerate(shapes)
-    )
-    tangents = tuple(
-        jnp.asarray(integers(seed + 9 + i, 9, *s), jnp.float32) for i, s in enumerate(shapes)
+    operands, tangents = (
+        tuple(integers(seed + i, 9, *s).astype(np.float32) for i, s in enumerate(shapes, first))
+        for first in (0, 9)
     )
     operator = partial(getattr(ops, name), **geometry.options)
 
@@ -138,23 +136,25 @@ def test_finite_differences_agree_in_float64(name):
         return jnp.sum(jnp.sin(operator(*operands)))
 
     def slopes(operands, tangents):
-        return jax.jvp(jax.grad(loss), (operands,), (tangents,))
+        gradient, product = jax.jvp(jax.grad(loss), (operands,), (tangents,))
+        return loss(operands), gradient, product
 
     def along(tangents, gradient):
-        return sum(jnp.sum(t * g) for t, g in zip(tangents, gradient, strict=True))
+        return sum(np.sum(t * g) for t, g in zip(tangents, gradient, strict=True))
 
     with jax.enable_x64(True):
-        operands = [jnp.asarray(random.normal(size=shape)) for shape in shapes]
-        tangents = [jnp.asarray(random.normal(size=shape)) for shape in shapes]
+        operands = [random.normal(size=shape) for shape in shapes]
+        tangents = [random.normal(size=shape) for shape in shapes]
         ahead, behind = (
             [o + sign * step * t for o, t in zip(operands, tangents, strict=True)]
             for sign in (1, -1)
         )
         compiled = jax.jit(slopes)
-        gradient, hessian_product = compiled(operands, tangents)
-        difference = (loss(ahead) - loss(behind)) / (2 * step)
+        _, gradient, hessian_product = jax.device_get(compiled(operands, tangents))
+        high_loss, after, _ = jax.device_get(compiled(ahead, tangents))
+        low_loss, before, _ = jax.device_get(compiled(behind, tangents))
+        difference = (high_loss - low_loss) / (2 * step)
         np.testing.assert_allclose(along(tangents, gradient), difference, rtol=1e-6)
-        after, before = compiled(ahead, tangents)[0], compiled(behind, tangents)[0]
         for product, high, low in zip(hessian_product, after, before, strict=True):
             np.testing.assert_allclose(product, (high - low) / (2 * step), rtol=1e-5, atol=1e-6)
             assert product.dtype == np.float64
@@ -165,11 +165,11 @@ def test_finite_differences_agree_in_float64(name):
 def test_vmap_is_a_loop(name, mapped):
     operator, operands = case(name)
     _, others = case(name, seed=10)
-    stacked = [jnp.stack(pair) for pair in zip(operands, others, strict=True)]
+    stacked = [np.stack(pair) for pair in zip(operands, others, strict=True)]
     flags = [mapped != "banks"] + [mapped != "x"] * (len(operands) - 1)
     arguments = [s if flag else o for s, o, flag in zip(stacked, operands, flags, strict=True)]
     in_axes = tuple(0 if flag else None for flag in flags)
-    z = jax.jit(jax.vmap(operator, in_axes))(*arguments)
+    z = np.asarray(jax.jit(jax.vmap(operator, in_axes))(*arguments))
     for i in range(2):
         row = [a[i] if flag else a for a, flag in zip(arguments, flags, strict=True)]
         np.testing.assert_array_equal(z[i], sum_of(name, *row))
@@ -181,13 +181,14 @@ def test_vmap_of_gradients_is_a_loop(name):
     """Seeds trained side by side: every operand mapped, per-example gradients."""
     operator, operands = case(name)
     _, others = case(name, seed=10)
-    stacked = [jnp.stack(pair) for pair in zip(operands, others, strict=True)]
+    stacked = [np.stack(pair) for pair in zip(operands, others, strict=True)]
     gradient = jax.grad(
         lambda *operands: jnp.sum(operator(*operands)), argnums=tuple(range(len(operands)))
     )
-    batched = jax.jit(jax.vmap(gradient))(*stacked)
+    batched = jax.device_get(jax.jit(jax.vmap(gradient))(*stacked))
+    compiled = jax.jit(gradient)
     for i, alone in enumerate((operands, others)):
-        for actual, expected in zip(batched, gradient(*alone), strict=True):
+        for actual, expected in zip(batched, compiled(*alone), strict=True):
             np.testing.assert_array_equal(actual[i], expected)
 
 

@@ -15,6 +15,8 @@ from tests.ops.strategies import Geometry, assert_agrees, flat, geometries, inte
 
 DTYPES = st.sampled_from([jnp.float32, jnp.float32, jnp.bfloat16])
 SEEDS = st.integers(0, 2**16)
+# Each is compiled; `pytest -m slow` tries thousands of configurations of the same operators.
+few = hypothesis.settings(max_examples=8)
 
 
 def value_and_gradients(operator, operands, cotangent):
@@ -48,11 +50,13 @@ def check_bank(operator, geometry, bank_axes, rule, dtype, seed):
         assert_agrees(result, expected, magnitude, dtype)
 
 
+@few
 @hypothesis.given(geometries(), DTYPES, SEEDS)
 def test_conv(geometry, dtype, seed):
     check_bank(ops.conv, geometry, (), oracle.shared, dtype, seed)
 
 
+@few
 @hypothesis.given(geometries(), st.data(), DTYPES, SEEDS)
 def test_tiled_conv(geometry, data, dtype, seed):
     """Tiles from 1 to beyond the output, dividing it or not, different per axis."""
@@ -90,11 +94,13 @@ def test_conv_with_more_zeros_than_its_window():
     check_bank(ops.conv, geometry, (), oracle.shared, jnp.float32, 0)
 
 
+@few
 @hypothesis.given(geometries(), DTYPES, SEEDS)
 def test_local_conv(geometry, dtype, seed):
     check_bank(ops.local_conv, geometry, geometry.out_space, oracle.local, dtype, seed)
 
 
+@few
 @hypothesis.given(geometries(), st.integers(1, 3), DTYPES, SEEDS)
 def test_low_rank_local_conv(geometry, rank, dtype, seed):
     x, x64 = rounded(integers(seed, 100, *geometry.x_shape), dtype)
@@ -130,7 +136,7 @@ def test_low_rank_in_groups_without_a_batch():
     shapes = (5, 3, 3, 8), (2, 2, 1, 1, 4, 8), (12, 9, 7, 2)
     x, kernels, weights = (integers(seed, 9, *shape) for seed, shape in enumerate(shapes))
     cotangent = integers(3, 9, 12, 9, 7, 8)
-    arrays = [jnp.asarray(array, jnp.float32) for array in (x, kernels, weights, cotangent)]
+    arrays = [array.astype(np.float32) for array in (x, kernels, weights, cotangent)]
 
     def operator(x, kernels):
         return ops.low_rank_local_conv(x, kernels, arrays[2], **options)
@@ -159,7 +165,7 @@ def test_float64_keeps_all_its_digits(name):
         operator = partial(
             getattr(ops, name), strides=(2, 1), padding="CIRCULAR", feature_group_count=2
         )
-        results = value_and_gradients(operator, (jnp.array(x), jnp.array(bank)), cotangent)
+        results = value_and_gradients(operator, (x, bank), cotangent)
     expectations = (
         oracle.convolve(x, bank, axes, 2, rule),
         oracle.input_gradient(cotangent, bank, x.shape, axes, 2, rule),
