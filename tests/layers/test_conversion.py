@@ -143,17 +143,17 @@ def test_wrong_arguments_are_named(call, message):
 @pytest.mark.fast
 def test_a_network_is_embedded_in_the_one_with_banks_layer_by_layer():
     standard = {
-        "conv": {"kernel": jax.random.normal(KEY, (3, 3, 1, 2)), "bias": jnp.array([4.0, 5.0])},
-        "head": {"kernel": jnp.ones((2, 7)), "bias": jnp.arange(7.0)},
+        "conv": {"kernel": normal(0, 3, 3, 1, 2), "bias": np.array([4.0, 5.0])},
+        "head": {"kernel": np.ones((2, 7)), "bias": np.arange(7.0)},
     }
-    bank = {"kernel": jnp.zeros((2, 4, 3, 3, 1, 2)), "bias": jnp.zeros((2, 4, 2))}
+    bank = {"kernel": np.zeros((2, 4, 3, 3, 1, 2)), "bias": np.zeros((2, 4, 2))}
     tied = tied_banks(standard, {"conv": bank, "head": standard["head"]})
-    assert jax.tree.map(jnp.shape, tied["conv"]) == jax.tree.map(jnp.shape, bank)
+    assert jax.tree.map(np.shape, tied["conv"]) == jax.tree.map(np.shape, bank)
     for p in range(2):
         for q in range(4):
             for name in ("kernel", "bias"):
                 np.testing.assert_array_equal(tied["conv"][name][p, q], standard["conv"][name])
     assert tied["head"] is standard["head"]
-    wrong = {"conv": {"kernel": jnp.zeros((2, 2, 5, 5, 1, 2))}, "head": standard["head"]}
+    wrong = {"conv": {"kernel": np.zeros((2, 2, 5, 5, 1, 2))}, "head": standard["head"]}
     with pytest.raises(ValueError, match="the kernel of 'conv' must be one of a bank"):
         tied_banks(standard, wrong)
