@@ -10,7 +10,9 @@ import pytest
 
 from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 from cnnjax.run.observations import Observations
+from cnnjax.run.statistics import summarize
 
+NORMS = ("none", "batch")
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 STUDIES = sorted(path.parent.name for path in RESULTS.glob("*/observations.csv"))
 
@@ -70,6 +72,73 @@ def equivariance(found):
         f"after three layers {pixels} pixels for tiles of 1, 2, 4, 8",
         "at most 1e-5",
         "about sqrt(2)",
+    ]
+
+
+def augmentation_ranges(found):
+    """As `borders`."""
+    rewarded = found.where(regularisation=0.05)
+    slopes = {}
+    for start in ("narrow", "wide"):
+        fits = []
+        for seed in found.seeds:
+            rows = rewarded.where(start=start, seed=seed, half_angle=(30.0, 45.0, 60.0))
+            (slope, _) = np.polyfit(
+                [row["half_angle"] for row in rows.rows], rows.column("half_width.rotation"), 1
+            )
+            fits.append(slope)
+        slopes[start] = summarize(fits)
+    assert abs(slopes["narrow"].mean + 1) < slopes["narrow"].half_width()
+    below = rewarded.where(half_angle=(30.0, 45.0, 60.0))
+    for _, group in below.groups("half_angle").items():
+        (difference,) = group.differences("half_width.rotation", "start", "narrow").values()
+        assert abs(difference.mean) < 3
+
+    def width(digits=0, **factors):
+        return mean(found, "half_width.rotation", digits, 1, **factors)
+
+    def widths(angle):
+        starts = ("narrow", "wide")
+        both = [width(regularisation=0.05, half_angle=angle, start=start) for start in starts]
+        return dict.fromkeys(both)
+
+    zero = [width(regularisation=0.0, start=start) for start in ("narrow", "wide")]
+    return [
+        f"mean of {len(found.seeds)} seeds",
+        f"{slopes['narrow'].mean:.2f} (narrow start) and {slopes['wide'].mean:.2f} (wide), -1",
+        f"{' to '.join(widths(30.0))} degrees for a = 30",
+        f"{' to '.join(widths(45.0))} for 45",
+        f"{' to '.join(widths(60.0))} for 60",
+        "differ by less than 3 degrees",
+        "lambda = 0",
+        f"{zero[0]} of 10 and {zero[1]} of 80 degrees",
+        f"a = 90 {width(1, half_angle=90.0)} degrees",
+    ]
+
+
+def initialisation(found):
+    """As `borders`."""
+
+    def gap(optimizer, norm, start, digits=1, right="right"):
+        rows = found.where(optimizer=optimizer, norm=norm, layer="local", start=(start, right))
+        (difference,) = rows.differences("accuracy", "start", start).values()
+        if start == "small":
+            assert abs(difference.mean) < difference.half_width()
+        return f"{100 * difference.mean:.{digits}f}"
+
+    plain, batch = ([gap(each, norm, "small") for each in ("adam", "sgd")] for norm in NORMS)
+    randn = " and ".join(gap(each, "none", "randn") for each in ("adam", "sgd"))
+    unlucky = found.where(optimizer="sgd", norm="none", layer="conv", start="small")
+    stuck = (unlucky.column("accuracy") < 0.11).sum()
+    assert stuck == 1
+    return [
+        f"mean of {len(found.seeds)} seeds",
+        "at 1 and at 1/sqrt(P)",
+        f"by {plain[0]} (Adam) and {plain[1]} points (SGD)",
+        f"by {batch[0]} and {batch[1]}",
+        f"one of {len(unlucky)} convolutions at 1/sqrt(P)",
+        "scale of 1/sqrt(P)",
+        f"{randn} points",
     ]
 
 
@@ -159,8 +228,10 @@ def shift_invariance(found):
 PHRASES = {
     study.__name__: study
     for study in (
+        augmentation_ranges,
         borders,
         equivariance,
+        initialisation,
         learned_invariance,
         lie_derivative,
         shift_invariance,

@@ -9,7 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from cnnjax.report.figures.style import BLUE, DASHED, DOTTED, DOUBLE_COLUMN, SERIES, styled
+from cnnjax.report.figures.style import (
+    BLUE,
+    DASHED,
+    DOTTED,
+    DOUBLE_COLUMN,
+    SERIES,
+    legend_rows,
+    styled,
+)
 from cnnjax.report.table import format_count, interval
 from cnnjax.run.statistics import Summary
 
@@ -135,5 +143,5 @@ def dots(
     if reference is not None:
         axes.axvline(reference[1], zorder=0.5, **DASHED)
         handles.append(Line2D([], [], label=reference[0], **DASHED))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    legend_rows(figure, handles)
     return figure

@@ -122,6 +122,17 @@ def legend_columns(figure: Figure, *columns: Sequence[Line2D]) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=len(columns))
 
 
+def legend_rows(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """A legend above the figure with the handles in as few rows as its width has room for."""
+    legend = figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    for columns in range(len(handles) - 1, 0, -1):
+        figure.draw_without_rendering()
+        if legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
+        legend = figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+
+
 def styled(draw: Callable[_Parameters, Figure]) -> Callable[_Parameters, Figure]:
     """Make `draw` return a figure in this style, whatever the caller's matplotlib settings.
 
