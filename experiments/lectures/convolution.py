@@ -1,8 +1,10 @@
 """Convolution as mathematics: continuous and discrete; stride, transposition and dilation."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure as Canvas
@@ -97,56 +99,70 @@ def _box() -> dict[str, Any]:
 def _laws() -> list[dict[str, Any]]:
     noise = np.random.default_rng(1)
     x, k = noise.normal(size=(2, 1, 24, 1)).astype(np.float32)
-    k = k[0, :5]
-    kernel = jnp.asarray(k)[..., None]
-    image = jnp.asarray(noise.normal(size=(1, 9, 9, 2)), jnp.float32)
-    square = jnp.asarray(noise.normal(size=(3, 3, 2, 4)), jnp.float32)
+    image = noise.normal(size=(1, 9, 9, 2)).astype(np.float32)
+    square = noise.normal(size=(3, 3, 2, 4)).astype(np.float32)
+    down, _ = linear_map(
+        jax.jit(lambda z: ops.conv(z, square, strides=2, padding="VALID")), (11, 11, 2)
+    )
+    transposed, _ = linear_map(jax.jit(functools.partial(_transposed, kernel=square)), (5, 5, 4))
+    swapped, flipped, sampled, inserted, dilated, false = jax.device_get(
+        _sides(x, k[0, :5], image, square)
+    )
+    laws = {
+        "x * k = k * x (full convolution)": swapped,
+        "cross-correlation = convolution with the flipped kernel": flipped,
+        "stride 2 = stride 1, then every second position": sampled,
+        "transposed convolution = zeros inserted, then convolution": inserted,
+        "transposed convolution = the transpose of the linear map": (transposed, down.T),
+        "dilation 2 = the kernel with zeros between its entries": dilated,
+        "cross-correlation = convolution (false)": false,
+    }
+    return [
+        {"law": law, "difference": float(np.abs(one - other).max())}
+        for law, (one, other) in laws.items()
+    ]
+
+
+def _transposed(z: jax.Array, kernel: jax.Array) -> jax.Array:
+    return ops.conv_transpose(z, kernel, strides=2, padding="VALID", transpose_kernel=True)
+
+
+@jax.jit
+def _sides(
+    x: jax.Array, k: jax.Array, image: jax.Array, square: jax.Array
+) -> list[tuple[jax.Array, jax.Array]]:
+    """Both sides of the laws of convolutions: of a line x with a kernel k, of an image."""
+    kernel = k[..., None]
     full = ops.conv(x, kernel, padding="FULL", flip_kernel=True)
-    swapped = ops.conv(k[None], jnp.asarray(x[0])[..., None], padding="FULL", flip_kernel=True)
+    swapped = ops.conv(k[None], x[0][..., None], padding="FULL", flip_kernel=True)
     correlated = ops.conv(x, kernel, padding="FULL")
     back = ops.conv(x, kernel[::-1], padding="FULL", flip_kernel=True)
 
     strided = ops.conv(image, square, strides=2, padding=1)
     sampled = ops.conv(image, square, padding=1)[:, ::2, ::2]
 
-    up = ops.conv_transpose(strided, square, strides=2, padding="VALID", transpose_kernel=True)
+    up = _transposed(strided, square)
     zeros = jnp.zeros((1, 2 * 5 - 1, 2 * 5 - 1, 4)).at[:, ::2, ::2].set(strided)
     turned = jnp.flip(square, (0, 1)).swapaxes(-1, -2)
     inserted = ops.conv(zeros, turned, padding=2)
 
-    down, _ = linear_map(lambda z: ops.conv(z, square, strides=2, padding="VALID"), (11, 11, 2))
-    transposed, _ = linear_map(
-        lambda z: ops.conv_transpose(z, square, strides=2, padding="VALID", transpose_kernel=True),
-        (5, 5, 4),
-    )
     spread = jnp.zeros((5, 5, 2, 4)).at[::2, ::2].set(square)
-    laws = [
-        ("x * k = k * x (full convolution)", full, swapped),
-        ("cross-correlation = convolution with the flipped kernel", correlated, back),
-        ("stride 2 = stride 1, then every second position", strided, sampled),
-        ("transposed convolution = zeros inserted, then convolution", up, inserted),
-        ("transposed convolution = the transpose of the linear map", transposed, down.T),
-        (
-            "dilation 2 = the kernel with zeros between its entries",
-            ops.conv(image, square, kernel_dilation=2),
-            ops.conv(image, spread),
-        ),
-        ("cross-correlation = convolution (false)", correlated, full),
-    ]
     return [
-        {"law": law, "difference": float(jnp.abs(jnp.asarray(one) - jnp.asarray(other)).max())}
-        for law, one, other in laws
+        (full, swapped),
+        (correlated, back),
+        (strided, sampled),
+        (up, inserted),
+        (ops.conv(image, square, kernel_dilation=2), ops.conv(image, spread)),
+        (correlated, full),
     ]
+
+
+_full = jax.jit(functools.partial(ops.conv, padding="FULL", flip_kernel=True))
 
 
 def _convolved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Full convolution of two vectors."""
-    z = ops.conv(
-        jnp.asarray(x, jnp.float32)[:, None],
-        jnp.asarray(kernel, jnp.float32)[:, None, None],
-        padding="FULL",
-        flip_kernel=True,
-    )
+    z = _full(x.astype(np.float32)[:, None], kernel.astype(np.float32)[:, None, None])
     return np.asarray(z)[:, 0]
 
 

@@ -1,6 +1,6 @@
 """Fixed filters on a photograph, and the cost of a convolution beside that of a matrix."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -25,26 +25,13 @@ LARGE_HEIGHT, LARGE_WIDTH = 320, 280
 def numbers() -> dict[str, Any]:
     """A photograph through every filter, the bank of Gabor functions, and operations of edges."""
     photograph = _photograph()
-    x = jnp.asarray(photograph, jnp.float32)[..., None]
-    gabor = ops.gabor_kernel(15, beta_x=0.05, beta_y=0.05, frequency=0.9, tau=np.pi / 4)
-    seen = {
-        "photograph": x,
-        "box 3 x 3": ops.box_blur(x, 3),
-        "box 5 x 5": ops.box_blur(x, 5),
-        "box 11 x 11": ops.box_blur(x, 11),
-        "Gaussian, sigma 2": ops.gaussian_blur(x, 2.0),
-        "Laplacian": ops.laplacian(x),
-        "Sobel, down": ops.sobel(x, 0),
-        "Sobel, across": ops.sobel(x, 1),
-        "Sobel, strength": ops.sobel_magnitude(x),
-        "Gabor, 45 degrees": ops.filter_channels(x, gabor),
-    }
+    seen = {"photograph": photograph, **dict(zip(_FILTERS, _filtered(photograph), strict=True))}
     bank = np.moveaxis(ops.gabor_bank(15), -1, 0)[:10]
     outputs = (HEIGHT - 1) * WIDTH
     convolution, dense = outputs * 3, 2 * HEIGHT * WIDTH * outputs
     large = (LARGE_HEIGHT - 1) * LARGE_WIDTH, LARGE_HEIGHT * LARGE_WIDTH
     return {
-        "seen": {name: np.asarray(z)[..., 0].round().astype(int) for name, z in seen.items()},
+        "seen": {name: np.asarray(z).round().astype(int) for name, z in seen.items()},
         "bank": bank.round(3),
         "edges": {
             "height": HEIGHT,
@@ -110,8 +97,35 @@ def blocks(numbers: Numbers) -> list[Block]:
     ]
 
 
+_FILTERS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "box 3 x 3": lambda x: ops.box_blur(x, 3),
+    "box 5 x 5": lambda x: ops.box_blur(x, 5),
+    "box 11 x 11": lambda x: ops.box_blur(x, 11),
+    "Gaussian, sigma 2": lambda x: ops.gaussian_blur(x, 2.0),
+    "Laplacian": ops.laplacian,
+    "Sobel, down": lambda x: ops.sobel(x, 0),
+    "Sobel, across": lambda x: ops.sobel(x, 1),
+    "Sobel, strength": ops.sobel_magnitude,
+    "Gabor, 45 degrees": lambda x: ops.filter_channels(
+        x, ops.gabor_kernel(15, beta_x=0.05, beta_y=0.05, frequency=0.9, tau=np.pi / 4)
+    ),
+}
+
+
+@jax.jit
+def _filtered(photograph: jax.Array) -> list[jax.Array]:
+    """The photograph `[height, width]` through every filter."""
+    return [seen(photograph[..., None])[..., 0] for seen in _FILTERS.values()]
+
+
 def _photograph() -> np.ndarray:
     image = load_sample_image("china.jpg").mean(-1)
     # Mean of 4 x 4 pixels, so that nothing aliases.
     height, width = (size // 4 for size in image.shape)
-    return image[: 4 * height, : 4 * width].reshape(height, 4, width, 4).mean((1, 3)).round()
+    return (
+        image[: 4 * height, : 4 * width]
+        .reshape(height, 4, width, 4)
+        .mean((1, 3))
+        .round()
+        .astype(np.float32)
+    )

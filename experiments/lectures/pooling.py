@@ -1,6 +1,6 @@
 """Pooling of every kind, and strides instead of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -22,26 +22,11 @@ DETECTORS = (0.3, 0.1, 1.0, 0.2, 0.1, 0.0)
 
 def numbers() -> dict[str, Any]:
     """Every pooling of one line of detectors, and the family of All-CNN."""
-    x = jnp.asarray(DETECTORS)[None, :, None]
-    draws = jax.vmap(lambda key: ops.stochastic_pool(x, 3, strides=2, key=key, padding="VALID"))(
-        jax.random.split(jax.random.key(0), 4000)
-    )
-    kinds = {
-        "max, 3 stride 2 (overlapping)": ops.max_pool(x, 3, strides=2),
-        "max, smaller last region kept": ops.max_pool(x, 3, strides=2, ceil_mode=True),
-        "max, 3 stride 1": ops.max_pool(x, 3),
-        "average, 3 stride 2": ops.average_pool(x, 3, strides=2),
-        "stochastic, evaluation": ops.stochastic_pool(x, 3, strides=2),
-        "stochastic, mean of 4,000 draws": draws.mean(0),
-        "global average": ops.global_average_pool(x)[:, None],
-        "global max": ops.global_max_pool(x)[:, None],
-        "across channels, 3": ops.cross_channel_max_pool(x.swapaxes(1, 2), 3).swapaxes(1, 2),
-    }
-    _, index = ops.max_pool_with_argmax(x, 3, strides=2)
+    *pooled, index = jax.device_get(_pooled(np.float32(DETECTORS)[None, :, None]))
     return {
         "detectors": DETECTORS,
-        "kinds": {name: np.asarray(z).ravel() for name, z in kinds.items()},
-        "argmax": np.asarray(index).ravel(),
+        "kinds": {name: z.ravel() for name, z in zip(_POOLINGS, pooled, strict=True)},
+        "argmax": index.ravel(),
         "all_cnn": [_all_cnn(base, variant) for base in "ABC" for variant in _VARIANTS],
     }
 
@@ -79,6 +64,33 @@ def blocks(numbers: Numbers) -> list[Block]:
             ],
         ),
     ]
+
+
+def _mean_of_draws(x: jax.Array) -> jax.Array:
+    keys = jax.random.split(jax.random.key(0), 4000)
+    return jax.vmap(lambda key: ops.stochastic_pool(x, 3, strides=2, key=key, padding="VALID"))(
+        keys
+    ).mean(0)
+
+
+_POOLINGS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "max, 3 stride 2 (overlapping)": lambda x: ops.max_pool(x, 3, strides=2),
+    "max, smaller last region kept": lambda x: ops.max_pool(x, 3, strides=2, ceil_mode=True),
+    "max, 3 stride 1": lambda x: ops.max_pool(x, 3),
+    "average, 3 stride 2": lambda x: ops.average_pool(x, 3, strides=2),
+    "stochastic, evaluation": lambda x: ops.stochastic_pool(x, 3, strides=2),
+    "stochastic, mean of 4,000 draws": _mean_of_draws,
+    "global average": ops.global_average_pool,
+    "global max": ops.global_max_pool,
+    "across channels, 3": lambda x: ops.cross_channel_max_pool(x.swapaxes(1, 2), 3),
+}
+
+
+@jax.jit
+def _pooled(x: jax.Array) -> list[jax.Array]:
+    """Every pooling of x, and the flat indices of its maxima."""
+    _, index = ops.max_pool_with_argmax(x, 3, strides=2)
+    return [*(pool(x) for pool in _POOLINGS.values()), index]
 
 
 _VARIANTS = ("base", "strided", "conv_pool", "all_cnn")

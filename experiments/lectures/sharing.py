@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.inspect import multiply_adds, parameter_count, sharing_pattern
@@ -85,8 +84,8 @@ def blocks(numbers: Numbers) -> list[Block]:
 
 
 def _layer(layer: Any) -> dict[str, Any]:
-    x = jnp.zeros((1, UNITS, 1))
-    variables = layer.init(jax.random.key(0), x)
+    x = np.zeros((1, UNITS, 1), np.float32)
+    variables = jax.jit(layer.init)(jax.random.key(0), x)
     params = variables["params"]
     labels = sharing_pattern(lambda x, p: layer.apply({"params": p}, x), params, (UNITS, 1))
     bank = params["kernel"]

@@ -23,15 +23,30 @@ KEY = jax.random.key(0)
 
 
 def noise(*shape, seed=0):
-    return jax.random.normal(jax.random.key(seed), shape)
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def initialised(layer, x):
+    """Output and variables, from one program."""
+    return jax.jit(layer.init_with_output)(KEY, x)
+
+
+def drawn(layer, x):
+    """Variables of the layer's shapes, all of Gaussian noise, its bias included."""
+    shapes = jax.eval_shape(layer.init, KEY, x)
+    leaves, structure = jax.tree.flatten(shapes)
+    return structure.unflatten([noise(*leaf.shape, seed=n) for n, leaf in enumerate(leaves)])
 
 
 @pytest.mark.fast
 def test_parameters_have_the_documented_shapes():
     x = noise(2, 6, 4, 4)
     shapes = {
-        name: jax.tree.map(jnp.shape, module(8, 3, padding="CIRCULAR").init(KEY, x)["params"])
+        name: jax.eval_shape(module(8, 3, padding="CIRCULAR").init, KEY, x)["params"]
         for name, module in VARIANTS.items()
+    }
+    shapes = {
+        name: {key: leaf.shape for key, leaf in params.items()} for name, params in shapes.items()
     }
     assert shapes == {
         "standard": {"kernel": (3, 3, 4, 8), "bias": (8,)},
@@ -50,21 +65,24 @@ def test_parameters_have_the_documented_shapes():
     }
 
 
-@pytest.mark.parametrize("size", [8, 16, 32])
+KEYS = list(jax.random.split(KEY, 12))
+LECUN, HE = nn.initializers.lecun_normal(), nn.initializers.he_uniform()
+
+
 @pytest.mark.parametrize("name", ["tiled", "low_rank", "local", "dilated", "depthwise"])
 @pytest.mark.parametrize(
-    "initializer",
-    [nn.initializers.lecun_normal(), nn.initializers.he_uniform()],
-    ids=["lecun_normal", "he_uniform"],
+    ("initializer", "size"),
+    [(LECUN, 8), (LECUN, 16), (HE, 8)],
+    ids=["lecun_normal-8", "lecun_normal-16", "he_uniform-8"],
 )
 def test_initial_variance_is_that_of_the_fan_in_of_one_window(name, size, initializer):
     """lecun gives an output variance of 1, he of 2, for unit noise and a fan-in of one window."""
     channels = 4
     x = noise(8, size, size, channels)
     layer = VARIANTS[name](16, 3, padding="CIRCULAR", kernel_init=initializer)
-    variance = jax.jit(lambda key: layer.init_with_output(key, x)[0].var())
-    variances = [float(variance(jax.random.key(seed))) for seed in range(12)]
-    expected = float(initializer(KEY, (3, 3, 16, 4096), jnp.float32).var()) * 9 * 16
+    variance = jax.jit(lambda key, x: layer.init_with_output(key, x)[0].var())
+    variances = [float(variance(key, x)) for key in KEYS]
+    expected = float(np.var(initializer(KEY, (3, 3, 16, 4096), jnp.float32))) * 9 * 16
     # Each of the 12 draws 9 * in/groups * 16 weights at least; their variance scatters as
     # sqrt(2 / 144) about its mean, a twelfth of that over 12 draws: four standard errors.
     assert np.mean(variances) == pytest.approx(expected, rel=4 * np.sqrt(2 / (144 * 12)))
@@ -73,9 +91,9 @@ def test_initial_variance_is_that_of_the_fan_in_of_one_window(name, size, initia
 def test_flax_local_starts_too_small_where_ours_does_not():
     """The negative control of the test above: fan-in counted over the whole bank."""
     x = noise(4, 16, 16, 4)
-    theirs, _ = nn.ConvLocal(8, (3, 3)).init_with_output(KEY, x)
-    ours, _ = LocalConv(8, 3).init_with_output(KEY, x)
-    assert float(theirs.std()) < 0.1 * float(ours.std())
+    theirs, _ = initialised(nn.ConvLocal(8, (3, 3)), x)
+    ours, _ = initialised(LocalConv(8, 3), x)
+    assert np.std(theirs) < 0.1 * np.std(ours)
 
 
 @pytest.mark.fast
@@ -92,8 +110,8 @@ def test_conv_is_flax_conv(padding, groups):
         "feature_group_count": groups,
         "bias_init": nn.initializers.normal(),
     }
-    theirs, variables = nn.Conv(**arguments).init_with_output(KEY, x)
-    ours = Conv(**arguments).apply(variables, x)
+    theirs, variables = initialised(nn.Conv(**arguments), x)
+    ours = jax.jit(Conv(**arguments).apply)(variables, x)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)  # float32, 24 products
 
 
@@ -108,28 +126,28 @@ def test_conv_transpose_is_flax_conv_transpose(padding, transpose_kernel):
         "padding": padding,
         "transpose_kernel": transpose_kernel,
     }
-    theirs, variables = nn.ConvTranspose(**arguments).init_with_output(KEY, x)
-    ours = ConvTranspose(**arguments).apply(variables, x)
+    theirs, variables = initialised(nn.ConvTranspose(**arguments), x)
+    ours = jax.jit(ConvTranspose(**arguments).apply)(variables, x)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_local_conv_is_flax_local_conv():
     """Flax orders the weights of a window channels first, in one axis."""
     x = noise(2, 6, 5, 3)
-    ours, variables = LocalConv(4, (3, 2), padding="VALID").init_with_output(KEY, x)
-    kernel = variables["params"]["kernel"]
-    flat = jnp.moveaxis(kernel, -2, 2).reshape(*kernel.shape[:2], -1, 4)
+    ours, variables = initialised(LocalConv(4, (3, 2), padding="VALID"), x)
+    kernel = np.asarray(variables["params"]["kernel"])
+    flat = np.moveaxis(kernel, -2, 2).reshape(*kernel.shape[:2], -1, 4)
     params = {"kernel": flat, "bias": variables["params"]["bias"]}
-    theirs = nn.ConvLocal(4, (3, 2), padding="VALID").apply({"params": params}, x)
+    theirs = jax.jit(nn.ConvLocal(4, (3, 2), padding="VALID").apply)({"params": params}, x)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.fast
 def test_bank_of_biases_lies_where_its_kernels_do():
-    x = jnp.zeros((1, 5, 5, 1))
-    bias = jnp.arange(6.0).reshape(2, 3, 1)
-    params = {"kernel": jnp.zeros((2, 3, 3, 3, 1, 1)), "bias": bias}
-    z = TiledConv(1, 3, tile=(2, 3)).apply({"params": params}, x)
+    x = np.zeros((1, 5, 5, 1), np.float32)
+    bias = np.arange(6, dtype=np.float32).reshape(2, 3, 1)
+    params = {"kernel": np.zeros((2, 3, 3, 3, 1, 1), np.float32), "bias": bias}
+    z = jax.jit(TiledConv(1, 3, tile=(2, 3)).apply)({"params": params}, x)
     expected = [[[3 * (row % 2) + column % 3] for column in range(5)] for row in range(5)]
     np.testing.assert_array_equal(z[0], expected)
 
@@ -137,8 +155,8 @@ def test_bank_of_biases_lies_where_its_kernels_do():
 def test_low_rank_mixes_kernels_and_biases_by_a_softmax_of_row_and_column_terms():
     x = noise(1, 4, 4, 1)
     layer = LowRankLocalConv(1, 1, rank=2, bias_init=nn.initializers.normal())
-    z, variables = layer.init_with_output(KEY, x)
-    params = jax.tree.map(np.asarray, variables["params"])
+    z, variables = jax.device_get(initialised(layer, x))
+    params = variables["params"]
     for row in range(4):
         for column in range(4):
             logits = params["mixing_0"][row] + params["mixing_1"][column]
@@ -150,9 +168,9 @@ def test_low_rank_mixes_kernels_and_biases_by_a_softmax_of_row_and_column_terms(
 def test_low_rank_with_equal_weights_is_standard():
     x = noise(2, 6, 6, 2)
     layer = LowRankLocalConv(3, 3, rank=4, mixing_std=0.0)
-    z, variables = layer.init_with_output(KEY, x)
-    kernel = variables["params"]["kernel"].mean(0)
-    shared = Conv(3, 3, use_bias=False).apply({"params": {"kernel": kernel}}, x)
+    z, variables = initialised(layer, x)
+    kernel = np.mean(variables["params"]["kernel"], 0)
+    shared = jax.jit(Conv(3, 3, use_bias=False).apply)({"params": {"kernel": kernel}}, x)
     np.testing.assert_allclose(z, shared, rtol=1e-5, atol=1e-5)
 
 
@@ -188,7 +206,7 @@ CIRCULAR = {"padding": "CIRCULAR"}
 )
 def test_the_predicted_lattice_is_the_measured_one(layer, space, lattice):
     shape = (2, *space, 2)
-    variables = layer.init(KEY, jnp.zeros(shape))
+    variables = drawn(layer, noise(*shape))
     assert layer.predicted_lattice(space) == lattice
     assert translation_lattice(lambda x: layer.apply(variables, x), shape) == lattice
 
@@ -196,21 +214,23 @@ def test_the_predicted_lattice_is_the_measured_one(layer, space, lattice):
 @pytest.mark.fast
 def test_types_promote_as_in_flax():
     x = noise(1, 4, 4, 2).astype(jnp.bfloat16)
-    z, variables = Conv(2, 3).init_with_output(KEY, x)
+    z, variables = jax.eval_shape(Conv(2, 3).init_with_output, KEY, x)
     assert z.dtype == jnp.float32
-    assert Conv(2, 3, dtype=jnp.bfloat16).apply(variables, x).dtype == jnp.bfloat16
+    half = Conv(2, 3, dtype=jnp.bfloat16)
+    assert jax.eval_shape(half.apply, variables, x).dtype == jnp.bfloat16
     half = LocalConv(2, 3, param_dtype=jnp.bfloat16)
-    assert half.init(KEY, x)["params"]["kernel"].dtype == jnp.bfloat16
+    assert jax.eval_shape(half.init, KEY, x)["params"]["kernel"].dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_takes_unbatched_and_multiply_batched_input(name):
     x = noise(2, 3, 4, 4, 2)
     layer = VARIANTS[name](4, (3, 3), padding="CIRCULAR")
-    variables = layer.init(KEY, x)
-    z = layer.apply(variables, x)
+    variables = drawn(layer, x)
+    z, one = jax.jit(lambda x: (layer.apply(variables, x), layer.apply(variables, x[1, 2])))(x)
     assert z.shape == (2, 3, 4, 4, 4)
-    np.testing.assert_allclose(z[1, 2], layer.apply(variables, x[1, 2]), rtol=1e-5, atol=1e-5)
+    # Sums of up to 64 products of Gaussian numbers.
+    np.testing.assert_allclose(np.asarray(z)[1, 2], one, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.fast
@@ -235,4 +255,4 @@ def test_every_variant_takes_unbatched_and_multiply_batched_input(name):
 )
 def test_wrong_arguments_are_named(layer, shape, message):
     with pytest.raises(ValueError, match=message):
-        layer.init(KEY, jnp.zeros(shape))
+        jax.eval_shape(layer.init, KEY, np.zeros(shape, np.float32))

@@ -1,7 +1,6 @@
 """Labels estimated again and again with the same weights."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,20 +10,26 @@ from cnnjax.symmetry import translation_lattice
 
 def made(**fields):
     model = RecurrentSegmentation(5, features=4, **fields)
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 1)), jnp.float32)
-    return model, model.init(jax.random.key(0), x), x
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
+    return model, jax.jit(model.init)(jax.random.key(0), x), x
+
+
+def estimated(model):
+    """All estimates of a model, as one program."""
+    return jax.jit(lambda params, x: model.apply(params, x, method=model.estimates))
 
 
 def test_every_iteration_has_the_same_weights_and_starts_from_the_one_before():
     one, params, x = made(iterations=1)
     three, others, _ = made(iterations=3)
-    assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, others)
-    estimates = three.apply(params, x, method=three.estimates)
-    np.testing.assert_allclose(estimates[0], one.apply(params, x), atol=1e-6)
+    assert jax.tree.map(np.shape, params) == jax.tree.map(np.shape, others)
+    estimates = np.asarray(estimated(three)(params, x))
+    np.testing.assert_allclose(estimates[0], jax.jit(one.apply)(params, x), atol=1e-6)
     assert np.abs(estimates[1] - estimates[0]).max() > 1e-3
     assert np.abs(estimates[2] - estimates[1]).max() > 1e-5
-    np.testing.assert_array_equal(three.apply(params, x), estimates[2])
-    _, sown = three.apply(params, x, train=True, mutable="auxiliary")
+    np.testing.assert_array_equal(jax.jit(three.apply)(params, x), estimates[2])
+    train = lambda params, x: three.apply(params, x, train=True, mutable="auxiliary")
+    _, sown = jax.eval_shape(train, params, x)
     assert sorted(sown["auxiliary"]) == ["iteration_1", "iteration_2"]
     # U and R of 25 weights, W of 25 from 5 classes, V of one; biases.
     by_hand = 25 * 4 + 4 + 25 * 5 * 4 + 4 + 25 * 4 * 4 + 4 + 4 * 5 + 5
@@ -39,8 +44,8 @@ def test_labels_move_with_the_image_where_there_is_no_border(padding, expected):
 
 def test_without_feedback_every_iteration_is_the_first():
     three, params, x = made(iterations=3, feedback="zero")
-    first, *others = three.apply(params, x, method=three.estimates)
-    np.testing.assert_array_equal(first, made(iterations=1)[0].apply(params, x))
+    first, *others = np.asarray(estimated(three)(params, x))
+    np.testing.assert_array_equal(first, jax.jit(made(iterations=1)[0].apply)(params, x))
     for other in others:
         np.testing.assert_array_equal(other, first)
 
@@ -49,14 +54,15 @@ def test_untied_iterations_are_tied_ones_where_their_weights_are_equal():
     untied, params, x = made(iterations=2, tied=False)
     names = ("image", "estimate", "hidden", "labels")
     assert set(params["params"]) == {f"{name}_{n}" for name in names for n in (1, 2)}
-    estimates = untied.apply(params, x, method=untied.estimates)
+    of_untied = estimated(untied)
+    tied = estimated(made(iterations=2)[0])
+    estimates = np.asarray(of_untied(params, x))
     for number in (1, 2):
         weights = {name: params["params"][f"{name}_{number}"] for name in names}
-        tied = made(iterations=2)[0]
-        alone = tied.apply({"params": weights}, x, method=tied.estimates)
+        alone = np.asarray(tied({"params": weights}, x))
         assert (np.abs(alone[number - 1] - estimates[number - 1]).max() < 1e-5) == (number == 1)
         alike = {f"{name}_{n}": weights[name] for name in names for n in (1, 2)}
-        both = untied.apply({"params": alike}, x, method=untied.estimates)
+        both = np.asarray(of_untied({"params": alike}, x))
         np.testing.assert_allclose(both[1], alone[1], atol=1e-5)
 
 
@@ -66,15 +72,16 @@ def test_untied_iterations_are_tied_ones_where_their_weights_are_equal():
 def test_as_many_further_layers_see_as_far_as_iterations(fields):
     """Fields of 9 and 17 pixels of kernels of 5, one more and two more iterations."""
     model = RecurrentSegmentation(2, features=3, **fields)
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 1, 41, 1)), jnp.float32)
-    params = model.init(jax.random.key(0), x)
+    x = np.random.default_rng(0).normal(size=(1, 1, 41, 1)).astype(np.float32)
+    params = jax.device_get(jax.jit(model.init)(jax.random.key(0), x))
     # Positive weights, so that no ReLU hides the ends of the field.
-    weights = jax.tree.map(lambda leaf: jnp.abs(leaf) + 0.1, params)
+    weights = jax.tree.map(lambda leaf: np.abs(leaf) + np.float32(0.1), params)
     for name in weights["params"]:
         if name.startswith("labels"):  # so that the softmax changes
-            kernel = weights["params"][name]["kernel"]
-            weights["params"][name]["kernel"] = kernel.at[..., 0].set(-kernel[..., 0]) * 0.001
-    gradient = jax.grad(lambda x: model.apply(weights, x)[0, 0, 20, 1])(jnp.abs(x) * 0.01)
+            signs = np.where(np.arange(2) == 0, -1, 1).astype(np.float32)
+            weights["params"][name]["kernel"] *= 0.001 * signs
+    gradient = jax.grad(lambda x: model.apply(weights, x)[0, 0, 20, 1])
+    gradient = jax.jit(gradient)(np.abs(x) * np.float32(0.01))
     seen = np.flatnonzero(gradient)
     assert (seen.min(), seen.max()) == (12, 28)
 
