@@ -100,7 +100,7 @@ def _laws() -> list[dict[str, Any]]:
     noise = np.random.default_rng(1)
     x, k = noise.normal(size=(2, 1, 24, 1)).astype(np.float32)
     image = noise.normal(size=(1, 9, 9, 2)).astype(np.float32)
-    square = noise.normal(size=(3, 3, 2, 4)).astype(np.float32)
+    square = jnp.asarray(noise.normal(size=(3, 3, 2, 4)), jnp.float32)
     down, _ = linear_map(
         jax.jit(lambda z: ops.conv(z, square, strides=2, padding="VALID")), (11, 11, 2)
     )

@@ -22,7 +22,7 @@ DETECTORS = (0.3, 0.1, 1.0, 0.2, 0.1, 0.0)
 
 def numbers() -> dict[str, Any]:
     """Every pooling of one line of detectors, and the family of All-CNN."""
-    *pooled, index = jax.device_get(_pooled(np.float32(DETECTORS)[None, :, None]))
+    *pooled, index = jax.device_get(_pooled(np.asarray(DETECTORS, np.float32)[None, :, None]))
     return {
         "detectors": DETECTORS,
         "kinds": {name: z.ravel() for name, z in zip(_POOLINGS, pooled, strict=True)},
