@@ -174,6 +174,10 @@ def _error(
     return error, False
 
 
+# One program for all distances.
+_between_positions = jax.jit(fourier_shift)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Shift:
     """Circular shift of the image, and its action on arrays of other sizes."""
@@ -188,8 +192,8 @@ class _Shift:
             return np.roll(z, whole, 1 + self.axis)
         distance = whole + rest / self.space[self.axis]
         between = [distance * (axis == self.axis) for axis in (0, 1)]
-        flat = jnp.asarray(z.reshape(*z.shape[:3], -1))
-        return np.asarray(fourier_shift(flat, between), np.float64).reshape(z.shape)
+        flat = z.reshape(*z.shape[:3], -1)
+        return np.asarray(_between_positions(flat, between), np.float64).reshape(z.shape)
 
     def neighbours(self, z: np.ndarray) -> list[np.ndarray]:
         """Shifts by whole positions on both sides of one that falls between them."""

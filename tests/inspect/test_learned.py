@@ -70,7 +70,7 @@ def test_layers_are_spread_over_those_with_kernels_and_space():
     assert convolutions_spread(variables, layers[-3:], 3) == []
 
 
-KERNEL = jnp.asarray(DRAW.normal(size=(3, 3, 1, 4)) * np.array([1.0, 0.0, 3.0, 2.0]), jnp.float32)
+KERNEL = np.float32(DRAW.normal(size=(3, 3, 1, 4)) * np.array([1.0, 0.0, 3.0, 2.0]))
 X = DRAW.normal(size=(300, 8, 8, 1)).astype(np.float32)
 
 

@@ -18,7 +18,7 @@ _ = UNCONNECTED
 
 
 def pattern(layer, shape):
-    params = layer.init(jax.random.key(0), jnp.zeros((1, *shape)))
+    params = jax.jit(layer.init)(jax.random.key(0), np.zeros((1, *shape), np.float32))
     return sharing_pattern(lambda x, params: layer.apply(params, x), params, shape)
 
 
