@@ -11,10 +11,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     __all__: list[str]
     from cnnjax.models.alexnet import AlexNet as AlexNet, AlexNetOneTower as AlexNetOneTower
     from cnnjax.models.all_cnn import AllCNN as AllCNN
-    from cnnjax.models.augerino import (
-        Augerino as Augerino,
-        stratified_offsets as stratified_offsets,
-    )
+    from cnnjax.models.augerino import Augerino as Augerino
     from cnnjax.models.chain_net import ChainNet as ChainNet
     from cnnjax.models.cifar_tutorial import CifarTutorial as CifarTutorial
     from cnnjax.models.conv_net import ConvNet as ConvNet

@@ -161,7 +161,13 @@ def test_learning_rates_are_chosen_on_validation_images_for_each_optimiser(
     monkeypatch.setattr(initialisation, "ARMS", {"none": (initialisation.CONV_RIGHT,)})
     monkeypatch.setattr(initialisation, "TRIED", (1 / 3, 1))
     config = dataclasses.replace(
-        CONFIG, tune=True, optimizers=("adam", "sgd"), norms=("none",), others=(), features=(2,)
+        CONFIG,
+        tune=True,
+        tuning_seeds=(1000, 1001),
+        optimizers=("adam", "sgd"),
+        norms=("none",),
+        others=(),
+        features=(2,),
     )
     found = watch.run(initialisation, config, tmp_path)
     trained = [call.network.training.config for call in watch.trained]

@@ -298,12 +298,15 @@ def test_a_stopped_sweep_lets_its_runs_save(study, number, code):
     study('{"ending": "late"}', '{"size": 4}')
     made = import_experiment("through", Path("experiments").absolute())
     late, next_one = points(made, parse(made, ["--sweep"]))
+    # A process that a shell put into the background ignores SIGINT, and so would its own.
+    ignored = signal.signal(number, signal.default_int_handler)
     sweep = subprocess.Popen(
         [sys.executable, "launch.py", "through", "--sweep"],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
     )
+    signal.signal(number, ignored)
     end = time.monotonic() + 60
     while not (late.directory / "waiting").exists():
         assert time.monotonic() < end

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from cnnjax.models import Augerino, PlainNet, stratified_offsets
+from cnnjax.models import Augerino, PlainNet
+from cnnjax.models.augerino import stratified_offsets
 from cnnjax.models.description import describe_model, described_model
 
 SIDE = 17

@@ -27,6 +27,7 @@ PIPELINES = {
     ),
     "distorted_crops": functools.partial(tasks.distorted_crops, "digits"),
     "in_quadrants": functools.partial(tasks.in_quadrants, "digits"),
+    "moved_by_class": functools.partial(tasks.moved_by_class, "digits", margin=0),
     "resized": functools.partial(tasks.resized, "digits", size=6, channels=3),
     "rotated": functools.partial(tasks.rotated, "digits", canvas=16),
     "textured_digits": functools.partial(tasks.textured_digits, train_images=9, test_images=5),
