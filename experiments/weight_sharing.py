@@ -2,18 +2,20 @@
 
 A tiled convolution of tile t uses t x t kernels in turn. It commutes with the shifts of a lattice of
 t^2 times the index of the standard convolution's (t = 1), and each kernel sees 1/t^2 of the
-positions. Prediction: on translated images the number of training images to a test accuracy of
-90 % grows as the index, n_90 = c t^2; on centred images it does not depend on t.
+positions. Hypothesis: on translated images the number of training images to a test accuracy of 90 %
+grows as the index, n_90 = c t^2; on centred images it does not depend on t.
+
+Seen, 3 seeds: n_90 grows with exponent 1.5 +- 0.2 in t on translated images, on centred ones with -0.7
++- 0.5, with phases with 0.20 +- 0.04. The smallest rate tried was the best of 7 of 12 arms.
 
 One circular network of three layers is trained from each convolution at a constant learning rate,
 chosen by --tune on validation images after half its budget. Its averaged parameters are evaluated
 on test images after 800, 1,600, 3,200, ... training images, counted as often as they are shown;
 n_90 is interpolated in log images, and missing where the budget ends below 90 %. Exponent: slope of
 log n_90 on log t for each seed, over the tiles with which every seed reached 90 %. Variants of the
-plain tiled network, which has as many channels and multiply-adds as the standard one: tied, kernels
-start equal, as those of the standard network of that seed; phases, the same, and kernels replaced by
-their mean every 10 updates, after Pogodin et al., Towards biologically plausible convolutional
-networks, 2021; narrow, channels divided by t, about as many weights as the standard network.
+tiled network, whose multiply-adds are those of the standard one: tied, kernels start equal, as those
+of the standard network of that seed; phases, the same, and kernels replaced by their mean every 10
+updates, after Pogodin et al., 2021; narrow, channels divided by t, about as many weights.
 
     python launch.py weight_sharing                      digits, 3 seeds: 10 minutes, 2 CPU cores
     python launch.py weight_sharing smoke                seconds
@@ -51,6 +53,8 @@ OPTIMIZERS = {"phases": "cnnjax.train.weight_sharing:adam_with_phases"}
 TILES = {"standard": 1, "tiled": 2}
 ARM = ("conv", "variant", "training")
 STANDARD = Convolution("standard")
+LOW_RANK = [Convolution("low_rank", {"rank": r, "mixing_std": 0.0}) for r in (1, 2, 3, 4)]
+LOW_RANK += [Convolution("low_rank", {"rank": r}) for r in (2, 3, 4)]
 TILED = tuple(Convolution("tiled", {"tile": tile}) for tile in (2, 4, 8))
 WHEN = {"before": "at the start", "after": "trained", "anew": "drawn anew"}
 
@@ -109,13 +113,12 @@ class Config(TunedConfig, StudyConfig):
         return [dict(zip(ARM, arm, strict=True)) for arm in arms]
 
 
-# The arms whose rate is a third, as --tune chose it: see results/weight_sharing/tuning.
-SLOWER = [f"{conv} plain centred" for conv in (STANDARD, *TILED[:2])]
-SLOWER += [f"{conv} plain translated" for conv in (STANDARD, TILED[1])]
-SLOWER += [f"{conv} tied translated" for conv in TILED[:2]]
+# Arms on translated images whose rate --tune chose lower: see results/weight_sharing/tuning.
+LOWER = ("standard plain", "tiled(tile=4) plain", "tiled(tile=2) tied", "tiled(tile=4) tied")
 PRESETS = {
     "default": Config(
-        rate_factors=dict.fromkeys(SLOWER, 0.333),
+        rate_factors={f"{arm} translated": 0.333 for arm in LOWER}
+        | {f"{conv} plain centred": 0.333 for conv in (STANDARD, *TILED[:2])},
         budget_factors={"tiled(tile=2) tied translated": 2, "tiled(tile=4) plain translated": 8}
         | {f"tiled(tile=2) {variant} translated": 4 for variant in ("plain", "narrow")}
         | {f"tiled(tile=4) {variant} translated": 4 for variant in ("tied", "narrow")},
@@ -132,13 +135,7 @@ PRESETS = {
     ),
     "full": Config(
         data="mnist",
-        conv=(
-            STANDARD,
-            *TILED,
-            *(Convolution("low_rank", {"rank": r, "mixing_std": 0.0}) for r in (1, 2, 3, 4)),
-            *(Convolution("low_rank", {"rank": r}) for r in (2, 3, 4)),
-            Convolution("local"),
-        ),
+        conv=(STANDARD, *TILED, *LOW_RANK, Convolution("local")),
         budget_factors={
             f"{conv} {variant} translated": 4**power
             for power, conv in enumerate(TILED, 1)
@@ -296,8 +293,7 @@ def page(found: Observations, record: Record) -> None:
                 {f"{name.split('.', 2)[2]}, {WHEN[name.split('.')[1]]}": name for name in defects},
                 *ARM[:2],
                 names=NAMES,
-                caption="Sharing defect ||K - mean K||^2 / ||K||^2 of the kernels of a layer, output "
-                "channels matched: above the first layer an upper bound, 0 for equal kernels.",
+                caption="Sharing defect ||K - mean K||^2 / ||K||^2, matched output channels: a bound.",
             ),
         ],
     )

@@ -24,7 +24,11 @@ def again(model):
 @pytest.mark.fast
 @pytest.mark.parametrize("name", models.__all__)
 def test_every_model_is_made_again(name):
-    needed = {"classes": 3, "conv": TiledConv, "network": functools.partial(models.LeNet5, classes=3)}
+    needed = {
+        "classes": 3,
+        "conv": TiledConv,
+        "network": functools.partial(models.LeNet5, classes=3),
+    }
     given = {key: needed[key] for key, must in model_arguments(name).items() if must}
     model = getattr(models, name)(**given)
     made = again(model)

@@ -43,7 +43,7 @@ def test_each_panel_shows_its_curves_at_their_places():
     np.testing.assert_array_equal(lines(rescaled)["t = 2"].get_xdata(), [25, 50, 100])
     np.testing.assert_array_equal(lines(rescaled)["other"].get_xdata(), [10, 20])
     assert [axes.get_xscale() for axes in drawn().axes] == ["linear", "log", "log"]
-    assert rescaled.get_xlabel() == "training images / lattice index"
+    assert rescaled.get_xlabel() == "training images / index"
     for axes, heights in ((errors, []), (learning, [30, 40]), (rescaled, [30, 40])):
         found = [line.get_ydata()[0] for line in axes.lines if list(line.get_xdata()) == [0, 1]]
         assert found == heights

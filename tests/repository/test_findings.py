@@ -225,6 +225,37 @@ def shift_invariance(found):
     ]
 
 
+def weight_sharing(found):
+    """As `borders`; slopes fitted here."""
+
+    def exponent(variant, training):
+        tiled = found.where(variant=variant, training=training)
+        plain = found.where(variant="plain", training=training, conv="standard")
+        slopes = []
+        for seed in found.seeds:
+            rows = {row["tile"]: row for row in [*plain.rows, *tiled.rows] if row["seed"] == seed}
+            assert sorted(rows) == [1, 2, 4]
+            needed = [rows[tile]["needed.90"] for tile in (1, 2, 4)]
+            slopes.append(np.polyfit(np.log([1, 2, 4]), np.log(needed), 1)[0])
+        return summarize(slopes)
+
+    translated, centred, phases = (
+        exponent("plain", "translated"),
+        exponent("plain", "centred"),
+        exponent("phases", "translated"),
+    )
+    tuned = json.loads((RESULTS / "weight_sharing" / "tuning" / "results.json").read_text("utf-8"))
+    rates = list(tuned["learning_rates"].values())
+    return [
+        f"{len(found.seeds)} seeds",
+        "n_90",
+        f"exponent {translated.mean:.1f} +- {translated.half_width():.1f} in t",
+        f"{centred.mean:.1f} +- {centred.half_width():.1f}",
+        f"{phases.mean:.2f} +- {phases.half_width():.2f}",
+        f"best of {sum(rate < 0.005 for rate in rates)} of {len(rates)} arms",
+    ]
+
+
 PHRASES = {
     study.__name__: study
     for study in (
@@ -235,6 +266,7 @@ PHRASES = {
         learned_invariance,
         lie_derivative,
         shift_invariance,
+        weight_sharing,
     )
 }
 

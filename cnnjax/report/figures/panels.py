@@ -121,7 +121,7 @@ def collapse(
     exact: float,
     levels: Sequence[float] = (),
     label: str = "training images",
-    unit: str = "lattice index",
+    unit: str = "index",
     score: str = "test accuracy (%)",
 ) -> Figure:
     """Three panels: errors against shifts, scores against examples, and against rescaled examples.
