@@ -121,12 +121,33 @@ def keep(directory: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for file in KEPT:
         shutil.copyfile(directory / file, folder / file)
+    kept = json.dumps(without_own_options(environment), indent=2)
+    (folder / "environment.json").write_text(kept + "\n", "utf-8")
     if tuning:
         return
     GALLERY.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(directory / "figures" / f"{FIGURES[name]}.png", GALLERY / f"{name}.png")
     lead = finding((directory / "report.md").read_text("utf-8"))
     (RESULTS / name / FINDING).write_text(lead + "\n", "utf-8")
+
+
+def without_own_options(environment: Any) -> Any:
+    """An environment whose commands, those of continued runs too, lack options of one run alone."""
+    if isinstance(environment, list):
+        return [without_own_options(each) for each in environment]
+    if not isinstance(environment, dict):
+        return environment
+    kept = {name: without_own_options(value) for name, value in environment.items()}
+    if "command" not in kept:
+        return kept
+    words, left = iter(shlex.split(kept["command"])), []
+    for word in words:
+        if word in OF_ONE_RUN:
+            for _ in range(OF_ONE_RUN[word]):
+                next(words)
+        else:
+            left.append(word)
+    return kept | {"command": shlex.join(left)}
 
 
 def finding(page: str) -> str:
@@ -189,15 +210,7 @@ def cell(group: Observations, number: str, scale: float) -> str:
 def command(study: Experiment) -> str:
     """The command of a study: the one of its committed run, without options of that run alone."""
     if is_committed(study.name):
-        words = iter(shlex.split(_environment(study)["command"]))
-        kept = []
-        for word in words:
-            if word in OF_ONE_RUN:
-                for _ in range(OF_ONE_RUN[word]):
-                    next(words)
-            else:
-                kept.append(word)
-        return shlex.join(kept)
+        return without_own_options(_environment(study))["command"]
     text = study.module.__doc__ or ""
     (first, *_) = re.findall(rf"(?m)^ +(python launch\.py {study.name}\b.*?)(?:  .*)?$", text)
     return first.replace(" DIR", " data/tensorflow_datasets")

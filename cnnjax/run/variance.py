@@ -14,13 +14,13 @@ class VarianceShares(NamedTuple):
     """Shares of the total sum of squares, which sum to 1; or something of each of them."""
 
     first: Any
-    """Of the first factor: of its means over everything else."""
+    """The first factor's: that of its means over everything else."""
     second: Any
-    """Of the second factor."""
+    """The second factor's."""
     interaction: Any
-    """Of what the means of the combinations differ from the sum of both factors' effects."""
+    """What the means of the combinations differ by from the sum of both factors' effects."""
     residual: Any
-    """Of the replicates about the means of their combinations."""
+    """The replicates', about the means of their combinations."""
 
 
 def variance_shares(values: np.ndarray) -> VarianceShares:

@@ -94,7 +94,9 @@ def test_a_kept_run_keeps_its_finding_and_its_figure(tables, tmp_path, monkeypat
     page = "# A question?\n\n**Digits \\*all\\* correct.**\n\nFurther text, **not the lead**.\n"
     (run / "report.md").write_text(page)
     (run / "done").touch()
-    (run / "environment.json").write_text('{"command": "python launch.py borders --resume"}')
+    command = "python launch.py borders --workdir /home/me/run --seeds 1 2 --resume"
+    environment = {"command": command, "resumed": [{"command": command, "commit": "f"}]}
+    (run / "environment.json").write_text(json.dumps(environment))
     for name in ("observations.csv", "results.json", "config.json"):
         (run / name).write_text("{}")
     (run / "figures").mkdir()
@@ -104,7 +106,16 @@ def test_a_kept_run_keeps_its_finding_and_its_figure(tables, tmp_path, monkeypat
     tables.keep(run)
     assert (results / "borders" / "finding.md").read_text() == "Digits \\*all\\* correct.\n"
     assert (tmp_path / "gallery" / "borders.png").read_bytes() == b"PNG"
-    assert tables.command(import_experiment("borders", EXPERIMENTS)) == "python launch.py borders"
+    command = "python launch.py borders --seeds 1 2"
+    assert tables.command(import_experiment("borders", EXPERIMENTS)) == command
+    kept = json.loads((results / "borders" / "environment.json").read_text("utf-8"))
+    assert kept == {"command": command, "resumed": [{"command": command, "commit": "f"}]}
+
+
+@pytest.mark.fast
+def test_no_committed_file_of_a_run_names_a_folder_of_its_machine():
+    for file in RESULTS.rglob("*.json"):
+        assert not re.search(r"""[ "'=](/|~|[A-Z]:\\\\)\w""", file.read_text("utf-8")), file
 
 
 @pytest.mark.fast

@@ -57,7 +57,7 @@ class CurvePanel:
     logarithmic: bool = False
     """Whether the horizontal axis is."""
     limits: tuple[float | None, float | None] = (None, None)
-    """Of the vertical axis; None: as the curves are."""
+    """Limits of the vertical axis; None: as the curves are."""
     references: Sequence[float] = ()
     """Heights of dashed lines, such as levels or chance."""
 
