@@ -293,7 +293,8 @@ def page(found: Observations, record: Record) -> None:
                 {f"{name.split('.', 2)[2]}, {WHEN[name.split('.')[1]]}": name for name in defects},
                 *ARM[:2],
                 names=NAMES,
-                caption="Sharing defect ||K - mean K||^2 / ||K||^2, matched output channels: a bound.",
+                caption="Sharing defect ||K - mean K||^2 / ||K||^2, output channels matched; above the "
+                "first layer, whose input channels are the image's, an upper bound.",
             ),
         ],
     )

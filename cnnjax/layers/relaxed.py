@@ -22,7 +22,7 @@ class RelaxedLiftingConv(LiftingConv):
     Symmetry: rotations (and reflections) as for `LiftingConv` where relaxation is the same for all
     elements g, as at the start; else none. Circular shifts as for `Conv`.
     Source: Wang, Walters, Yu, Approximately equivariant networks for imperfectly symmetric
-    dynamics, 2022, section 4 (relaxed group convolution; here, as in the authors' tutorial, a
+    dynamics, 2022 (relaxed group convolution; here, as in the authors' tutorial, a
     weight belongs to an element of the output).
     """
 
@@ -67,8 +67,8 @@ class ResidualLiftingConv(LiftingConv):
     Parameters: those of `LiftingConv`, and free `[side, side, in, group, features]`, zero at the
     start. In training, `prior * sum of squares of free` is sown into the collection 'losses'.
     Symmetry: as `LiftingConv` where free is zero, as at the start; else shifts only.
-    Source: Finzi, Benton, Wilson, Residual pathway priors for soft equivariance constraints, 2021,
-    section 4 (there both pathways start at random).
+    Source: Finzi, Benton, Wilson, Residual pathway priors for soft equivariance constraints, 2021
+    (there both pathways start at random).
     """
 
     prior: float = 1e-3

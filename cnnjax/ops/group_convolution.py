@@ -90,7 +90,7 @@ def lifting_kernels(kernel: jax.Array, *, group: int = ROTATIONS) -> jax.Array:
         kernels[a, c, g, o] = kernel[g^-1 a, c, o]
 
     Returns `[side, side, in, group, out]`, as `regular_conv` takes it.
-    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 7.1.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016.
 
     Args:
       kernel: `[side, side, in, out]`.
@@ -109,7 +109,7 @@ def group_kernels(kernel: jax.Array) -> jax.Array:
         kernels[a, h, c, g, o] = kernel[g^-1 a, g^-1 h, c, o]
 
     Returns `[side, side, group, in, group, out]`, as `regular_conv` takes it.
-    Source: Cohen & Welling, Group equivariant convolutional networks, 2016, section 7.1.
+    Source: Cohen & Welling, Group equivariant convolutional networks, 2016.
 
     Args:
       kernel: `[side, side, group, in, out]`, 4 or 8 elements.

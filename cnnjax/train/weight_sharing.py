@@ -94,7 +94,8 @@ def beta_lasso(
     with u the direction that comes before, lambda the `penalty`, beta the `threshold`. Weights that
     are zero come back when one update takes them beyond beta lambda. With beta = 0 it is gradient
     descent on the lasso. Both defaults are ours: they depend on the task.
-    Source: Neyshabur, Towards learning convolutions from scratch, 2020, algorithm 1.
+    Source: Neyshabur, Towards learning convolutions from scratch, 2020; the threshold
+    beta lambda, without the rate, is that of public implementations.
 
     Args:
       learning_rate: a number, or a schedule of the number of updates so far.
