@@ -100,7 +100,7 @@ class Config(TunedConfig, StudyConfig):
     )
     """How to train, the same for all but for the learning rate and, for p4, the steps."""
     p4_times: Positive = 2
-    """How many times as many steps p4 takes: at equal steps its training loss is the highest."""
+    """Times the steps, for p4: its training loss is 0.18 after 200, 0.10 as standard's after 400."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
