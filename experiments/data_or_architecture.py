@@ -141,8 +141,8 @@ def run(config: Config, record: Record) -> None:
             f"moved_classes must be some, not all, of {np.unique(labels).tolist()}, those of two "
             f"test images or more, got {config.moved_classes}."
         )
-    chosen = {"these": moved, "others": ~moved, "all": moved | True}
-    ranges = {"translated": {"translation": config.translation}}
+    chosen: dict[str, Any] = {"these": moved, "others": ~moved, "all": moved | True}
+    ranges: dict[str, dict[str, Any]] = {"translated": {"translation": config.translation}}
     ranges["rotated"] = {"angle": np.deg2rad(config.angle)}
 
     def train(cell: Cell, training: Training, which: Moved) -> tuple[tasks.Network, Any, Any]:

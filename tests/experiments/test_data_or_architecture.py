@@ -21,6 +21,7 @@ from tests.experiments import pages
 from tests.experiments.fakes import SCALE, SHIFT
 
 SMOKE = ["data_or_architecture", "smoke", "--architecture", "standard", "--controls", "local"]
+SMOKE += ["--features", "2", "2", "--train.steps", "10"]
 TRAINED = [
     ("centred", "these"),
     *((training, which) for training in ("translated", "rotated")
