@@ -32,7 +32,7 @@ import functools
 import math
 from typing import Any, Literal, get_args
 
-from cnnjax.data.augmentation_config import Augmentation
+from cnnjax.data.augmentation_config import Augmentation, Move, amplitude
 from cnnjax.run.config import CheckedConfig, Distinct, InputError, Positive, Seed
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
@@ -51,39 +51,10 @@ Kind = Literal[
     "moves",
 ]  # fmt: skip
 Padding = Literal["zeros", "grey", "edge", "reflect", "circular"]
-Move = Literal["rotation", "translation", "rescale", "shear", "elastic"]
 PIXELS = 1.5
 """Root mean square distance by which the pixels of a digit are moved."""
-SIDE, CANVAS = 16, 24
-"""Height and width of a digit and of its canvas, as `tasks.digits_on_grey` has them."""
-
-
-def amount(move: Move, pixels: float) -> float:
-    """Amplitude that moves the pixels of a digit by so many pixels, root mean square.
-
-    To first order in a rotation by up to a, log s of rescaling and the tangent of the shear, with
-    r^2 the mean square distance of a digit's pixels from its centre, half of it along each axis:
-
-        rotation a r / sqrt(3), rescaling log(s) r / sqrt(3), shear sqrt(tan(a) / a - 1) r / sqrt(2),
-        translation sqrt(2 / 3) of its largest, elastic sqrt(2) of that of an axis
-    """
-    radius = SIDE / math.sqrt(6)
-    match move:
-        case "rotation":
-            return math.degrees(math.sqrt(3) * pixels / radius)
-        case "rescale":
-            return math.exp(math.sqrt(3) * pixels / radius)
-        case "translation":
-            return math.sqrt(3 / 2) * pixels / CANVAS
-        case "elastic":
-            return pixels / math.sqrt(2)
-    mean_square, low, high = 2 * (pixels / radius) ** 2, 1e-3, math.pi / 2 - 1e-9
-    for _ in range(60):  # tan(a) / a rises with a
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.tan(middle) / middle - 1 < mean_square else (low, middle)
-    return math.degrees(low)
-
-
+amount = functools.partial(amplitude, side=16, canvas=24)
+"""The amplitude of a move, of digits and canvas as `tasks.digits_on_grey` has them."""
 MOVES: tuple[Move, ...] = get_args(Move)
 AMOUNTS: dict[Kind, dict[str, Any]] = {
     "none": {},

@@ -11,9 +11,6 @@ from cnnjax.run.cells import SEED, text_of
 from cnnjax.run.observations import Observations
 from cnnjax.run.statistics import bootstrap_interval
 
-FEW = 5
-"""Seeds below which a bootstrap over them is too narrow."""
-
 
 def results_over_images(
     found: Observations, arrays: Sequence[str], factor: str, against: Any
@@ -135,5 +132,4 @@ def _said(results: Sequence[Mapping[str, Any]], compared: bool) -> str:
     paired = ", differences paired by both" if compared else ""
     if seeds < LEAST:
         return f"Mean over {over}, no intervals{paired}."
-    narrow = f", too narrow for fewer than {FEW} seeds" if seeds < FEW else ""
-    return f"Mean over {over}, 95 % interval by bootstrap of both{narrow}{paired}."
+    return f"Mean over {over}, 95 % interval by bootstrap of both{paired}."
