@@ -70,9 +70,9 @@ def bootstrap_interval(
         sqrt(n / (n - 1)) t / z
 
     with t and z the quantiles of Student's t with n - 1 degrees of freedom and of the normal
-    distribution, so that seeds without noise of images have about the interval of `Summary`. For a
-    paired difference pass the differences. A little too wide where the noise of single pairs
-    dominates.
+    distribution, so that seeds without noise of images have about the interval of `Summary` (of
+    nominal 95 % over 3 seeds 74 % would hold the mean, with it 95 %). For a paired difference pass
+    the differences. A little too wide where the noise of both, or of single pairs, counts.
     Source: Owen, The pigeonhole bootstrap, 2007; Hesterberg, What teachers should know about the
     bootstrap, 2014 (the expanded percentile interval).
 
