@@ -12,9 +12,9 @@ learning rate chosen by --tune on validation images:
     deep         one estimate of 2 n convolutions: the field of n iterations, no labels in between
     single       one estimate of two convolutions
 
-    python launch.py segmentation            5 seeds, 2 CPU cores: 10 minutes
+    python launch.py segmentation            5 seeds, 2 CPU cores: 12 minutes
     python launch.py segmentation smoke      under a minute
-    python launch.py segmentation --tune     choose the learning rates, 12 minutes
+    python launch.py segmentation --tune     choose the learning rates, 14 minutes
 
 Test images are made of other digits than training images; all seeds have the same images. They are
 few, so intervals over seeds and images stand beside those over seeds: of the accuracy of each image,
