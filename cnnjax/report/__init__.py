@@ -73,6 +73,10 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         summary_table as summary_table,
     )
     from cnnjax.report.loading import Run as Run, load_run as load_run
+    from cnnjax.report.over_images import (
+        results_over_images as results_over_images,
+        table_over_images as table_over_images,
+    )
     from cnnjax.report.page import (
         Block as Block,
         Code as Code,
@@ -93,6 +97,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         Table as Table,
         counted as counted,
         format_count as format_count,
+        format_interval as format_interval,
         format_number as format_number,
         format_summary as format_summary,
         listed as listed,

@@ -1,9 +1,9 @@
 """Studies run without training: what every cell trains and evaluates is written down.
 
-`watch` takes the place of `Network.train` and `Network.evaluate`. A "trained" state is the initial
-one with its step at the end and every parameter changed, so that what is measured before training
-and after it differs; every evaluation gives an accuracy of its own, so that an observation tells
-from which evaluation it comes.
+`watch` takes the place of `Network.train`, `Network.evaluate` and `Network.correct`. A "trained"
+state is the initial one with its step at the end and every parameter changed, so that what is
+measured before training and after it differs; every evaluation gives an accuracy of its own, so
+that an observation tells from which evaluation it comes.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 
 from cnnjax.run.observations import Observations
@@ -49,7 +50,7 @@ class Evaluated:
     values: dict[str, Any]
     """Of the source."""
     accuracy: float
-    """What the call gave, different at every call."""
+    """What the call gave, different at every call; of `Network.correct` the mean."""
 
 
 class Watch:
@@ -100,11 +101,24 @@ def watch(monkeypatch) -> Watch:
     def evaluate(self, state, split="test", *, repeats=1, **values):
         self.task.source(split, **values)
         accuracy = 0.1 + 0.001 * (len(calls.evaluated) + 1)
+        return evaluated(self, state, split, repeats, values, accuracy)
+
+    def correct(self, state, split="test", **values):
+        self.task.source(split, **values)
+        examples = len(self.task.split(split))
+        found = 0.1 + 0.001 * (len(calls.evaluated) + 1) + np.linspace(-0.05, 0.05, examples)
+        evaluated(self, state, split, 1, values, found.mean())
+        return found
+
+    def evaluated(network, state, split, repeats, values, accuracy):
         calls.evaluated.append(
-            Evaluated(self, int(state.seed), int(state.step) > 0, split, repeats, values, accuracy)
+            Evaluated(
+                network, int(state.seed), int(state.step) > 0, split, repeats, values, accuracy
+            )
         )
         return {"accuracy": accuracy, "loss": 1 + accuracy, "count": 1.0}
 
     monkeypatch.setattr(Network, "train", train)
     monkeypatch.setattr(Network, "evaluate", evaluate)
+    monkeypatch.setattr(Network, "correct", correct)
     return calls

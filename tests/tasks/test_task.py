@@ -83,6 +83,26 @@ def test_a_split_is_scored_with_its_own_labels(poisoned):
     assert network.evaluate(state, repeats=2)["count"] == 18
 
 
+def test_each_example_is_correct_or_not_and_their_mean_is_the_accuracy():
+    """Two batches of 8, the second filled up; averaged parameters, like those of `accuracy`."""
+    task = made()
+    labels = task.test.labels.copy()
+    labels[[0, 8]] = (labels[[0, 8]] + 1) % 3
+    wrong = task.on(test=Split(task.test.images, labels))
+    network = wrong.network(Reads(), dataclasses.replace(CONFIG, ema_decay=0.9))
+    state = network.initial(0)
+    state = state.replace(params=jax.tree.map(lambda leaf: -leaf, state.params))
+    found = network.correct(state)
+    np.testing.assert_array_equal(found, [0, *7 * [1], 0])
+    assert found.mean() == network.accuracy(state)
+    # The same program on other examples.
+    again = task.network(Reads(), network.training.config)
+    np.testing.assert_array_equal(again.correct(state), np.ones(9))
+    assert len(network.correct(state, "train")) == 24
+    moved = network.correct(state, offset=1.0)
+    assert moved.mean() == network.accuracy(state, offset=1.0) < 0.5
+
+
 def test_values_of_the_source_reach_the_network_and_others_are_refused():
     network = made().network(Reads(), CONFIG)
     state = network.initial(0)
