@@ -60,7 +60,6 @@ NAMES = {
     "hidden": "nothing (hidden layer)",
     "space": "all positions",
     "none": "nothing (convolutions)",
-    "k": "k",
     "training": "trained on",
 }
 """Words for factors and their values."""
@@ -155,25 +154,22 @@ def measures(
     """What is observed of logits `[angles, images, classes]` and, of a network that has any,
     detectors `[angles, images, classes, pieces]`."""
     curve = symmetry.accuracy_curve(np.asarray(logits.argmax(-1)), labels)
-    found = {
+    found: dict[str, Any] = {
         "accuracy_upright": curve[0],
         "accuracy_rotated": curve.mean(),
         "accuracy_by_angle": curve,
         "firing_logits": symmetry.firing_invariance(logits, config.firing_rate),
     }
-    if detectors is None:
-        return found
-    units = detectors.reshape(*detectors.shape[:2], -1)
-    shares = symmetry.class_shares(detectors, labels)
-    angles = np.deg2rad(degrees(len(logits)))
-    chance = symmetry.shuffled_specialisation(detectors, labels, angles)
-    return {
-        **found,
-        "firing_detectors": symmetry.firing_invariance(units, config.firing_rate),
-        **symmetry.specialisation(list(shares.values()), angles)._asdict(),
-        "chance": {"direction": chance.direction, "axis": chance.axis},
-        "shares": shares[config.shown_class],
-    }
+    if detectors is not None:
+        units = detectors.reshape(*detectors.shape[:2], -1)
+        shares = symmetry.class_shares(detectors, labels)
+        angles = np.deg2rad(degrees(len(logits)))
+        chance = symmetry.shuffled_specialisation(detectors, labels, angles)
+        found["firing_detectors"] = symmetry.firing_invariance(units, config.firing_rate)
+        found |= symmetry.specialisation(list(shares.values()), angles)._asdict()
+        found["chance"] = {"direction": chance.direction, "axis": chance.axis}
+        found["shares"] = shares[config.shown_class]
+    return found
 
 
 def page(found: Observations, record: Record) -> None:
@@ -181,38 +177,31 @@ def page(found: Observations, record: Record) -> None:
     config, label = record.config, record.config["shown_class"]
     images, angles = min(config["test_images"], record.task["test_examples"]), config["angles"]
     curves: dict[str, dict[str, np.ndarray]] = {training: {} for training in LARGEST_ANGLE}
+    panels = {f"trained on {training} images": {} for training in LARGEST_ANGLE}
     shown: dict[str, dict[str, np.ndarray]] = {"shares": {}, "filters": {}}
+    told: dict[str, list[str]] = {"detectors": [], "hidden": []}
     for (pooling, k, training), group in found.groups("pooling", "k", "training").items():
         name = f"{NAMES[pooling]}{f', k = {k}' if k else ''}"
-        curves[training][name] = group.array("accuracy_by_angle").mean(0)
+        curve = curves[training][name] = group.array("accuracy_by_angle").mean(0)
+        panels[f"trained on {training} images"][name] = 100 * np.append(curve, curve[:1])
         if "effective_number" in group.numbers:
             shown["shares"][f"{name}\ntrained {training}"] = group.array("shares")[0]
             if training == "rotated":
                 shown["filters"][name] = group.array("filters")[0].round(3)
+        if pooling in told and training == "rotated":
+            (accuracy,) = group.summary("accuracy_rotated", "k").values()
+            told[pooling].append(f"{report.format_summary(accuracy, 100)} % (k = {k})")
     results = {"seeds": found.seeds, "observations": found.results(), "rotated_images": images}
     record.results(record.task | results | {"accuracy_by_angle": curves, **shown})
-    percent = {
-        f"trained on {training} images": {
-            name: 100 * np.append(curve, curve[:1]) for name, curve in networks.items()
-        }
-        for training, networks in curves.items()
-    }
-    told = [
-        f"{NAMES[pooling]} "
-        + ", ".join(
-            f"{report.format_summary(value, 100)} % (k = {k})"
-            for k, value in group.summary("accuracy_rotated", "k").items()
-        )
-        for pooling, group in found.where(pooling=("detectors", "hidden"), training="rotated")
-        .groups("pooling")
-        .items()
-    ]
+    said = "; ".join(f"{NAMES[pooling]} {', '.join(each)}" for pooling, each in told.items())
     numbers = {head: column for head, column in MEASURES.items() if column[0] in found.numbers}
+    paired = found.where(pooling=("detectors", "hidden"))
+    both = {head: MEASURES[head] for head in ("any angle (%)", "firing, logits")}
     report.write_page(
         record,
         __doc__,
         [
-            f"Accuracy at any angle, trained on rotated images, pooled over: {'; '.join(told)}.",
+            f"Accuracy at any angle, trained on rotated images, pooled over: {said}.",
             report.setting(record, found),
             report.Heading(f"Detector with the largest response as a {label} rotates"),
             report.Figure(
@@ -233,7 +222,7 @@ def page(found: Observations, record: Record) -> None:
             report.Figure(
                 "accuracy_against_angle",
                 report.line_panels(
-                    percent,
+                    panels,
                     [*degrees(angles), 360],
                     "rotation of the test images (degrees)",
                     y_label="accuracy (%)",
@@ -260,22 +249,8 @@ def page(found: Observations, record: Record) -> None:
                 "image starts its rotation at a random angle.",
             ),
             report.Heading("Rotated against upright training"),
-            report.difference_table(
-                found,
-                numbers,
-                "training",
-                "upright",
-                names=NAMES,
-                caption="Change by training on rotated images.",
-            ),
-            report.Heading("Pooled filters against a hidden layer"),
-            report.difference_table(
-                found.where(pooling=("detectors", "hidden")),
-                {head: MEASURES[head] for head in ("any angle (%)", "firing, logits")},
-                "pooling",
-                "hidden",
-                names=NAMES,
-                caption="As many filters.",
-            ),
+            report.difference_table(found, numbers, "training", "upright", names=NAMES),
+            report.Heading("Pooled filters against a hidden layer of as many"),
+            report.difference_table(paired, both, "pooling", "hidden", names=NAMES),
         ],
     )
