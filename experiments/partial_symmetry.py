@@ -1,28 +1,27 @@
 """Which networks keep the symmetry that holds and give up the one that does not?
 
-Two tasks for the same networks. Upright or rotated: a digit (6) or the same rotated by 180 degrees,
-where the rotation decides the class and invariance is wrong. Digits at right angles: the class does
-not depend on the rotation, and invariance is right. Networks of four layers: p4 (group convolutions
-over rotations by 90 degrees and the maximum over them, invariant); the same with a free readout,
-whose classifier sees all four orientations (equivariant, not invariant); relaxed group convolutions
-and residual pathways, which start as p4 and may give it up; Z2 (plain convolutions) with as many
-weights as p4, and with as many multiply-adds. Before and after training, of rotations r by 90, 180
-and 270 degrees: the equivariance error of the last layer, ||f(r x) - r f(x)|| / ||f(x)||, and the
-change of the logits in units of that from one image to another, beside that by noise of equal norm.
+Two tasks. Upright or rotated: a digit (6) or the same rotated by 180 degrees, where the rotation
+decides the class and invariance is wrong. Digits at right angles: the class does not depend on the
+rotation, and invariance is right. Networks of four layers: p4 (group convolutions over rotations by
+90 degrees and the maximum over them, invariant); the same with a free readout, whose classifier
+sees all four orientations (equivariant, not invariant); relaxed group convolutions and residual
+pathways, which start as p4 and may give it up; Z2 (plain convolutions) with as many weights as p4,
+and with as many multiply-adds. Before and after training, of rotations r by 90, 180 and 270
+degrees: the equivariance error of the last layer, ||f(r x) - r f(x)|| / ||f(x)||, and the change of
+the logits in units of that from one image to another, beside that by noise of equal norm.
 
-Test images come in all poses, so that two identities are exact: an invariant network has an accuracy
-of 50 % on images upright or rotated; and on a third task, which digit, and in which quadrant of the
-canvas, a circular network whose strides divide half the canvas has a quarter of its accuracy on the
-digit alone. Control: zeros at the borders, which show the place.
+Test images come in all poses, so that two identities are exact: an invariant network has an
+accuracy of 50 % on images upright or rotated; and on a third task, which digit, and in which
+quadrant of the canvas, a circular network whose strides divide half the canvas has a quarter of its
+accuracy on the digit alone. Control: zeros at the borders, which show the place.
 
     python launch.py partial_symmetry          digits, 3 seeds: 6 minutes, 2 CPU cores
     python launch.py partial_symmetry smoke    half a minute
     python launch.py partial_symmetry --tune   choose the learning rates, 10 minutes
     python launch.py partial_symmetry full --data-dir DIR    MNIST, 5 seeds, for an accelerator
 
-Prediction: p4 50.00 % upright or rotated; p4 with a free readout, relaxed and residual networks at
-least 98 % there and within 0.5 points of p4 on digits at right angles; Z2 below p4 on those. Of the
-default's 360 test digits 36 are sixes: 1.4 points are one of 72 images, 0.5 points are two digits.
+Prediction: p4 50 % upright or rotated; free, relaxed and residual networks at least 98 % there and
+within 0.5 points of p4 on digits at right angles; Z2 below p4 there. Of 360 test digits 36 are sixes.
 
 Source: Cohen, Welling, Group equivariant convolutional networks, 2016 (p4); Wang, Walters, Yu,
 Approximately equivariant networks for imperfectly symmetric dynamics, 2022 (relaxed); Finzi,
@@ -52,19 +51,19 @@ with lazy_imports():
     from cnnjax import layers, models, report, symmetry, tasks
 
 Kind = Literal["p4", "free", "relaxed", "residual", "residual_weak", "z2", "z2_wide"]
-NETWORKS: dict[Kind, tuple[int, dict[str, Any]]] = {
-    # channels in units of those of p4, and how the network differs from p4
-    "p4": (1, {}),
-    "free": (1, {"readout": "free"}),
-    "relaxed": (1, {"layers": "relaxed", "banks": 2}),
+NETWORKS: dict[Kind, tuple[str, int, dict[str, Any]]] = {
+    # name, channels in units of those of p4, and how the network differs from p4
+    "p4": ("p4", 1, {}),
+    "free": ("p4, free readout", 1, {"readout": "free"}),
+    "relaxed": ("relaxed p4", 1, {"layers": "relaxed", "banks": 2}),
     # The best, and the largest, of 0.001, 0.01, 0.1 and 1 on validation images, by one other seed.
-    "residual": (1, {"layers": "residual", "prior": 1.0}),
-    "residual_weak": (1, {"layers": "residual", "prior": 1e-3}),
-    "z2": (2, {"layers": "plain"}),
-    "z2_wide": (4, {"layers": "plain"}),
+    "residual": ("p4 and residual pathway", 1, {"layers": "residual", "prior": 1.0}),
+    "residual_weak": ("the same, prior 0.001 times", 1, {"layers": "residual", "prior": 1e-3}),
+    "z2": ("Z2, weights of p4", 2, {"layers": "plain"}),
+    "z2_wide": ("Z2, multiply-adds of p4", 4, {"layers": "plain"}),
 }
 PADDINGS: dict[str, str] = {"circular": "CIRCULAR", "zero": "SAME"}
-"""Networks of the third task: what lies beyond the border of their layers."""
+"""Networks of the third task: their padding."""
 FEATURES, STRIDES = (8, 16, 16), (1, 2, 2)
 """Channels and strides of their layers; the product of the strides, 4, divides half the canvas."""
 POSES = {"orientation": 2, "digit": 4, "quadrant": 4}
@@ -76,17 +75,12 @@ NAMES = {
     "orientation": "upright or rotated",
     "digit": "digits at right angles",
     "quadrant": "digit and quadrant",
-    "p4": "p4",
-    "free": "p4, free readout",
-    "relaxed": "relaxed p4",
-    "residual": "p4 and residual pathway",
-    "residual_weak": "the same, prior 0.001 times",
-    "z2": "Z2, weights of p4",
-    "z2_wide": "Z2, multiply-adds of p4",
     "circular": "circular borders",
     "zero": "zeros at the borders",
+    **{kind: name for kind, (name, *_) in NETWORKS.items()},
 }
 """Words for values of factors."""
+OVER = "An image counts once, with the share of its poses of which the class is correct."
 MEASURES = {"error": "equivariance error", "change": "change of the logits", "noise": "by noise"}
 
 
@@ -194,7 +188,7 @@ def make_model(config: Config, task: str, name: Any, classes: int) -> linen.Modu
     if task == "quadrant":
         padding = PADDINGS[name]
         return models.ConvNet(classes, layers.Conv, FEATURES, STRIDES, 3, padding)
-    channels, options = NETWORKS[name]
+    _, channels, options = NETWORKS[name]
     features = tuple(channels * each for each in config.features)
     return models.OrientationNet(classes, features=features, **options)
 
@@ -209,8 +203,8 @@ def sensitivity(network: tasks.Network, variables: Any, poses: int) -> dict[str,
     def maps(x: Any) -> Any:
         return network.compute(models.OrientationNet.maps, variables, x)
 
-    test = network.task.test
-    images = network.task.place(test.read(np.arange(min(IMAGES, len(test) // poses)))[0])
+    shown = np.arange(min(IMAGES, len(network.task.test) // poses))
+    images = network.task.place(network.task.test.read(shown)[0])
     group, plain = symmetry.cyclic(4), network.model.layers == "plain"
     acts, acts_out = group.actions(), group.actions() if plain else group.regular_actions()
     errors = symmetry.equivariance_errors(maps, acts[1:], acts_out[1:], images)
@@ -225,13 +219,13 @@ def sensitivity(network: tasks.Network, variables: Any, poses: int) -> dict[str,
 def correct(task: str, classes: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """What is observed of the predicted classes of all test images, one pose after the other.
 
-    `consistency` of the class over the poses of an image. `exact`: whether the number of correct
-    classes is that of a network which cannot tell the poses apart.
+    `consistency` of the class over the poses of an image; `correct`, the share of poses in which it
+    is; `exact`: whether as many are correct as of a network which cannot tell the poses apart.
     """
-    right = classes == labels
-    poses = classes.reshape(POSES[task], -1)
+    right, poses = classes == labels, classes.reshape(POSES[task], -1)
     consistency = symmetry.shift_consistency(poses)
     found: dict[str, Any] = {"accuracy": right.mean(), "consistency": consistency}
+    found["correct"] = right.reshape(poses.shape).mean(0)
     if task == "orientation":
         found["exact"] = 2 * int(right.sum()) == len(right)
     if task == "quadrant":
@@ -243,11 +237,16 @@ def correct(task: str, classes: np.ndarray, labels: np.ndarray) -> dict[str, Any
 
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
-    record.results({"tasks": record.tasks, "seeds": found.seeds, "rows": found.results()})
+    rotated = found.where(task=ROTATED)
+    pairs = [
+        report.results_over_images(rotated, ["correct"], "network", name)
+        for name in ("p4", "z2")
+        if name in rotated.values("network")
+    ]
+    record.results({"tasks": record.tasks, "rows": found.results(), "over_images": pairs})
     told: dict[str, list[str]] = {}
     for (task, network), each in found.summary("accuracy", "task", "network").items():
         told.setdefault(NAMES[task], []).append(f"{NAMES[network]} {100 * each.mean:.2f} %")
-    rotated = found.where(task=ROTATED)
     drawn: dict[str, Any] = {}
     for (network, task), each in rotated.summary("accuracy", "network", "task").items():
         drawn.setdefault(NAMES[network], {})[NAMES[task]] = each
@@ -281,11 +280,8 @@ def page(found: Observations, record: Record) -> None:
                 "or rotated are correct, or exactly a quarter of those whose digit is correct.",
             ),
             *(
-                report.difference_table(
-                    rotated, {"accuracy (points)": ("accuracy", 100)}, "network", name, names=NAMES
-                )
-                for name in ("p4", "z2")
-                if name in rotated.values("network")
+                report.table_over_images(each, {"accuracy": "correct"}, names=NAMES, caption=OVER)
+                for each in pairs
             ),
             report.Heading("Equivariance before and after training"),
             report.summary_table(
