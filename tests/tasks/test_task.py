@@ -98,7 +98,7 @@ def test_each_example_is_correct_or_not_and_their_mean_is_the_accuracy():
     # The same program on other examples.
     again = task.network(Reads(), network.training.config)
     np.testing.assert_array_equal(again.correct(state), np.ones(9))
-    assert len(network.correct(state, "train")) == 24
+    np.testing.assert_array_equal(network.correct(state, "train"), np.ones(24))
     moved = network.correct(state, offset=1.0)
     assert moved.mean() == network.accuracy(state, offset=1.0) < 0.5
 
