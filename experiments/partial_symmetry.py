@@ -46,6 +46,7 @@ from cnnjax.train.config import TrainConfig
 from cnnjax.train.tuning import TunedConfig, tune
 
 with lazy_imports():
+    import jax
     import numpy as np
     from flax import linen
 
@@ -200,21 +201,24 @@ def sensitivity(network: tasks.Network, variables: Any, poses: int) -> dict[str,
     `error`: the equivariance error of the last layer. `change` of the logits, in units of that from
     one image to another, and `noise`, the same by noise of equal norm.
     """
-
-    def maps(x: Any) -> Any:
-        return network.compute(models.OrientationNet.maps, variables, x)
-
     test = network.task.test
     images = network.task.place(test.read(np.arange(min(IMAGES, len(test) // poses)))[0])
-    group, plain = symmetry.cyclic(4), network.model.layers == "plain"
-    acts, acts_out = group.actions(), group.actions() if plain else group.regular_actions()
-    errors = symmetry.equivariance_errors(maps, acts[1:], acts_out[1:], images)
+    errors = network.compute(rotation_errors, variables, images)
     changes = symmetry.changes_over_rotations(network.function(), images, variables)
     return {
         "error": errors.mean(),
         "change": finite(changes["rotation"].mean()),
         "noise": finite(changes["noise"].mean()),
     }
+
+
+def rotation_errors(model: models.OrientationNet, variables: Any, x: Any) -> Any:
+    """Equivariance errors of the last layer under rotations by 90, 180 and 270 degrees."""
+    group = symmetry.cyclic(4)
+    acts = group.actions()
+    acts_out = acts if model.layers == "plain" else group.regular_actions()
+    maps = jax.jit(functools.partial(model.maps, variables))  # traced once for all rotations
+    return symmetry.equivariance_errors(maps, acts[1:], acts_out[1:], x)
 
 
 def correct(task: str, classes: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
