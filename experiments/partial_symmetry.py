@@ -45,6 +45,7 @@ from cnnjax.train.config import TrainConfig
 from cnnjax.train.tuning import TunedConfig, tune
 
 with lazy_imports():
+    import jax
     import numpy as np
     from flax import linen
 
@@ -184,7 +185,7 @@ def make_task(config: Config, name: str) -> tasks.Task:
 
 
 def make_model(config: Config, task: str, name: Any, classes: int) -> linen.Module:
-    """The network of this name for a task of so many classes."""
+    """The network of this name for so many classes."""
     if task == "quadrant":
         padding = PADDINGS[name]
         return models.ConvNet(classes, layers.Conv, FEATURES, STRIDES, 3, padding)
@@ -199,21 +200,20 @@ def sensitivity(network: tasks.Network, variables: Any, poses: int) -> dict[str,
     `error`: the equivariance error of the last layer. `change` of the logits, in units of that from
     one image to another, and `noise`, the same by noise of equal norm.
     """
-
-    def maps(x: Any) -> Any:
-        return network.compute(models.OrientationNet.maps, variables, x)
-
     shown = np.arange(min(IMAGES, len(network.task.test) // poses))
     images = network.task.place(network.task.test.read(shown)[0])
-    group, plain = symmetry.cyclic(4), network.model.layers == "plain"
-    acts, acts_out = group.actions(), group.actions() if plain else group.regular_actions()
-    errors = symmetry.equivariance_errors(maps, acts[1:], acts_out[1:], images)
+    errors = network.compute(rotation_errors, variables, images)
     changes = symmetry.changes_over_rotations(network.function(), images, variables)
-    return {
-        "error": errors.mean(),
-        "change": finite(changes["rotation"].mean()),
-        "noise": finite(changes["noise"].mean()),
-    }
+    change, noise = (finite(changes[name].mean()) for name in ("rotation", "noise"))
+    return {"error": errors.mean(), "change": change, "noise": noise}
+
+
+def rotation_errors(model: models.OrientationNet, variables: Any, x: Any) -> Any:
+    """Equivariance errors of the last layer under rotations by 90, 180 and 270 degrees."""
+    group, plain = symmetry.cyclic(4), model.layers == "plain"
+    acts, acts_out = group.actions(), group.actions() if plain else group.regular_actions()
+    maps = jax.jit(functools.partial(model.maps, variables))  # traced once for all rotations
+    return symmetry.equivariance_errors(maps, acts[1:], acts_out[1:], x)
 
 
 def correct(task: str, classes: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def linear_map(
       function: from `[batch, *shape]` to `[batch, *out_shape]`, each example on its own.
       shape: shape of one input, `[*space, channels]`.
     """
-    matrix, offset = _matrix_and_offset(function, shape, jnp.float32)
-    return np.asarray(matrix), np.asarray(offset)
+    values = np.asarray(_values_at_basis(function, shape, np.float32))
+    return (values[1:] - values[:1]).T, values[0]
 
 
 def affine_error(function: Callable[[jax.Array], jax.Array], shape: Sequence[int]) -> float:
@@ -74,7 +74,8 @@ def sharing_pattern(
             return tree.unflatten([jnp.asarray(noise.normal(size=leaf.shape)) for leaf in leaves])
 
         def matrix(parameters):
-            return _matrix_and_offset(lambda x: function(x, parameters), shape, jnp.float64)[0]
+            values = _values_at_basis(lambda x: function(x, parameters), shape, np.float64)
+            return (values[1:] - values[:1]).T
 
         @jax.jit
         def value_and_derivative(point, direction):
@@ -104,13 +105,13 @@ def sharing_rule(labels: np.ndarray, strides: int = 1) -> list[int]:
     return [numbers[kernel] for kernel in kernels]
 
 
-def _matrix_and_offset(
+def _values_at_basis(
     function: Callable[[jax.Array], jax.Array], shape: Sequence[int], dtype: Any
-) -> tuple[jax.Array, jax.Array]:
+) -> jax.Array:
+    """Values at zero and, after it, at each unit vector, `[1 + inputs, outputs]`."""
     size = math.prod(shape)
-    basis = jnp.concatenate([jnp.zeros((1, size), dtype), jnp.eye(size, dtype=dtype)])
-    values = function(basis.reshape(size + 1, *shape)).reshape(size + 1, -1)
-    return (values[1:] - values[:1]).T, values[0]
+    basis = np.concatenate([np.zeros((1, size), dtype), np.eye(size, dtype=dtype)])
+    return function(jnp.asarray(basis.reshape(size + 1, *shape))).reshape(size + 1, -1)
 
 
 def _same_rows(rows: np.ndarray, tolerance: float) -> np.ndarray:

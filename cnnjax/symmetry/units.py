@@ -4,6 +4,8 @@ Responses are `[transforms, images, units]`: every image at every amount of a tr
 first amount the untransformed image.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +42,7 @@ def firing_scores(responses: jax.Array, rate: float = 0.01) -> jax.Array:
     return jnp.maximum(_scores(responses, rate), _scores(-responses, rate))
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def _scores(responses: jax.Array, rate: float) -> jax.Array:
     """Scores of units that fire at high values."""
     threshold = jnp.quantile(responses, 1 - rate, axis=(0, 1), keepdims=True)
@@ -104,6 +107,7 @@ def variance_ratio(responses: jax.Array, labels: jax.Array | None = None) -> jax
     return jnp.stack([variance_ratio(responses[:, labels == each]) for each in several]).mean(0)
 
 
+@jax.jit
 def argmax_shares(responses: jax.Array) -> jax.Array:
     """Share of the images for which each detector has the largest response, `[amounts, detectors]`.
 
@@ -118,6 +122,7 @@ def argmax_shares(responses: jax.Array) -> jax.Array:
     return jax.nn.one_hot(responses.argmax(-1), responses.shape[-1]).mean(1)
 
 
+@jax.jit
 def effective_number(shares: jax.Array) -> jax.Array:
     """Effective number of detectors: the exponential of the entropy of their shares.
 
@@ -131,6 +136,7 @@ def effective_number(shares: jax.Array) -> jax.Array:
     return jnp.exp(jax.scipy.special.entr(shares.mean(0)).sum())
 
 
+@jax.jit
 def vector_strength(shares: jax.Array, angles: jax.Array | np.ndarray) -> jax.Array:
     """Concentration of each detector's shares about one direction: the mean resultant length.
 

@@ -4,6 +4,7 @@ A bank is `[*positions, *window, in, out]`, as in `tiled_conv` and `local_conv`:
 output position.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,9 +27,20 @@ def shared_part(bank: jax.Array, tile: int | Sequence[int], axes: int = 2) -> ja
     Raises:
       ValueError: a tile below 1, or not one for each axis.
     """
+    return _shared_part(bank, _tiles(tile, axes))
+
+
+def _tiles(tile: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    """The tile on each axis."""
     tiles = (tile,) * axes if isinstance(tile, int) else tuple(tile)
     if len(tiles) != axes or min(tiles) < 1:
         raise ValueError(f"`tile` must be one int or {axes}, each at least 1, got {tile!r}.")
+    return tiles
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _shared_part(bank: jax.Array, tiles: tuple[int, ...]) -> jax.Array:
+    """`shared_part`, as one program."""
     for axis, step in enumerate(tiles):
         phases = jnp.arange(bank.shape[axis]) % step
         alike = phases[:, None] == phases[None]
@@ -48,7 +60,13 @@ def sharing_defect(bank: jax.Array, tile: int | Sequence[int] = 1, axes: int = 2
     Exactly 0 for a bank that repeats; 1 - (product of the tile) / positions on average for
     independent random kernels. Tile 1 is one kernel for all positions.
     """
-    rest = bank - shared_part(bank, tile, axes)
+    return _sharing_defect(bank, _tiles(tile, axes))
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _sharing_defect(bank: jax.Array, tiles: tuple[int, ...]) -> jax.Array:
+    """`sharing_defect`, as one program."""
+    rest = bank - _shared_part(bank, tiles)
     return jnp.sum(rest**2) / jnp.sum(bank**2)
 
 
@@ -110,6 +128,7 @@ def matched_defects(
     }
 
 
+@functools.partial(jax.jit, static_argnames="axes")
 def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
     """Effective number of different kernels in a bank with `axes` axes of positions.
 
@@ -123,6 +142,7 @@ def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
     return jnp.exp(jax.scipy.special.entr(squares / squares.sum()).sum())
 
 
+@functools.partial(jax.jit, static_argnames="axes")
 def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
     """Similarity of the kernels: squared mean over variance between positions, mean over offsets.
 
@@ -138,6 +158,7 @@ def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
     return (jnp.where(used, mean**2, 0) / jnp.where(used, variance, 1)).sum() / used.sum()
 
 
+@functools.partial(jax.jit, static_argnames="axes")
 def weight_mean_over_deviation(bank: jax.Array, axes: int = 2) -> jax.Array:
     """Similarity of the kernels: |mean| over standard deviation between positions.
 

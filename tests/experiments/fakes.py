@@ -18,9 +18,16 @@ import pytest
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.tasks.network import Network
+from cnnjax.train.parallel import replicate
 
 SCALE, SHIFT = 1.25, 0.05
 """What "training" does to every parameter: times the first, plus the second."""
+
+
+def changed(params: Any) -> Any:
+    """Parameters after "training", on the host: jax would compile each shape of them."""
+    scale, shift = np.float32(SCALE), np.float32(SHIFT)
+    return jax.tree.map(lambda leaf: scale * np.asarray(leaf) + shift, params)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +67,23 @@ class Watch:
         self.trained: list[Trained] = []
         self.evaluated: list[Evaluated] = []
 
-    def run(self, module: Any, config: Any, directory: Path) -> Observations:
-        """Run the study, page included; returns its observations."""
-        record = Record.open(directory, config)
+    def run(self, module: Any, config: Any, directory: Path, *, page: bool = True) -> Observations:
+        """Run the study; returns its observations.
+
+        Without its page, which takes as long as all the rest, the page must have been given these
+        observations, once.
+        """
+        record, paged = Record.open(directory, config), []
         try:
-            module.run(config, record)
-            return Observations.read(directory)
+            with pytest.MonkeyPatch.context() as patch:
+                if not page:
+                    patch.setattr(module, "page", lambda *given: paged.append(given))
+                module.run(config, record)
+            found = Observations.read(directory)
+            if not page:
+                ((shown, given),) = paged
+                assert (shown.rows, given) == (found.rows, record)
+            return found
         finally:
             record.release()
 
@@ -92,10 +110,13 @@ def watch(monkeypatch) -> Watch:
         record.metrics(self.training.config.steps, network=cell.name, loss=1.0, accuracy=0.5)
         self.task.source("train", **values)  # refuses values that the task does not take
         state = self.initial(cell["seed"])
-        params = jax.tree.map(lambda leaf: SCALE * leaf + SHIFT, state.params)
+        devices = self.training.devices
+        params = replicate(changed(state.params), devices)
         ema = None if state.ema_params is None else params
         return state.replace(
-            step=state.step + self.training.config.steps, params=params, ema_params=ema
+            step=replicate(np.int32(int(state.step) + self.training.config.steps), devices),
+            params=params,
+            ema_params=ema,
         )
 
     def evaluate(self, state, split="test", *, repeats=1, **values):

@@ -53,9 +53,8 @@ def softplus(raw):
     return np.log1p(np.exp(np.asarray(raw, float)))
 
 
-def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path, monkeypatch):
-    monkeypatch.setattr(augmentation_ranges, "page", lambda found, record: None)
-    found = watch.run(augmentation_ranges, CONFIG, tmp_path / "run")
+def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
+    found = watch.run(augmentation_ranges, CONFIG, tmp_path / "run", page=False)
     cells = [(*condition, seed) for condition in CONDITIONS for seed in (3, 5)]
     assert [tuple(call.factors.values()) for call in watch.trained] == cells
     assert [tuple(row[name] for name in (*FACTORS, "seed")) for row in found.rows] == cells

@@ -26,7 +26,7 @@ KINDS = ("train", "validation", "similar", "dissimilar")
 
 
 def test_each_network_has_its_border_and_is_evaluated_on_its_splits(watch, tmp_path):
-    found = watch.run(borders, CONFIG, tmp_path / "run")
+    found = watch.run(borders, CONFIG, tmp_path / "run", page=False)
     paddings = {
         "valid": "VALID",
         "same": 1,
@@ -57,7 +57,7 @@ def test_each_network_has_its_border_and_is_evaluated_on_its_splits(watch, tmp_p
 def test_seeds_and_splits_share_no_images_and_dissimilar_ones_are_similar_ones_moved(
     watch, tmp_path
 ):
-    found = watch.run(borders, CONFIG, tmp_path / "run")
+    found = watch.run(borders, CONFIG, tmp_path / "run", page=False)
     seen = {}
     for call, row in zip(watch.trained, found.rows, strict=True):
         validation, similar, dissimilar = (

@@ -54,7 +54,7 @@ def kernels_of(call, network=None):
 
 
 def test_every_network_starts_trains_and_is_evaluated_as_its_cell_says(watch, scales, tmp_path):
-    found = watch.run(initialisation, CONFIG, tmp_path)
+    found = watch.run(initialisation, CONFIG, tmp_path, page=False)
     arms = {
         (call.factors["layer"], call.factors["start"], call.factors["norm"]): call
         for call in watch.trained

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import math
 
-import jax
 import numpy as np
 import pytest
 
@@ -15,7 +14,7 @@ from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 from experiments import rotation
 from tests.experiments import pages
-from tests.experiments.fakes import SCALE, SHIFT
+from tests.experiments.fakes import changed
 
 CONFIG = rotation.Config(
     networks=("z2", "z2_rotated", "z2_wide", "p4_pooled", "p4", "p4_rotated"),
@@ -36,12 +35,12 @@ def group_of(name):
 
 def test_random_rotations_are_for_all_if_the_data_is_not_rotated(watch, tmp_path):
     config = dataclasses.replace(CONFIG, networks=("z2",), random_rotation=True, train_images=(9,))
-    watch.run(rotation, config, tmp_path / "run")
+    watch.run(rotation, config, tmp_path / "run", page=False)
     assert [call.values for call in watch.trained] == 2 * [{"largest_angle": 2 * math.pi}]
 
 
 def test_each_network_is_what_its_name_says_and_its_error_is_of_the_test_images(watch, tmp_path):
-    found = watch.run(rotation, CONFIG, tmp_path / "run")
+    found = watch.run(rotation, CONFIG, tmp_path / "run", page=False)
     data = tasks.rotated("digits", canvas=28)
     images = np.asarray(data.place(data.test.images[:8]))
     expected = [
@@ -72,7 +71,7 @@ def test_each_network_is_what_its_name_says_and_its_error_is_of_the_test_images(
             continue
         # By hand, on the state that the fake training leaves.
         state = call.network.initial(row["seed"])
-        params = jax.tree.map(lambda leaf: SCALE * leaf + SHIFT, state.params)
+        params = changed(state.params)
         variables = {**state.variables, "params": params}
         upright = call.network.logits(variables, images)
         rotated = call.network.logits(variables, np.rot90(images, axes=(1, 2)))

@@ -14,7 +14,7 @@ from cnnjax.run.statistics import summarize
 from cnnjax.train.config import TrainConfig
 from experiments import shift_invariance
 from tests.experiments import pages
-from tests.experiments.fakes import SCALE, SHIFT
+from tests.experiments.fakes import changed
 
 CONFIG = shift_invariance.Config(
     downsampling=("max", "adaptive"),
@@ -29,7 +29,7 @@ CONFIG = shift_invariance.Config(
 
 def stage_of(params, initial):
     """Whether parameters are those before training, or those that the fake training makes."""
-    trained = jax.tree.map(lambda leaf: SCALE * leaf + SHIFT, initial)
+    trained = changed(initial)
     (stage,) = [
         name
         for name, expected in (("before", initial), ("after", trained))
@@ -114,7 +114,7 @@ def test_each_network_is_measured_before_and_after_its_training(watch, tmp_path,
 
     monkeypatch.setattr(symmetry, "classes_over_shifts", over_shifts)
     monkeypatch.setattr(symmetry, "classes_over_crops", over_crops)
-    found = watch.run(shift_invariance, CONFIG, tmp_path / "run")
+    found = watch.run(shift_invariance, CONFIG, tmp_path / "run", page=False)
     expected = [
         {"downsampling": way, "border": border, "readout": readout, "seed": seed}
         for way in ("max", "adaptive")

@@ -27,7 +27,7 @@ SHORT = TrainConfig(steps=2, batch_size=4, ema_decay=0.9)
 def loss_of(network, seed):
     """Cross-entropy of the test images by what `fakes` takes for the trained network of a seed."""
     state = network.initial(seed)
-    params = jax.tree.map(lambda leaf: fakes.SCALE * leaf + fakes.SHIFT, state.params)
+    params = fakes.changed(state.params)
     variables = {"params": params, "batch_stats": state.batch_stats}
     test = network.task.test
     logits = network.logits(variables, network.task.place(test.images))
