@@ -57,7 +57,11 @@ HEADLINES = {
     "learned_invariance": {"accuracy at any angle (%)": ("accuracy_rotated", 100)},
     "partial_symmetry": {"accuracy (%)": ("accuracy", 100)},
     "data_or_architecture": {
-        f"kappa, shifts {word}, {classes} (%)": (f"shift.{reach}.{which}.kappa", 100)
+        f"kappa, shifts {word}, {classes} (%)": (
+            f"shift.{reach}.{which}.kappa",
+            100,
+            {"moved": "these"},
+        )
         for reach, word in (("in", "in range"), ("beyond", "beyond"))
         for which, classes in (("moved", "moved classes"), ("never", "classes never moved"))
     },
