@@ -1,4 +1,4 @@
-"""What does augmentation buy, and what does a network read from the new pixels when their fill is wrong?
+"""How much accuracy does augmentation gain, and does the fill of new pixels give the transformation away?
 
 First the cue: noise without any direction is rotated by one of eight angles, and a network predicts
 the angle. Only what fills the corners can give it away. Then digits, few of them, on a grey
@@ -16,9 +16,13 @@ beside those over seeds.
     python launch.py augmentation            3 seeds, 2 CPU cores: 9 minutes
     python launch.py augmentation smoke      under a minute
 
-Prediction: zeros around grey noise tell the angle, a constant of the same mean tells some of it by
-its lack of noise, circular padding nearly none. On moved test digits every move gains; a fill in
-testing other than in training costs more than either fill in both.
+Seen, mean of 3 seeds, one learning rate for all: of noise rotated by one of eight angles the network
+finds the angle for 100 % of the images if corners are zero, for 30 % if grey (a constant, no noise),
+for 15 to 19 % if circular, edge or reflected (chance 12.5 %). On moved test digits with grey new pixels
+moves gain 23 points, elastic 22, translation 20, rescale 19, rotation 17, shear 10, with intervals over
+seeds and images above 0; cutout 8, light 8 and noise -1 points contain 0, and so do all nine on digits
+as they are. Tested with zeros, training with zeros instead of grey gains 21 to 28 points; tested with
+grey it costs at most 6 points, beyond the interval over seeds for rescale alone.
 
 Source: Simard, Steinkraus, Platt, Best practices for convolutional neural networks applied to
 visual document analysis, 2003 (elastic); DeVries, Taylor, Improved regularization of convolutional

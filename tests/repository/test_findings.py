@@ -75,6 +75,50 @@ def equivariance(found):
     ]
 
 
+def augmentation(found):
+    """As `borders`; intervals over seeds and images from results.json."""
+    cue = {pad: mean(found, "accuracy", 0, padding=pad) for pad in found.values("padding")}
+    others = [cue[pad] for pad in ("circular", "edge", "reflect")]
+    results = json.loads((RESULTS / "augmentation" / "results.json").read_text("utf-8"))
+    compared = {each["factors"]["augmentation"]: each for each in results["over_images"]}
+    del compared["none"]
+    moved, still = (
+        {kind: each["differences"][array] for kind, each in compared.items()}
+        for array in ("correct_moved.grey", "correct")
+    )
+    assert all(low < 0 < high for low, high in (each["interval"] for each in still.values()))
+    gains = {kind: f"{100 * each['mean']:.0f}" for kind, each in moved.items()}
+    certain = [kind for kind, each in moved.items() if each["interval"][0] > 0]
+    assert set(certain) == set(gains) - {"cutout", "light", "noise"}
+    filled = found.where(augmentation=(*certain, "cutout"))
+    grey, zeros = (
+        {
+            kind: group.differences(f"accuracy_moved.{tested}", "fill", "grey")["zeros"]
+            for kind, group in filled.groups("augmentation").items()
+        }
+        for tested in ("grey", "zeros")
+    )
+    assert [kind for kind, each in grey.items() if each.mean < -each.half_width()] == ["rescale"]
+    gained = [100 * each.mean for each in zeros.values()]
+    cost = -100 * min(each.mean for each in grey.values())
+    return [
+        f"mean of {len(found.seeds)} seeds",
+        f"the angle for {cue['zeros']} % of the images if corners are zero, for {cue['grey']} %",
+        f"for {min(others)} to {max(others)} % if circular, edge or reflected",
+        f"chance {100 / results['tasks']['rotated backgrounds']['classes']} %",
+        f"moves gain {gains['moves']} points, "
+        + ", ".join(
+            f"{kind} {gains[kind]}"
+            for kind in ("elastic", "translation", "rescale", "rotation", "shear")
+        ),
+        "images above 0",
+        f"cutout {gains['cutout']}, light {gains['light']} and noise {gains['noise']} points",
+        "contain 0",
+        f"gains {min(gained):.0f} to {max(gained):.0f} points",
+        f"costs at most {cost:.0f} points",
+    ]
+
+
 def augmentation_ranges(found):
     """As `borders`."""
     rewarded = found.where(regularisation=0.05)
@@ -259,6 +303,7 @@ def weight_sharing(found):
 PHRASES = {
     study.__name__: study
     for study in (
+        augmentation,
         augmentation_ranges,
         borders,
         equivariance,
