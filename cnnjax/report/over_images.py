@@ -127,8 +127,9 @@ def _percent(estimate: Mapping[str, Any]) -> str:
 
 def _said(results: Sequence[Mapping[str, Any]], compared: bool) -> str:
     """What the numbers are, and over what."""
-    seeds, images = (min(each[name] for each in results) for name in ("seeds", "images"))
-    over = f"{'one seed' if seeds == 1 else f'{seeds} seeds'} and {images:,} images"
+    seeds, images = min(each["seeds"] for each in results), [each["images"] for each in results]
+    some = " to ".join(f"{each:,}" for each in sorted({min(images), max(images)}))
+    over = f"{'one seed' if seeds == 1 else f'{seeds} seeds'} and {some} images"
     paired = ", differences paired by both" if compared else ""
     if seeds < LEAST:
         return f"Mean over {over}, no intervals{paired}."

@@ -1,5 +1,6 @@
 """What a study's docstring says was expected and seen: every number in it is in its results."""
 
+import itertools
 import json
 import math
 import re
@@ -240,6 +241,48 @@ def lie_derivative(found):
     ]
 
 
+def partial_symmetry(found):
+    """As `borders`; intervals over seeds and images from results.json."""
+    exact = found.where(task=("orientation", "quadrant"), network=("p4", "circular"))
+    assert len(exact) == 2 * len(found.seeds)
+    assert all(row["exact"] for row in exact.rows)
+    upright = found.where(task="orientation")
+    for network in upright.values("network"):
+        expected = 0.5 if network == "p4" else 1
+        np.testing.assert_array_equal(upright.where(network=network).column("accuracy"), expected)
+    digits = found.where(task="digit")
+
+    def accuracy(network):
+        return mean(digits, "accuracy", network=network)
+
+    def error(task, network, digits=1):
+        return mean(found, "after.error", digits, 1, task=task, network=network)
+
+    results = json.loads((RESULTS / "partial_symmetry" / "results.json").read_text("utf-8"))
+    certain = {}
+    for each in itertools.chain(*results["over_images"]):
+        if each["factors"]["task"] == "digit" and each["differences"]:
+            difference = each["differences"]["correct"]
+            if math.prod(difference["interval"]) > 0:
+                pair = each["factors"]["network"], each["against"]
+                certain[pair] = [difference["mean"], *difference["interval"]]
+    assert list(certain) == [("free", "z2")]
+    points, low, high = (f"{100 * value:.1f}" for value in certain["free", "z2"])
+    images = {each["factors"]["task"]: each["images"] for each in results["over_images"][0]}
+    return [
+        "p4 50 % upright",
+        f"mean of {len(found.seeds)} seeds",
+        f"all but p4 100 % ({images['orientation']} sixes)",
+        f"right angles ({images['digit']}), p4 {accuracy('p4')}, free {accuracy('free')}",
+        f"relaxed {accuracy('relaxed')}, residual {accuracy('residual')}",
+        f"Z2 {accuracy('z2')} and {accuracy('z2_wide')} %",
+        f"free minus Z2, {points} ({low} to {high})",
+        f"{error('orientation', 'relaxed', 2)} and {error('orientation', 'residual')}",
+        f"{error('digit', 'relaxed', 2)}, {error('digit', 'residual', 3)}",
+        f"weak prior not ({error('digit', 'residual_weak')})",
+    ]
+
+
 def shift_invariance(found):
     """As `borders`."""
     exact = found.where(downsampling=("adaptive", "learnable"), border="circular")
@@ -310,6 +353,7 @@ PHRASES = {
         initialisation,
         learned_invariance,
         lie_derivative,
+        partial_symmetry,
         shift_invariance,
         weight_sharing,
     )
