@@ -27,20 +27,14 @@ def shared_part(bank: jax.Array, tile: int | Sequence[int], axes: int = 2) -> ja
     Raises:
       ValueError: a tile below 1, or not one for each axis.
     """
-    return _shared_part(bank, _tiles(tile, axes))
-
-
-def _tiles(tile: int | Sequence[int], axes: int) -> tuple[int, ...]:
-    """The tile on each axis."""
     tiles = (tile,) * axes if isinstance(tile, int) else tuple(tile)
     if len(tiles) != axes or min(tiles) < 1:
         raise ValueError(f"`tile` must be one int or {axes}, each at least 1, got {tile!r}.")
-    return tiles
+    return _shared_part(bank, tiles)
 
 
 @functools.partial(jax.jit, static_argnums=1)
 def _shared_part(bank: jax.Array, tiles: tuple[int, ...]) -> jax.Array:
-    """`shared_part`, as one program."""
     for axis, step in enumerate(tiles):
         phases = jnp.arange(bank.shape[axis]) % step
         alike = phases[:, None] == phases[None]
@@ -60,14 +54,12 @@ def sharing_defect(bank: jax.Array, tile: int | Sequence[int] = 1, axes: int = 2
     Exactly 0 for a bank that repeats; 1 - (product of the tile) / positions on average for
     independent random kernels. Tile 1 is one kernel for all positions.
     """
-    return _sharing_defect(bank, _tiles(tile, axes))
+    return _energy_of_rest(bank, shared_part(bank, tile, axes))
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def _sharing_defect(bank: jax.Array, tiles: tuple[int, ...]) -> jax.Array:
-    """`sharing_defect`, as one program."""
-    rest = bank - _shared_part(bank, tiles)
-    return jnp.sum(rest**2) / jnp.sum(bank**2)
+@jax.jit
+def _energy_of_rest(bank: jax.Array, shared: jax.Array) -> jax.Array:
+    return jnp.sum((bank - shared) ** 2) / jnp.sum(bank**2)
 
 
 def match_channels(bank: jax.Array, axes: int = 2) -> jax.Array:
@@ -128,7 +120,6 @@ def matched_defects(
     }
 
 
-@functools.partial(jax.jit, static_argnames="axes")
 def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
     """Effective number of different kernels in a bank with `axes` axes of positions.
 
@@ -137,12 +128,15 @@ def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
     1 for one kernel, shared or scaled at each position; r for r kernels mixed evenly.
     Source: Roy & Vetterli, The effective rank, 2007, with squared singular values.
     """
-    matrix = bank.reshape(-1, *bank.shape[axes:])
-    squares = jnp.linalg.svd(matrix.reshape(len(matrix), -1), compute_uv=False) ** 2
+    return _effective_rank(bank.reshape(int(np.prod(bank.shape[:axes])), -1))
+
+
+@jax.jit
+def _effective_rank(matrix: jax.Array) -> jax.Array:
+    squares = jnp.linalg.svd(matrix, compute_uv=False) ** 2
     return jnp.exp(jax.scipy.special.entr(squares / squares.sum()).sum())
 
 
-@functools.partial(jax.jit, static_argnames="axes")
 def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
     """Similarity of the kernels: squared mean over variance between positions, mean over offsets.
 
@@ -154,11 +148,15 @@ def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
     Source: Pogodin, Mehta, Lillicrap, Latham, Towards biologically plausible convolutional
     networks, 2021, section 4, as printed.
     """
-    mean, variance, used = _over_positions(bank, axes)
+    return _signal_to_noise(bank.reshape(-1, *bank.shape[axes:]))
+
+
+@jax.jit
+def _signal_to_noise(kernels: jax.Array) -> jax.Array:
+    mean, variance, used = _over_positions(kernels)
     return (jnp.where(used, mean**2, 0) / jnp.where(used, variance, 1)).sum() / used.sum()
 
 
-@functools.partial(jax.jit, static_argnames="axes")
 def weight_mean_over_deviation(bank: jax.Array, axes: int = 2) -> jax.Array:
     """Similarity of the kernels: |mean| over standard deviation between positions.
 
@@ -169,13 +167,17 @@ def weight_mean_over_deviation(bank: jax.Array, axes: int = 2) -> jax.Array:
     Source: the code of Pogodin et al., 2021, which computes this and not the square that the paper
     prints (`weight_signal_to_noise`).
     """
-    mean, variance, used = _over_positions(bank, axes)
+    return _mean_over_deviation(bank.reshape(-1, *bank.shape[axes:]))
+
+
+@jax.jit
+def _mean_over_deviation(kernels: jax.Array) -> jax.Array:
+    mean, variance, used = _over_positions(kernels)
     deviation = jnp.sqrt(jnp.where(used, variance, 1))
     return (jnp.where(used, jnp.abs(mean), 0) / deviation).sum() / used.sum()
 
 
-def _over_positions(bank: jax.Array, axes: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _over_positions(kernels: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Mean and variance over positions of each kernel entry, and whether it is ever nonzero."""
-    matrix = bank.reshape(-1, *bank.shape[axes:])
     # Differences from the first kernel, which are exactly zero if it is shared.
-    return matrix.mean(0), (matrix - matrix[:1]).var(0), jnp.any(matrix != 0, 0)
+    return kernels.mean(0), (kernels - kernels[:1]).var(0), jnp.any(kernels != 0, 0)
