@@ -128,7 +128,6 @@ def matched_defects(
     }
 
 
-@functools.partial(jax.jit, static_argnames="axes")
 def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
     """Effective number of different kernels in a bank with `axes` axes of positions.
 
@@ -142,7 +141,6 @@ def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
     return jnp.exp(jax.scipy.special.entr(squares / squares.sum()).sum())
 
 
-@functools.partial(jax.jit, static_argnames="axes")
 def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
     """Similarity of the kernels: squared mean over variance between positions, mean over offsets.
 
@@ -158,7 +156,6 @@ def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
     return (jnp.where(used, mean**2, 0) / jnp.where(used, variance, 1)).sum() / used.sum()
 
 
-@functools.partial(jax.jit, static_argnames="axes")
 def weight_mean_over_deviation(bank: jax.Array, axes: int = 2) -> jax.Array:
     """Similarity of the kernels: |mean| over standard deviation between positions.
 
