@@ -69,8 +69,11 @@ def specialisation(shares: Sequence[jax.Array | np.ndarray], angles: np.ndarray)
         each = [_strength(one, harmonic * angles) for one in shares]
         return round(float(np.mean(each)), 6)
 
-    effective = float(np.mean([effective_number(each) for each in shares]))
+    effective = float(np.mean([_effective_number(each) for each in shares]))
     return Specialisation(effective, strength(1), strength(2))
+
+
+_effective_number = jax.jit(effective_number)
 
 
 @jax.jit
@@ -118,5 +121,5 @@ def shuffled_specialisation(
         ]
         return round(float(np.mean(each)) / len(angles), 6)
 
-    effective = float(np.mean([effective_number(each) for each in shares.values()]))
+    effective = float(np.mean([_effective_number(each) for each in shares.values()]))
     return Specialisation(effective, strength(1), strength(2))

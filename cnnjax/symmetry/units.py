@@ -107,7 +107,6 @@ def variance_ratio(responses: jax.Array, labels: jax.Array | None = None) -> jax
     return jnp.stack([variance_ratio(responses[:, labels == each]) for each in several]).mean(0)
 
 
-@jax.jit
 def argmax_shares(responses: jax.Array) -> jax.Array:
     """Share of the images for which each detector has the largest response, `[amounts, detectors]`.
 
@@ -122,7 +121,6 @@ def argmax_shares(responses: jax.Array) -> jax.Array:
     return jax.nn.one_hot(responses.argmax(-1), responses.shape[-1]).mean(1)
 
 
-@jax.jit
 def effective_number(shares: jax.Array) -> jax.Array:
     """Effective number of detectors: the exponential of the entropy of their shares.
 
@@ -136,7 +134,6 @@ def effective_number(shares: jax.Array) -> jax.Array:
     return jnp.exp(jax.scipy.special.entr(shares.mean(0)).sum())
 
 
-@jax.jit
 def vector_strength(shares: jax.Array, angles: jax.Array | np.ndarray) -> jax.Array:
     """Concentration of each detector's shares about one direction: the mean resultant length.
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cnnjax import ops
@@ -76,7 +77,7 @@ def numbers() -> dict[str, Any]:
         "halved": _plane(halved[0]),
         "argmax": np.asarray(places[0, ..., 0]),
         "ceil_mode": np.asarray(
-            ops.max_pool(np.float32(DETECTORS)[None, :, None], 3, strides=2, ceil_mode=True)
+            ops.max_pool(_image([DETECTORS]), 3, strides=2, ceil_mode=True)
         ).ravel(),
         "shapes": _shapes(),
         # Two products and a sum for each output.
@@ -86,7 +87,7 @@ def numbers() -> dict[str, Any]:
         "stacked_field": [_field([3, 3]), _field([5])],
         "normalised": np.asarray(
             ops.local_response_normalization(
-                np.float32([[1, 2, 3]]), radius=1, bias=1.0, alpha=1.0, beta=0.5
+                jnp.asarray([[1.0, 2.0, 3.0]]), radius=1, bias=1.0, alpha=1.0, beta=0.5
             )
         )[0],
         "kernels": {
@@ -171,8 +172,9 @@ def blocks(numbers: Numbers) -> list[Block]:
 
 def _strided_volume() -> np.ndarray:
     """Example 3: planes of the two filters, `[2, 3, 3]`."""
-    x = np.moveaxis(np.float32(VOLUME), 0, -1)
-    kernel = np.transpose(np.float32(VOLUME_FILTERS), (2, 3, 1, 0))
+    # Arranged on the host: jax would compile each operation.
+    x = jnp.asarray(np.moveaxis(np.float32(VOLUME), 0, -1))
+    kernel = jnp.asarray(np.transpose(np.float32(VOLUME_FILTERS), (2, 3, 1, 0)))
     z = np.asarray(ops.conv(x, kernel, strides=2, padding=1)) + np.float32([1, 0])
     return np.moveaxis(z, -1, 0)
 
@@ -233,12 +235,12 @@ def _field(windows: list[int]) -> int:
     return ops.receptive_field([(size, 1, 1) for size in windows])[0]
 
 
-def _image(rows) -> np.ndarray:
-    return np.float32(rows)[..., None]
+def _image(rows) -> jax.Array:
+    return jnp.asarray(np.float32(rows)[..., None])
 
 
-def _kernel(rows) -> np.ndarray:
-    return np.float32(rows)[..., None, None]
+def _kernel(rows) -> jax.Array:
+    return jnp.asarray(np.float32(rows)[..., None, None])
 
 
 def _plane(x: jax.Array) -> np.ndarray:

@@ -45,8 +45,6 @@ with lazy_imports():
 FILTERS, MAPS, MAP_LAYERS, PATCHES = 16, 8, 12, 9
 """Filters, feature maps of a layer, layers with maps, and patches of a unit, at most."""
 Results = Mapping[str, Any]
-Maps = Callable[[Any, np.ndarray], Mapping[str, jax.Array]]
-"""`feature_maps` of a network, compiled: of variables and images."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +142,9 @@ def first_filters(variables: Any, layers: Sequence[inspect.Layer]) -> dict[str, 
     return None if found is None else found._asdict()
 
 
-def first_maps(maps: Maps, variables: Any, x: np.ndarray) -> dict[str, Any]:
+def first_maps(
+    maps: Callable[..., Mapping[str, jax.Array]], variables: Any, x: np.ndarray
+) -> dict[str, Any]:
     """An image, and the first feature maps of every array with space."""
     found = jax.device_get(maps(variables, x))
     spatial = {name: z for name, z in found.items() if z.ndim == 4 and min(z.shape[1:3]) > 1}
@@ -158,7 +158,7 @@ def first_maps(maps: Maps, variables: Any, x: np.ndarray) -> dict[str, Any]:
 
 def units(
     config: Config,
-    maps: Maps,
+    maps: Callable[..., Mapping[str, jax.Array]],
     variables: Any,
     layers: Sequence[inspect.Layer],
     x: np.ndarray,

@@ -95,8 +95,9 @@ def test_each_network_is_measured_before_and_after_its_training(watch, tmp_path,
         np.testing.assert_array_equal(images, task.place(task.test.images[:3]))
         assert shifts == 2
         if len(given) == 1:
-            expected = call.network.model.apply(variables, images)
-            np.testing.assert_allclose(classify(images, variables), expected, rtol=1e-5)
+            expected = jax.jit(call.network.model.apply)(variables, images)
+            found = jax.jit(classify)(images, variables)
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
         return predicted(labels, when)
 
     def over_crops(classify, wide, size, variables):
