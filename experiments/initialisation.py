@@ -253,9 +253,7 @@ def page(found: Observations, record: Record) -> None:
     plain = found.where(norm=norm, optimizer=optimizer)
     curves = report.curves_of(record, plain, "layer", "start", names=NAMES)
     said = functools.partial(report.format_contrast, scale=100, decimals=1)
-    gaps = [
-        f"{at} {said(gap)} and {said(table[SMALL].get(at))}" for at, gap in table[RIGHT].items()
-    ]
+    gaps = [f"{at} {said(d)} and {said(table[SMALL].get(at))}" for at, d in table[RIGHT].items()]
     report.write_page(
         record,
         __doc__,
