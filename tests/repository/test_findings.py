@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cnnjax.data import rotated_glyphs
 from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 from cnnjax.run.observations import Observations
 from cnnjax.run.statistics import summarize
@@ -93,31 +94,45 @@ def augmentation_ranges(found):
             )
             fits.append(slope)
         slopes[start] = summarize(fits)
-    assert abs(slopes["narrow"].mean + 1) < slopes["narrow"].half_width()
-    below = rewarded.where(half_angle=(30.0, 45.0, 60.0))
-    for _, group in below.groups("half_angle").items():
-        (difference,) = group.differences("half_width.rotation", "start", "narrow").values()
-        assert abs(difference.mean) < 3
+    low, high = slopes["wide"].interval()
+    exact = [rotated_glyphs.optimal_half_width(a, 0.1) for a in (30.0, 45.0, 60.0)]
+    assert low < np.polyfit((30, 45, 60), exact, 1)[0] < high < 0
+    assert slopes["narrow"].interval()[0] < -1 < slopes["narrow"].interval()[1]
+    angles = (30.0, 45.0, 60.0)
 
-    def width(digits=0, **factors):
-        return mean(found, "half_width.rotation", digits, 1, **factors)
+    def rows(reward, start, angle):
+        return found.where(regularisation=reward, start=start, half_angle=angle)
 
-    def widths(angle):
-        starts = ("narrow", "wide")
-        both = [width(regularisation=0.05, half_angle=angle, start=start) for start in starts]
-        return dict.fromkeys(both)
+    above = {
+        start: [summarize(rows(0.05, start, a).column("excess")) for a in angles]
+        for start in ("narrow", "wide")
+    }
+    starts = [
+        said(
+            summarize(
+                np.subtract(
+                    *(rows(0.05, s, a).column("half_width.rotation") for s in ("wide", "narrow"))
+                )
+            ),
+            1,
+        ).replace("-0.0", "0.0")
+        for a in angles
+    ]
 
-    zero = [width(regularisation=0.0, start=start) for start in ("narrow", "wide")]
+    def width(digits, *arm):
+        return f"{rows(*arm).column('half_width.rotation').mean():.{digits}f}"
+
+    free = [width(0, 0.0, start, 45.0) for start in ("narrow", "wide")]
+    excesses = {start: ", ".join(said(each, 1) for each in above[start]) for start in above}
     return [
         f"mean of {len(found.seeds)} seeds",
-        f"{slopes['narrow'].mean:.2f} (narrow start) and {slopes['wide'].mean:.2f} (wide), -1",
-        f"{' to '.join(widths(30.0))} degrees for a = 30",
-        f"{' to '.join(widths(45.0))} for 45",
-        f"{' to '.join(widths(60.0))} for 60",
-        "differ by less than 3 degrees",
-        "lambda = 0",
-        f"{zero[0]} of 10 and {zero[1]} of 80 degrees",
-        f"a = 90 {width(1, half_angle=90.0)} degrees",
+        "lambda = 0.05: w is near 90 - a",
+        f"for a = 30, 45, 60 by {excesses['narrow']} (narrow start)",
+        f"and {excesses['wide']} degrees (wide)",
+        f"slope is {said(slopes['narrow'])} and {said(slopes['wide'], 3)}",
+        f"Wide minus narrow: {', '.join(starts)}",
+        f"lambda = 0 and a = 45 the start decides: {free[0]} degrees from 10, {free[1]} from 80",
+        f"a = 90 (narrow) {width(1, 0.05, 'narrow', 90.0)} degrees",
     ]
 
 
