@@ -58,7 +58,6 @@ DECIDING = 90.0
 """Half-angle at which upright and inverted glyphs touch already: the angle decides the class."""
 FACTORS = ("maps", "regularisation", "start", "half_angle")
 NAMES = {"half_angle": "a (degrees)", "regularisation": "λ", "maps": "generators"}
-"""Words for factors."""
 PREFIX = "half_width."
 WIDTH = f"{PREFIX}rotation"
 """Observed: half-widths by generator; of rotation, in degrees."""

@@ -44,11 +44,11 @@ HEADLINES = {
         for name in ("circular", "crop")
     },
     "lie_derivative": {
-        f"change of logits, translation {way} by 1 % (% of another image)": (
-            f"after.{way}.change",
-            1,
-        )
-        for way in ("down", "right")
+        "accuracy (%)": ("accuracy", 100),
+        **{
+            f"change of logits (%), translation {way} by 1 %": (f"after.{way}.change", 1)
+            for way in ("down", "right")
+        },
     },
     "weight_sharing": {
         **{f"images shown to {level} %": (f"needed.{level}", 1) for level in (80, 90)},

@@ -234,13 +234,43 @@ def lie_derivative(found):
     for network in ("max", "average", "blur", "adaptive", "gelu", "residual"):
         contribution = found.where(network=network).column("after.down.contribution.convolution")
         assert np.abs(contribution).max() < 1e-6
-    tiled, local = (both(each, "contribution.convolution", 0) for each in ("tiled", "local"))
+
+    def share(network):
+        names = (f"after.{axis}.contribution.convolution" for axis in ("down", "right"))
+        found_of = found.where(network=network)
+        return " / ".join(said(summarize(found_of.column(name)), 0, 100) for name in names)
+
+    def minus_max(network):
+        changes = []
+        for axis in ("down", "right"):
+            pair = found.where(network=(network, "max"))
+            (change,) = pair.differences(f"after.{axis}.change", "network", "max").values()
+            changes.append(said(change, 1))
+        return f"{' / '.join(changes)} ({network})"
+
+    rest = found.where(network=tuple(n for n in found.values("network") if n != "alias_free"))
+
+    def means(number):
+        return [each.mean for each in rest.summary(number, "network").values()]
+
+    correlations = " / ".join(
+        f"{np.corrcoef(means('accuracy'), means(f'after.{axis}.change'))[0, 1]:.2f}"
+        for axis in ("down", "right")
+    )
+    accuracies = [
+        f"{network} {mean(found, 'accuracy', network=network)} %"
+        for network in ("max", "blur", "average")
+    ]
+    assert all(len(found.where(network=network)) == 3 for network in found.values("network"))
     networks = ("max", "strided", "blur", "adaptive")
     return [
         f"mean of {len(found.seeds)} seeds",
         *(f"{both(network, 'change', 1)} ({network})" for network in networks),
         "less than 1e-5",
-        f"Convolutions give {tiled} % of it (tiled), {local} % (local)",
+        f"Minus max: {', '.join(map(minus_max, networks[1:]))}",
+        f"({', '.join(accuracies)})",
+        f"over all but alias-free r = {correlations}",
+        f"{share('tiled')} % of the change (tiled), {share('local')} % (local)",
     ]
 
 
