@@ -90,7 +90,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         contrasts as contrasts,
         format_contrast as format_contrast,
     )
-    from cnnjax.report.rows import rows_table as rows_table
+    from cnnjax.report.rows import reached as reached, rows_table as rows_table
     from cnnjax.report.run_page import write_page as write_page
     from cnnjax.report.table import (
         MISSING as MISSING,

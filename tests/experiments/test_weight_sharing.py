@@ -225,26 +225,29 @@ def made(exponent):
     return Observations(rows, (*weight_sharing.ARM, "seed"))
 
 
-def test_exponents_are_those_of_the_power_law_over_seeds():
+def test_exponents_are_those_of_each_tile_against_the_one_before():
     exact = {("plain", "translated"): 2.0, ("tied", "translated"): 0.5, ("plain", "centred"): 0.0}
     found = made(lambda variant, training, seed: exact[variant, training] + 0.1 * (seed - 1))
+    for row in found.rows:  # three times as many at t = 4
+        row["needed.50"] *= 3 if row["tile"] == 4 else 1
     rows = weight_sharing.exponents(found, {"50 %": "needed.50"})
+    assert [row["t"] for row in rows] == 3 * ["1 to 2", "2 to 4"]
     for row in rows:
-        assert row["exponent"].mean == pytest.approx(exact[row["variant"], row["images"]])
+        more = np.log2(3) if row["t"] == "2 to 4" else 0
+        expected = exact[row["variant"], row["images"]] + more
+        assert row["exponent"].mean == pytest.approx(expected)
         assert row["exponent"].std == pytest.approx(0.1)
-        assert row["exponent"].n == 3
-        assert (row["level"], row["tiles"]) == ("50 %", "1, 2 and 4")
-    # What one seed did not reach is left out for all, and said.
+        assert (row["exponent"].n, row["level"]) == (3, "50 %")
+    # What one seed did not reach is left out for all.
     for row in found.rows:
         if row["tile"] == 4 and row["seed"] == 1:
             row["needed.50"] = None
-    assert {row["tiles"] for row in weight_sharing.exponents(found, {"50 %": "needed.50"})} == {
-        "1 and 2"
-    }
+    rows = weight_sharing.exponents(found, {"50 %": "needed.50"})
+    assert {row["t"] for row in rows if row["exponent"]} == {"1 to 2"}
     for row in found.rows:
         row["needed.50"] = 700.0 if row["tile"] == 1 else None
     for row in weight_sharing.exponents(found, {"50 %": "needed.50"}):
-        assert (row["exponent"], row["tiles"]) == (None, "1")
+        assert row["exponent"] is None
 
 
 def test_the_page_shows_each_number_under_its_heading(run_directory, tmp_path, monkeypatch):
@@ -263,7 +266,7 @@ def test_the_page_shows_each_number_under_its_heading(run_directory, tmp_path, m
     slopes = [np.log2(1200.5 / 1000.5), np.log2(1400.5 / 1100.5)]
     lead = pages.lead(record.directory)
     for slope, training in zip(slopes, ("translated", "centred"), strict=True):
-        assert f"to 15 % on {training} images {slope:.3f}" in lead
+        assert f"to 15 % on {training} images {slope:.3f} (t = 1 to 2)" in lead
     exponents, needed, more, defects = pages.tables(record.directory)
     assert [row["variant"] for row in exponents] == ["plain", "plain", "tied"]
     assert float(exponents[2]["exponent"]) == pytest.approx(np.log2(1300.5 / 1000.5), abs=1e-3)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cnnjax.data import rotated_glyphs
 from cnnjax.launch.experiments import EXPERIMENTS, import_experiment
 from cnnjax.run.observations import Observations
 from cnnjax.run.statistics import summarize
@@ -29,6 +30,11 @@ def span(values):
     """The smallest and the largest of some means, as text."""
     ordered = sorted(values, key=float)
     return f"{ordered[0]} to {ordered[-1]} %"
+
+
+def said(summary, digits=2, scale=1):
+    """A mean and half its interval, as docstrings write them."""
+    return f"{scale * summary.mean:.{digits}f} +- {scale * summary.half_width():.{digits}f}"
 
 
 def borders(found):
@@ -133,31 +139,45 @@ def augmentation_ranges(found):
             )
             fits.append(slope)
         slopes[start] = summarize(fits)
-    assert abs(slopes["narrow"].mean + 1) < slopes["narrow"].half_width()
-    below = rewarded.where(half_angle=(30.0, 45.0, 60.0))
-    for _, group in below.groups("half_angle").items():
-        (difference,) = group.differences("half_width.rotation", "start", "narrow").values()
-        assert abs(difference.mean) < 3
+    low, high = slopes["wide"].interval()
+    exact = [rotated_glyphs.optimal_half_width(a, 0.1) for a in (30.0, 45.0, 60.0)]
+    assert low < np.polyfit((30, 45, 60), exact, 1)[0] < high < 0
+    assert slopes["narrow"].interval()[0] < -1 < slopes["narrow"].interval()[1]
+    angles = (30.0, 45.0, 60.0)
 
-    def width(digits=0, **factors):
-        return mean(found, "half_width.rotation", digits, 1, **factors)
+    def rows(reward, start, angle):
+        return found.where(regularisation=reward, start=start, half_angle=angle)
 
-    def widths(angle):
-        starts = ("narrow", "wide")
-        both = [width(regularisation=0.05, half_angle=angle, start=start) for start in starts]
-        return dict.fromkeys(both)
+    above = {
+        start: [summarize(rows(0.05, start, a).column("excess")) for a in angles]
+        for start in ("narrow", "wide")
+    }
+    starts = [
+        said(
+            summarize(
+                np.subtract(
+                    *(rows(0.05, s, a).column("half_width.rotation") for s in ("wide", "narrow"))
+                )
+            ),
+            1,
+        ).replace("-0.0", "0.0")
+        for a in angles
+    ]
 
-    zero = [width(regularisation=0.0, start=start) for start in ("narrow", "wide")]
+    def width(digits, *arm):
+        return f"{rows(*arm).column('half_width.rotation').mean():.{digits}f}"
+
+    free = [width(0, 0.0, start, 45.0) for start in ("narrow", "wide")]
+    excesses = {start: ", ".join(said(each, 1) for each in above[start]) for start in above}
     return [
         f"mean of {len(found.seeds)} seeds",
-        f"{slopes['narrow'].mean:.2f} (narrow start) and {slopes['wide'].mean:.2f} (wide), -1",
-        f"{' to '.join(widths(30.0))} degrees for a = 30",
-        f"{' to '.join(widths(45.0))} for 45",
-        f"{' to '.join(widths(60.0))} for 60",
-        "differ by less than 3 degrees",
-        "lambda = 0",
-        f"{zero[0]} of 10 and {zero[1]} of 80 degrees",
-        f"a = 90 {width(1, half_angle=90.0)} degrees",
+        "lambda = 0.05: w is near 90 - a",
+        f"for a = 30, 45, 60 by {excesses['narrow']} (narrow start)",
+        f"and {excesses['wide']} degrees (wide)",
+        f"slope is {said(slopes['narrow'])} and {said(slopes['wide'], 3)}",
+        f"Wide minus narrow: {', '.join(starts)}",
+        f"lambda = 0 and a = 45 the start decides: {free[0]} degrees from 10, {free[1]} from 80",
+        f"a = 90 (narrow) {width(1, 0.05, 'narrow', 90.0)} degrees",
     ]
 
 
@@ -173,17 +193,45 @@ def initialisation(found):
 
     plain, batch = ([gap(each, norm, "small") for each in ("adam", "sgd")] for norm in NORMS)
     randn = " and ".join(gap(each, "none", "randn") for each in ("adam", "sgd"))
+
+    def accuracies(layer, start, optimizer):
+        return found.where(layer=layer, start=start, norm="none", optimizer=optimizer).column(
+            "accuracy"
+        )
+
+    def lead_of_local(start, optimizer):
+        return accuracies("local", start, optimizer) - accuracies("conv", start, optimizer)
+
+    lost, leads = [], []
+    for each in ("adam", "sgd"):
+        loss = accuracies("conv", "right", each) - accuracies("conv", "randn", each)
+        lost.append(f"{100 * loss.mean():.1f}")
+        leads.append(said(summarize(lead_of_local("randn", each)), 1, 100))
+    unlearned = 100 * found.where(layer="conv", start="randn").column("accuracy_train")
     unlucky = found.where(optimizer="sgd", norm="none", layer="conv", start="small")
     stuck = (unlucky.column("accuracy") < 0.11).sum()
     assert stuck == 1
+    tuned = json.loads((RESULTS / "initialisation" / "tuning" / "results.json").read_text("utf-8"))
+    adam = {arm: rate for arm, rate in tuned["learning_rates"].items() if arm.endswith("adam")}
+    tried = [row["learning_rate"] for row in tuned["rows"] if row["optimizer"] == "adam"]
+    highest = [arm for arm, rate in adam.items() if rate == max(tried)]
+    assert "conv right none adam" in highest
+    won = lead_of_local("right", "adam")
+    images = np.rint(360 * won).astype(int)
+    np.testing.assert_allclose(images, 360 * won, atol=1e-6)
     return [
         f"mean of {len(found.seeds)} seeds",
         "at 1 and at 1/sqrt(P)",
         f"by {plain[0]} (Adam) and {plain[1]} points (SGD)",
         f"by {batch[0]} and {batch[1]}",
         f"one of {len(unlucky)} convolutions at 1/sqrt(P)",
-        "scale of 1/sqrt(P)",
-        f"{randn} points",
+        "flax's layer at 1/sqrt(P)",
+        f"{randn} points, convolutions {' and '.join(lost)}",
+        f"by {' and '.join(leads)}",
+        f"{unlearned.min():.0f} to {unlearned.max():.0f} %",
+        f"best of {len(highest)} of {len(adam)} arms, so of convolutions at 1",
+        "local layers at 1",
+        f"by {said(summarize(won), 1, 100)} points: {images.min()} or {images.max()} of 360 images",
     ]
 
 
@@ -231,13 +279,43 @@ def lie_derivative(found):
     for network in ("max", "average", "blur", "adaptive", "gelu", "residual"):
         contribution = found.where(network=network).column("after.down.contribution.convolution")
         assert np.abs(contribution).max() < 1e-6
-    tiled, local = (both(each, "contribution.convolution", 0) for each in ("tiled", "local"))
+
+    def share(network):
+        names = (f"after.{axis}.contribution.convolution" for axis in ("down", "right"))
+        found_of = found.where(network=network)
+        return " / ".join(said(summarize(found_of.column(name)), 0, 100) for name in names)
+
+    def minus_max(network):
+        changes = []
+        for axis in ("down", "right"):
+            pair = found.where(network=(network, "max"))
+            (change,) = pair.differences(f"after.{axis}.change", "network", "max").values()
+            changes.append(said(change, 1))
+        return f"{' / '.join(changes)} ({network})"
+
+    rest = found.where(network=tuple(n for n in found.values("network") if n != "alias_free"))
+
+    def means(number):
+        return [each.mean for each in rest.summary(number, "network").values()]
+
+    correlations = " / ".join(
+        f"{np.corrcoef(means('accuracy'), means(f'after.{axis}.change'))[0, 1]:.2f}"
+        for axis in ("down", "right")
+    )
+    accuracies = [
+        f"{network} {mean(found, 'accuracy', network=network)} %"
+        for network in ("max", "blur", "average")
+    ]
+    assert all(len(found.where(network=network)) == 3 for network in found.values("network"))
     networks = ("max", "strided", "blur", "adaptive")
     return [
         f"mean of {len(found.seeds)} seeds",
         *(f"{both(network, 'change', 1)} ({network})" for network in networks),
         "less than 1e-5",
-        f"Convolutions give {tiled} % of it (tiled), {local} % (local)",
+        f"Minus max: {', '.join(map(minus_max, networks[1:]))}",
+        f"({', '.join(accuracies)})",
+        f"over all but alias-free r = {correlations}",
+        f"{share('tiled')} % of the change (tiled), {share('local')} % (local)",
     ]
 
 
@@ -313,33 +391,56 @@ def shift_invariance(found):
 
 
 def weight_sharing(found):
-    """As `borders`; slopes fitted here."""
+    """As `borders`; exponents of neighbouring tiles computed here."""
 
-    def exponent(variant, training):
-        tiled = found.where(variant=variant, training=training)
-        plain = found.where(variant="plain", training=training, conv="standard")
-        slopes = []
-        for seed in found.seeds:
-            rows = {row["tile"]: row for row in [*plain.rows, *tiled.rows] if row["seed"] == seed}
-            assert sorted(rows) == [1, 2, 4]
-            needed = [rows[tile]["needed.90"] for tile in (1, 2, 4)]
-            slopes.append(np.polyfit(np.log([1, 2, 4]), np.log(needed), 1)[0])
-        return summarize(slopes)
+    def exponents(variant, training):
+        logs = []
+        for tile in (1, 2, 4):
+            conv = "standard" if tile == 1 else f"tiled(tile={tile})"
+            arm = {"conv": conv, "variant": "plain" if tile == 1 else variant}
+            rows = found.where(**arm, training=training).rows
+            assert [row["seed"] for row in rows] == found.seeds
+            logs.append(np.log2([row["needed.90"] for row in rows]))
+        return logs[1] - logs[0], logs[2] - logs[1]
 
-    translated, centred, phases = (
-        exponent("plain", "translated"),
-        exponent("plain", "centred"),
-        exponent("phases", "translated"),
+    low, high = exponents("plain", "translated")
+    assert summarize(high - low).interval()[0] > 0
+    # Neither 2 nor 0 is in the interval of the first.
+    assert summarize(low).interval()[1] < 2
+    (first, second), (shared, more) = (
+        [said(summarize(each)) for each in exponents(*arm)]
+        for arm in (("plain", "centred"), ("phases", "translated"))
     )
+    assert summarize(exponents("plain", "centred")[0]).interval()[1] < 0
+    parameters = {}
+    for row in found.where(variant="plain", training="translated").rows:
+        parameters[row["tile"]] = f"{row['parameters']:,}"
+    narrow = {
+        (tile, level): sum(
+            row.get(f"needed.{level}") is not None
+            for row in found.where(conv=f"tiled(tile={tile})", variant="narrow").rows
+        )
+        for tile in (2, 4)
+        for level in (80, 90)
+    }
+    assert narrow[4, 80] == 0
+    least = min(row["parameters"] for row in found.rows if row["variant"] == "narrow")
+    assert least > 0.99 * found.where(conv="standard").rows[0]["parameters"]
     tuned = json.loads((RESULTS / "weight_sharing" / "tuning" / "results.json").read_text("utf-8"))
     rates = list(tuned["learning_rates"].values())
+    tried = {row["learning_rate"] for row in tuned["rows"]}
+    assert (len(tried), min(tried)) == (3, min(rates))
     return [
         f"{len(found.seeds)} seeds",
-        "n_90",
-        f"exponent {translated.mean:.1f} +- {translated.half_width():.1f} in t",
-        f"{centred.mean:.1f} +- {centred.half_width():.1f}",
-        f"{phases.mean:.2f} +- {phases.half_width():.2f}",
-        f"best of {sum(rate < 0.005 for rate in rates)} of {len(rates)} arms",
+        "exponent of n_90",
+        f"is {said(summarize(low))} from 1 to 2",
+        f"{said(summarize(high))} from 2 to 4",
+        f"more by {said(summarize(high - low))}",
+        f"with phases {shared}, then {more}",
+        f"n_90 falls: {first}, {second}",
+        ", ".join(parameters[tile] for tile in (1, 2, 4)),
+        f"t = 2 reached 90 % in {narrow[2, 90]} of {len(found.seeds)} seeds, t = 4 80 % in none",
+        f"in {sum(rate == min(tried) for rate in rates)} of {len(rates)} the lowest of three",
     ]
 
 
