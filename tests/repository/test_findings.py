@@ -376,7 +376,7 @@ def weight_sharing(found):
     tried = {row["learning_rate"] for row in tuned["rows"]}
     assert (len(tried), min(tried)) == (3, min(rates))
     return [
-        f"{len(found.seeds)} seeds",
+        f"Seen, {len(found.seeds)} seeds",
         "exponent of n_90",
         f"is {said(summarize(low))} from 1 to 2",
         f"{said(summarize(high))} from 2 to 4",
