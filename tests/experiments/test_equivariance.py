@@ -226,7 +226,7 @@ def test_the_page_shows_each_number_under_its_heading(run_directory, tmp_path):
         row |= {"change.shift": 0.123 + number, "change.noise": 0.456 + number}
     equivariance.page(found, record)
     report = record.directory.joinpath("report.md").read_text("utf-8")
-    assert "6 of 6 measured lattices are the predicted ones" in report
+    assert "6 of 6 lattices are the predicted ones" in report
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in report.splitlines()]
     (heading,) = [line for line in lines if "accuracy, centred images (%)" in line]
     table = [dict(zip(heading, line)) for line in lines if len(line) == len(heading)]

@@ -75,10 +75,42 @@ def equivariance(found):
     steps = [last["standard"], *(last[f"tiled(tile={tile})"] for tile in (2, 4, 8))]
     assert all(last[conv] == [32, 32] for conv in last if not conv.startswith(("st", "ti")))
     pixels = ", ".join(str(step) for step, _ in steps)
+    # Untrained, each layer alone: all as predicted but where the mixture starts as a convolution.
+    mixture = "low_rank(mixing_std=0.0, rank=2)"
+    alone = {
+        each["conv"]: [] for each in layers if each["alone_predicted"] != each["alone_measured"]
+    }
+    assert list(alone) == [mixture]
+    starts = {(each["conv"], each["name"]): each["alone_measured"] for each in layers}
+    for name in ("conv1", "conv2", "conv3"):
+        assert starts[mixture, name] == starts["standard", name]
+
+    def altered(conv):
+        rows = found.where(conv=conv, training=("centred", "translated"))
+        (change,) = rows.differences("change.shift", "training", "centred").values()
+        return said(change)
+
+    translated = found.where(training="translated")
+    (dead,) = [row for row in translated.rows if row["accuracy_translated"] < 0.11]
+    assert dead["conv"] == "low_rank(rank=2)"
+    tuned = json.loads((RESULTS / "equivariance" / "tuning" / "results.json").read_text("utf-8"))
+    tried = {row["learning_rate"] for row in tuned["rows"]}
+    rates = list(tuned["learning_rates"].values())
+    ends = sum(rate in (min(tried), max(tried)) for rate in rates)
+    assert len(tried) == 3
+    standard = summarize(translated.where(conv="standard").column("accuracy_translated"))
+    tiles = ", ".join(altered(f"tiled(tile={tile})") for tile in (2, 4, 8))
     return [
         f"after three layers {pixels} pixels for tiles of 1, 2, 4, 8",
         "at most 1e-5",
         "about sqrt(2)",
+        "mixing_std=0 starts",
+        f"{len(found.seeds)} seeds",
+        f"by {altered('standard')} (standard), {altered(mixture)} (mixing_std=0)",
+        f"{tiles} (tiles 2, 4, 8), {altered('local')} (local)",
+        f"right on {said(standard, 0, 100)} %",
+        "low_rank(rank=2)",
+        f"{ends} of {len(rates)} rates",
     ]
 
 
@@ -431,7 +463,7 @@ def weight_sharing(found):
     tried = {row["learning_rate"] for row in tuned["rows"]}
     assert (len(tried), min(tried)) == (3, min(rates))
     return [
-        f"{len(found.seeds)} seeds",
+        f"Seen, {len(found.seeds)} seeds",
         "exponent of n_90",
         f"is {said(summarize(low))} from 1 to 2",
         f"{said(summarize(high))} from 2 to 4",
