@@ -44,7 +44,6 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.report.figures.shifts import (
         ShiftPanel as ShiftPanel,
         error_against_shift as error_against_shift,
-        shift_maps as shift_maps,
     )
     from cnnjax.report.figures.style import (
         BLACK as BLACK,

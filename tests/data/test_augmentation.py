@@ -10,7 +10,6 @@ import pytest
 
 from cnnjax.data.augmentation import augment
 from cnnjax.data.augmentation_config import Augmentation, Border
-from cnnjax.data.resizing import resize_all
 from cnnjax.ops.interpolation import Border as InterpolationBorder
 
 EACH = {
@@ -150,18 +149,6 @@ def test_a_fill_like_the_ground_leaves_no_cue_and_another_does():
     assert (np.asarray(cue) < 0.25).any((1, 2, 3)).all()
 
 
-def test_images_of_many_sizes_become_one_size():
-    wide, tall = np.ones((10, 40, 3)), np.full((30, 15, 3), 2.0)
-    for how in ("stretch", "crop", "pad"):
-        assert resize_all([wide, tall], (20, 20), how).shape == (2, 20, 20, 3)
-    np.testing.assert_allclose(resize_all([wide, tall], (20, 20))[1], 2.0, atol=1e-6)
-    padded = np.asarray(resize_all([wide, tall], (20, 20), "pad"))
-    # A line thinner than a pixel of the result is still there.
-    assert resize_all([np.ones((100, 2, 1))], (4, 4), "pad").sum() > 0
-    # 10 x 40 becomes 5 x 20: 7 rows of zeros above, 8 below.
-    np.testing.assert_allclose(padded[0].sum((1, 2)), [0] * 7 + [60] * 5 + [0] * 8, atol=1e-4)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -171,8 +158,6 @@ def test_images_of_many_sizes_become_one_size():
         (lambda: Augmentation(border="wrap"), "got 'wrap'"),
         (lambda: Augmentation(cutout=-1), "-1"),
         (lambda: augment(jnp.zeros((2, 4, 4, 1), jnp.uint8), keys(2), Augmentation()), "uint8"),
-        (lambda: resize_all([], (4, 4)), "must be at least one"),
-        (lambda: resize_all([np.ones((2, 2, 1))], (4, 4), "fit"), "got 'fit'"),
     ],
 )
 def test_wrong_arguments_are_named(call, message):

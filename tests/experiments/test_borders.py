@@ -107,13 +107,14 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     record.write_task("red_green", task.facts())
     borders.page(record.observations(), record)
     assert pages.lead(record.directory) == (
-        "Test accuracy on similar / dissimilar images: valid 90.0 / 10.0 %, same 50.0 / 50.0 %, "
-        "circular 30.0 / 30.0 %. Equal for every seed, to the last digit: circular. Accuracy on "
-        "training images, and the ceiling of new ones: circular 53.0 and 67.0 %."
+        "Accuracy on 12 similar / dissimilar test images: valid 90 ± 2 / 10.0 ± 0 %, same 50 ± 20 "
+        "/ 50 ± 20 %, circular 30 ± 20 / 30 ± 20 %. Equal for every seed, to the last digit: "
+        "circular. Accuracy on training images, and bound of the expected one on new images: "
+        "circular 53 ± 2 and 67.0 %."
     )
     # Half of the interval: 4.303 (Student's t, 2 degrees of freedom) times std / sqrt(3).
     heads = ("border", "training (%)", "validation (%)", "test, similar (%)",
-             "test, dissimilar (%)", "ceiling of new images (%)", "training minus similar (points)",
+             "test, dissimilar (%)", "bound on new images (%)", "training minus similar (points)",
              "equal for every seed")  # fmt: skip
     (rows,) = pages.tables(record.directory)
     assert [tuple(row[head] for head in heads) for row in rows] == [

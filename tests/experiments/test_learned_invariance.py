@@ -203,7 +203,7 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
              "rotations": "rotated copies", "space": "all positions"}  # fmt: skip
     expected, shares, filters = [], {}, {}
     curves = {"upright": {}, "rotated": {}}
-    told = {"detectors": [], "hidden": []}
+    told = {"detectors": [], "hidden": [], "rotations": []}
     for (pooling, k, training), group in found.groups().items():
         line = {"pooled over": names[pooling], "k": "–" if k is None else str(k)}
         line |= {"trained on": training, "parameters": "700"}
@@ -221,16 +221,30 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
         if pooling in ("detectors", "rotations") and training == "rotated":
             filters[name] = group.array("filters")[0].round(3)
         if pooling in told and training == "rotated":
-            told[pooling].append(f"{line['any angle (%)']} % (k = {k})")
+            told[pooling].append(
+                f"{line['any angle (%)']} % and {line['firing, logits']} (k = {k}, 700 parameters)"
+            )
     assert table == expected
-    sentences = [f"{names[pooling]} {', '.join(each)}" for pooling, each in told.items()]
-    assert pages.lead(record.directory) == (
-        f"Accuracy at any angle, trained on rotated images, pooled over: {'; '.join(sentences)}."
-    )
 
     def difference(number, scale, one, other):
         values = [found.where(**each).column(number) for each in (one, other)]
         return format_summary(summarize(values[0] - values[1]), scale)
+
+    pooled_1, pooled_2, hidden_1, hidden_2 = (
+        {"pooling": pooling, "k": k, "training": "rotated"}
+        for pooling in ("detectors", "hidden")
+        for k in (1, 2)
+    )
+    assert pages.lead(record.directory) == (
+        "Accuracy at any angle and firing of the logits (1: not invariant, 20: perfectly), trained "
+        "on rotated images, evaluated on 21 test images: maximum of k learned filters "
+        f"{', '.join(told['detectors'])}; hidden layer of as many {', '.join(told['hidden'])}; "
+        f"maximum of k filters in four rotated copies {told['rotations'][0]}. Maximum of learned "
+        "filters, paired by seed: firing minus that of k = 1, "
+        f"{difference('firing_logits', 1, pooled_2, pooled_1)} (k = 2); accuracy minus that of the "
+        f"hidden layer, {difference('accuracy_rotated', 100, pooled_1, hidden_1)} (k = 1), "
+        f"{difference('accuracy_rotated', 100, pooled_2, hidden_2)} (k = 2) points."
+    )
 
     assert [(row["pooled over"], row["k"], row["trained on"]) for row in trained] == [
         (names[pooling], "–" if k is None else str(k), "rotated")
@@ -278,6 +292,7 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
             np.testing.assert_allclose(drawn[name], 100 * curve[[0, 1, 2, 3, 0]])
     text = (record.directory / "report.md").read_text("utf-8")
     assert "Accuracy on 21 test images, upright and at 4 angles. 5 % of responses" in text
+    assert text.count("On 21 test images. Minus") == 2
     results = json.loads((record.directory / "results.json").read_text("utf-8"))
     assert results["rotated_images"] == 21
     np.testing.assert_allclose(results["accuracy_by_angle"]["rotated"]["all positions"], curve)

@@ -201,16 +201,19 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
                 )
                 assert row[heading] == format_summary(summarize(one - other), 100)
     lead = []
-    for way in ("max", "adaptive"):
-        group = found.where(downsampling=way, border="circular", readout="max")
-        values = [
-            format_summary(summarize(group.column(f"after.{shifts}.kappa")), 100)
-            for shifts in ("circular", "crop")
-        ]
-        lead.append(f"{way} {' and '.join(values)} %")
+    for border in ("circular", "zero"):
+        ways = []
+        for way in ("max", "adaptive"):
+            group = found.where(downsampling=way, border=border, readout="max")
+            values = [
+                format_summary(summarize(group.column(f"after.{shifts}.kappa")), 100)
+                for shifts in ("circular", "crop")
+            ]
+            ways.append(f"{way} {' and '.join(values)} %")
+        lead.append("; ".join(ways))
     assert pages.lead(record.directory) == (
-        "Kappa of trained networks with circular borders and readout max, under circular and crop "
-        f"shifts: {'; '.join(lead)}."
+        "Kappa of trained networks with readout max, under circular and crop shifts of 3 test "
+        f"images. Circular borders: {lead[0]}. Zero borders: {lead[1]}."
     )
     ((((series, _)), _),) = drawn
     assert len(series) == 8
@@ -228,7 +231,11 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     page = (record.directory / "report.md").read_text("utf-8")
     assert "The shift changes 4 of 4 detectors and 2 of 4 maxima." in page
     assert "Circular shifts, 2 x 2; all on the same 3 test images." in page
-    assert "ean ± 95 % interval over 3 seeds" in page
+    assert (
+        "shifts of 3 test images, by downsampling, border and readout: mean ± 95 % interval over 3 "
+        "seeds."
+    ) in page
+    assert page.count("On 3 test images. Minus") == 3
 
 
 @pytest.fixture(scope="module")

@@ -26,10 +26,21 @@ def mean(found, number, digits=1, scale=100, **factors):
     return f"{scale * found.where(**factors).column(number).mean():.{digits}f}"
 
 
-def span(values):
-    """The smallest and the largest of some means, as text."""
-    ordered = sorted(values, key=float)
-    return f"{ordered[0]} to {ordered[-1]} %"
+def spread(summary, digits=1, scale=100):
+    """Mean and half of the 95 % interval, as text."""
+    return f"{scale * summary.mean:.{digits}f} +- {scale * summary.half_width():.{digits}f}"
+
+
+def paired(found, number, factor, one, other, **factors):
+    """Summary of a number at one value of a factor minus that at another, paired by seed."""
+    rows = found.where(**factors, **{factor: (one, other)})
+    (change,) = rows.differences(number, factor, other).values()
+    return change
+
+
+def contains_zero(summary):
+    """Whether the 95 % interval does."""
+    return abs(summary.mean) < summary.half_width()
 
 
 def said(summary, digits=2, scale=1):
@@ -39,23 +50,32 @@ def said(summary, digits=2, scale=1):
 
 def borders(found):
     """The phrases of the docstring that have numbers, made of the observations."""
-    test = {
-        border: [
-            mean(found, f"accuracy_{halves}", border=border) for halves in ("similar", "dissimilar")
-        ]
-        for border in found.values("border")
-    }
+
+    def accuracy(border, kind):
+        return summarize(found.where(border=border).column(f"accuracy_{kind}"))
+
+    def both(border):
+        return " / ".join(spread(accuracy(border, each)) for each in ("similar", "dissimilar"))
+
+    rows = json.loads((RESULTS / "borders" / "results.json").read_text("utf-8"))["rows"]
+    bounds = {row["border"]: row["ceiling"] for row in rows}
+    scatter = {}
     for border in ("full", "circular"):
+        assert accuracy(border, "train").interval()[0] > bounds[border]
+        scatter[border] = f"{100 * math.sqrt(bounds[border] * (1 - bounds[border]) / 1000):.1f}"
         rows = found.where(border=border)
         np.testing.assert_array_equal(
             rows.column("accuracy_similar"), rows.column("accuracy_dissimilar")
         )
-    train = {border: mean(found, "accuracy_train", border=border) for border in test}
+    test = {border: spread(accuracy(border, "similar")) for border in bounds}
+    train = {border: spread(accuracy(border, "train")) for border in bounds}
     return [
         "by 16 rows",
-        f"mean of {len(found.seeds)} seeds",
-        *(f"{border} {' / '.join(both)}" for border, both in test.items()),
-        f"on training images full {train['full']} and circular {train['circular']}",
+        f"{len(found.seeds)} seeds, mean +- 95 % interval",
+        *(f"{border} {both(border)}" for border in ("valid", "same")),
+        f"full {test['full']} and circular {test['circular']} on both",
+        f"on training images full {train['full']}, circular {train['circular']}",
+        f"1,000 images scatter by {scatter['full']} and {scatter['circular']} points",
     ]
 
 
@@ -283,16 +303,35 @@ def learned_invariance(found):
         )
         return " to ".join(both)
 
-    upright, rotated = (
-        seen("effective_number", 2, "detectors", 8, each, 1) for each in ("upright", "rotated")
-    )
+    learned, rotated = found.where(pooling="detectors"), found.where(training="rotated")
+    more = paired(learned, "firing_logits", "k", 8, 1, training="rotated")
+    assert not contains_zero(more)
+    pooled = [
+        spread(paired(rotated, "accuracy_rotated", "pooling", "detectors", "hidden", k=k))
+        for k in (1, 2, 4, 8)
+    ]
+
+    def by_training(number, k):
+        return paired(learned, number, "training", "rotated", "upright", k=k)
+
+    for number in ("effective_number", "axis"):
+        assert all(contains_zero(by_training(number, k)) for k in (2, 4, 8))
+    direction = [spread(by_training("direction", k), 2, 1) for k in (2, 4, 8)]
+    copies = rotated.where(pooling="rotations", k=1)
+    largest = learned.where(k=8).column("parameters")[0]
+    tested = json.loads((RESULTS / "learned_invariance" / "results.json").read_text("utf-8"))
     return [
-        f"mean of {len(found.seeds)} seeds",
-        f"{accuracy('detectors', 1)} % (k = 1) to {accuracy('detectors', 8)} % (k = 8) pooled",
-        f"{accuracy('hidden', 1)} to {accuracy('hidden', 8)} % with a hidden layer",
+        f"on {tested['rotated_images']} digits",
+        f"mean +- 95 % interval over {len(found.seeds)} seeds",
         f"from {firing(1)} for k = 1",
         f"from {firing(8)} for k = 8",
-        f"of 8, the effective number is {upright} upright, {rotated} rotated",
+        f"k = 8 minus 1: {spread(more, scale=1)}",
+        f"from {accuracy('detectors', 1)} % (k = 1) to {accuracy('detectors', 8)} % (k = 8)",
+        f"is {', '.join(pooled)} points for k = 1, 2, 4, 8",
+        f"has {accuracy('rotations', 1)} % with {copies.column('parameters')[0]:,.0f} parameters",
+        f"k = 8 has {largest:,.0f}",
+        "(k = 2, 4, 8: each interval contains 0)",
+        f"in direction {', '.join(direction)}",
     ]
 
 
@@ -398,27 +437,41 @@ def shift_invariance(found):
     exact = found.where(downsampling=("adaptive", "learnable"), border="circular")
     for stage in ("before", "after"):
         np.testing.assert_array_equal(exact.column(f"{stage}.circular.consistency"), 1)
+    np.testing.assert_array_equal(exact.column("after.circular.kappa"), 1)
+    untrained = exact.column("before.circular.kappa")
+    assert set(untrained.tolist()) == {0, 1}
 
-    def kappa(way, readout, shifts="circular", border="circular"):
-        return mean(
-            found,
-            f"after.{shifts}.kappa",
-            0,
-            downsampling=way,
-            border=border,
-            readout=readout,
-        )
+    def more(number, one, other, border, readout):
+        return paired(found, number, "downsampling", one, other, border=border, readout=readout)
 
-    ways = [(way, readout) for way in ("adaptive", "learnable") for readout in ("max", "mean")]
-    crops = span(kappa(*each, shifts="crop") for each in ways)
-    zeros = span(kappa(*each, border="zero") for each in ways)
-    by_max, by_mean = ([kappa(way, each) for way in ("max", "average")] for each in ("max", "mean"))
+    def extremes(border):
+        """Smallest and largest kappa under crops, minus that of max pooling."""
+        changes = [
+            more("after.crop.kappa", way, "max", border, readout)
+            for way in ("adaptive", "learnable")
+            for readout in ("max", "mean")
+        ]
+        assert all(contains_zero(each) == (border == "zero") for each in changes)
+        changes.sort(key=lambda each: each.mean)
+        return f"{spread(changes[0])} to {spread(changes[-1])}"
+
+    circular, zero = (
+        [more("after.circular.kappa", "max", "average", border, each) for each in ("max", "mean")]
+        for border in ("circular", "zero")
+    )
+    assert all(map(contains_zero, zero))
+    accuracy = more("accuracy", "max", "average", "circular", "mean")
+    results = json.loads((RESULTS / "shift_invariance" / "results.json").read_text("utf-8"))
     return [
-        "exactly 100.00 %",
-        f"mean of {len(found.seeds)} seeds",
-        f"{crops} under crop shifts",
-        f"{zeros} under circular ones",
-        f"{' and '.join(by_max)} % with the maximum, {' and '.join(by_mean)} % with the mean",
+        f"on {results['shifted_images']} test images",
+        f"mean +- 95 % interval over {len(found.seeds)} seeds",
+        "100 % after training",
+        f"{(untrained == 0).sum()} of {len(untrained)} give every image one class before",
+        f"by {extremes('circular')} points with circular borders",
+        f"by {extremes('zero')}, four intervals that all contain 0",
+        f"{spread(circular[0])} points with the maximum, {spread(circular[1])} with the mean",
+        f"less accurate, too, by {spread(accuracy)} points",
+        f"neither difference excludes 0 ({', '.join(map(spread, zero))})",
     ]
 
 
