@@ -17,8 +17,11 @@ has a learning rate chosen by --tune on 2,000 validation images.
 
 Expected: a 90-degree rotation changes the logits of the P4 networks by 1e-4 at most. Published, with
 10,000 or 12,000 training images, 300 epochs of Z2CNN and 100 of P4CNN: errors of 5.03 % (Z2CNN), 3.21 %
-(P4CNN with rotation pooling) and 2.28 % (P4CNN). Prediction: P4CNN makes fewer errors than either
-control, and more so the fewer the images.
+(P4CNN with rotation pooling) and 2.28 % (P4CNN). Seen, mean of 3 seeds after 350 steps, with 1,000 and
+10,000 training images: P4CNN 8.7 and 4.8 % and fewer than each other network by more than the interval,
+than Z2CNN by 13.7 +- 4.3 and 8.1 +- 3.6 points, random rotations 8.5 +- 5.8 and 9.1 +- 3.8, 40 channels
+9.9 +- 3.0 and 5.3 +- 1.8; only over 40 channels is the lead beyond its interval larger with fewer images.
+For all but the random rotations the highest rate tried was the best.
 
 Source: Cohen, Welling, Group equivariant convolutional networks, 2016, section 8.1.
 """
@@ -73,7 +76,7 @@ class Config(TunedConfig, StudyConfig):
     train_images: Distinct[Positive] = (1000, 10_000)
     """Numbers of training images, which the seed draws."""
     test_images: Positive = 5000
-    """Test images that count; the preset `full` takes all 50,000."""
+    """Test images; the preset `full` takes all 50,000."""
     dropout_rate: Annotated[float, between(0, 1)] = 0.1
     """Share of the activations that is dropped in training."""
     train: TrainConfig = TrainConfig(
@@ -179,17 +182,21 @@ def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
     record.results({**record.task, "seeds": found.seeds, "rows": found.results()})
     counts = found.values("train_images")
-    errors, changes, by_size = [], [], {}
+    errors, changes, curves = [], [], []
     for network, rows in found.groups("network").items():
         name, means = NAMES[network], rows.summary("error", "train_images")
         errors.append(f"{name} {100 * means[max(counts)].mean:.2f} %")
         changes.append(f"{name} {largest_change(rows)}")
-        by_size[name] = [100 * each.mean for each in means.values()]
+        by_count = [rows.where(train_images=count).column("error") for count in counts]
+        curves.append(report.Curve(name, counts, 100 * np.stack(by_count, 1)))
     most = found.where(train_images=max(counts))
-    curves = report.curves_of(record, most, "network", names=NAMES)
-    axes: dict[str, Any] = {"ticks": counts, "logarithmic": True, "markers": "o"}
+    training = report.curves_of(record, most, "network", names=NAMES)
+    panel = report.CurvePanel(
+        "", "training images", "test error (%)", curves, logarithmic=True, limits=(0, None)
+    )
     columns = {"test error (points)": ("error", 100)}
-    first = found.values("network")[0]
+    networks = found.values("network")
+    against = "p4" if "p4" in networks else networks[0]
     report.write_page(
         record,
         __doc__,
@@ -200,11 +207,9 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Test error"),
             report.Figure(
                 "error",
-                report.line_panels(
-                    {"": by_size}, counts, "training images", y_label="test error (%)", **axes
-                ),
+                report.curve_panels([panel], [NAMES[network] for network in networks]),
                 f"Error on {record.task['test_examples']:,} test images against the number of "
-                "training images, for equally many steps: mean over seeds.",
+                "training images, for equally many steps: mean and range of the seeds.",
             ),
             report.summary_table(
                 found,
@@ -218,11 +223,11 @@ def page(found: Observations, record: Record) -> None:
                 names=NAMES,
                 caption=f"Logits of {ROTATED_IMAGES} test images, largest change over all seeds.",
             ),
-            report.difference_table(found, columns, "network", first, names=NAMES),
+            report.difference_table(found, columns, "network", against, names=NAMES),
             report.Heading("Training"),
             report.Figure(
                 "learning_curves",
-                report.learning_curves(curves),
+                report.learning_curves(training),
                 "Loss and accuracy of training batches, with dropout, of the networks with most "
                 "training images.",
             ),

@@ -128,7 +128,7 @@ def test_learning_rates_are_chosen_on_validation_images_with_all_training_images
 
 
 def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
-    drawn = pages.calls(monkeypatch, "line_panels")
+    drawn = pages.calls(monkeypatch, "curve_panels")
     config = dataclasses.replace(CONFIG, networks=("z2", "p4"), seeds=(0, 1, 2))
     record = Record.open(tmp_path / "run", config)
     numbers = {  # errors of three seeds, largest changes of a logit, parameters
@@ -171,14 +171,15 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
         "largest change of a logit by a 90-degree rotation",
     ]
     assert [tuple(row.values()) for row in differences] == [
-        ("150", "P4CNN", "−30 ± 2"),
-        ("1198", "P4CNN", "−20 ± 2"),
+        ("150", "Z2CNN", "30 ± 2"),
+        ("1198", "Z2CNN", "20 ± 2"),
     ]
     assert list(differences[0])[1:] == ["network", "test error (points)"]
-    ((panels, counts, _), _) = drawn[0]
-    assert counts == [150, 1198]
-    np.testing.assert_allclose(panels[""]["Z2CNN"], [60, 40])
-    np.testing.assert_allclose(panels[""]["P4CNN"], [30, 20])
+    (([panel], names), _) = drawn[0]
+    assert names == ["Z2CNN", "P4CNN"] == [curve.name for curve in panel.curves]
+    assert [list(curve.x) for curve in panel.curves] == 2 * [[150, 1198]]
+    np.testing.assert_allclose(panel.curves[0].y, [[59, 39], [60, 40], [61, 41]])
+    np.testing.assert_allclose(panel.curves[1].y, 3 * [[30, 20]])
     page = (record.directory / "report.md").read_text("utf-8")
     assert "Minus network Z2CNN, paired by seed: mean ± 95 % interval over 3 seeds." in page
 
