@@ -181,7 +181,7 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     np.testing.assert_allclose(panel.curves[0].y, [[59, 39], [60, 40], [61, 41]])
     np.testing.assert_allclose(panel.curves[1].y, 3 * [[30, 20]])
     page = (record.directory / "report.md").read_text("utf-8")
-    assert "Minus network Z2CNN, paired by seed: mean ± 95 % interval over 3 seeds." in page
+    assert "Minus network P4CNN, paired by seed: mean ± 95 % interval over 3 seeds." in page
 
 
 def test_a_rotation_leaves_the_logits_of_p4_alone_and_a_lost_end_is_completed(
