@@ -13,7 +13,7 @@ since what responds to nothing is invariant, too. A network that sees positions 
 image for a moved class. Controls: the other classes move in place of these; or all do, and "classes
 never moved" are then those that else stay. p4, which trains more slowly, takes twice the steps.
 
-    python launch.py data_or_architecture          digits, 3 seeds: 10 minutes, 2 CPU cores
+    python launch.py data_or_architecture          digits, 3 seeds, 2 CPU cores
     python launch.py data_or_architecture smoke    half a minute
     python launch.py data_or_architecture full --data-dir DIR    MNIST, 5 seeds, for an accelerator
     python launch.py data_or_architecture --tune   choose the learning rates
