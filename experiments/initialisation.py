@@ -246,6 +246,7 @@ def page(found: Observations, record: Record) -> None:
     names = [f"conv{n}" for n in range(1, 1 + len(record.config["features"]))] + ["classifier"]
     dots = report.dots(drawn, "points, logarithmic beyond 2", limits=None, reference=("equal", 0))
     dots.axes[0].set_xscale("symlog", linthresh=2)
+    dots.axes[0].set_xticks(ticks := (-50, -10, -2, 0, 2, 10, 50), labels=[f"{x}" for x in ticks])
     images, classes = (record.task[name] for name in ("test_examples", "classes"))
     failed = [str(c) for c, row in zip(found.cells, found.rows) if row["accuracy"] < 1.1 / classes]
     paired = f"Paired by seed, {images:,} test images: {report.over_seeds(len(found.seeds))}."
@@ -263,7 +264,7 @@ def page(found: Observations, record: Record) -> None:
             f"At chance: {'; '.join(failed) or 'none'}.",
             report.setting(record, found),
             report.Heading("Differences between layers and starts"),
-            report.Figure("differences", dots, f"Test accuracy. Dots, bars: {paired}"),
+            report.Figure("differences", dots, f"Test accuracy, dots and bars. {paired}"),
             report.contrast_table(table, "test accuracy (points)", 100, paired),
             report.Heading("Accuracy"),
             report.summary_table(

@@ -251,7 +251,7 @@ def page(found: Observations, record: Record) -> None:
     cells = {each: functools.partial(report.reached, number=n) for each, n in needed.items()}
     (level, number), *_ = levels.items()
     for conv, group in moved.where(variant="narrow").groups("conv").items():
-        said.append(f"narrow {conv} to {level} {report.reached(group, number)}")
+        said.append(f"to {level} by {conv} with 1/t channels {report.reached(group, number)}")
     defects = [name for name in moved.numbers if name.startswith("defect.")]
     banked = moved.where(conv=tuple(conv for conv in tiled if conv != str(STANDARD)))
     report.write_page(

@@ -133,8 +133,8 @@ def keep(directory: Path) -> None:
     GALLERY.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(directory / "figures" / f"{FIGURES[name]}.png", GALLERY / f"{name}.png")
     page = (directory / "report.md").read_text("utf-8")
-    (RESULTS / name / FINDING).write_text(finding(page) + "\n", "utf-8")
-    (RESULTS / name / CAPTION).write_text(caption(page, FIGURES[name]) + "\n", "utf-8")
+    for file, text in zip((FINDING, CAPTION), told(page, FIGURES[name]), strict=True):
+        (RESULTS / name / file).write_text(text + "\n", "utf-8")
 
 
 def without_own_options(environment: Any) -> Any:
@@ -156,28 +156,19 @@ def without_own_options(environment: Any) -> Any:
     return kept | {"command": shlex.join(left)}
 
 
-def finding(page: str) -> str:
-    """The sentence that a page in Markdown begins with: its lead, the first bold paragraph.
+def told(page: str, figure: str) -> tuple[str, str]:
+    """The lead of a page in Markdown, its first bold paragraph, and the caption of a figure.
 
     Raises:
-      ValueError: a page without one.
+      ValueError: a page without one of them.
     """
     lead = re.search(r"(?m)^\*\*(.+)\*\*$", page)
-    if not lead:
-        raise ValueError("`page` must have a lead, a paragraph in bold.")
-    return lead[1]
-
-
-def caption(page: str, figure: str) -> str:
-    """The caption of a figure of a page in Markdown: the paragraph below it.
-
-    Raises:
-      ValueError: a page without it.
-    """
     below = re.search(rf"(?m)^!\[.*\]\(figures/{figure}\.png\)\n\n(.+)$", page)
-    if not below:
-        raise ValueError(f"`page` must have the figure {figure!r} with a caption.")
-    return below[1]
+    if not (lead and below):
+        raise ValueError(
+            f"`page` must have a lead in bold, and the figure {figure!r} with a caption."
+        )
+    return lead[1], below[1]
 
 
 def experiments() -> list[Experiment]:
@@ -267,10 +258,10 @@ def gallery() -> str:
 
 def found(study: Experiment) -> list[str]:
     """What the committed run of a study found, in paragraphs of Markdown."""
-    sentence, below = (RESULTS / study.name / file for file in (FINDING, CAPTION))
+    lead, below = (RESULTS / study.name / file for file in (FINDING, CAPTION))
     environment = _environment(study)
     return [
-        *([sentence.read_text("utf-8").strip()] if sentence.is_file() else []),
+        *([lead.read_text("utf-8").strip()] if lead.is_file() else []),
         f"![Main figure of {study.name}](gallery/{study.name}.png)",
         *([below.read_text("utf-8").strip()] if below.is_file() else []),
         table_markdown(study_table(study)),
@@ -283,10 +274,8 @@ def found(study: Experiment) -> list[str]:
 
 def not_found(study: Experiment) -> list[str]:
     """What stands in the place of a result that is not committed."""
-    earlier = ROOT / "results" / "studies" / f"{study.name}.json"
-    where = f"; an earlier one is in `{earlier.relative_to(ROOT)}`" if earlier.is_file() else ""
     return [
-        f"No result of its default run is committed{where}.",
+        "No result of its default run is committed.",
         f"```bash\n{command(study)}\n```",
     ]
 
