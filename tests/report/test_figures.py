@@ -146,7 +146,7 @@ def test_every_figure_is_whole_and_legible(name):
     assert min(text.get_fontsize() for text in texts) >= 8
 
 
-@pytest.mark.parametrize("name", ["seven panels", "maps", "bars", "dots", "curves", "images"])
+@pytest.mark.parametrize("name", ["seven panels", "bars", "dots", "curves", "images"])
 def test_titles_and_legend_do_not_overlap(name):
     figure = FIGURES[name]()
     renderer = FigureCanvasAgg(figure).get_renderer()
