@@ -132,7 +132,7 @@ def run(config: Config, record: Record) -> None:
         report.write_tuning_page(record, __doc__)
         return
     images = task.place(task.test.read(np.arange(min(config.logit_images, len(task.test))))[0])
-    everywhere = {"repeats": config.translations, "translation": side}
+    everywhere: dict[str, Any] = {"repeats": config.translations, "translation": side}
     for cell in record.each(conv=config.conv, training=tuple(TRAINING), seed=config.seeds):
         network = network_of(cell)
         if cell["training"] == "none":
