@@ -177,7 +177,7 @@ def test_png_is_sharp_and_repeatable():
 
 def test_no_setting_of_matplotlib_is_changed():
     before = dict(matplotlib.rcParams)
-    for name in ("one panel", "one map", "bars", "dots"):
+    for name in ("one panel", "one bar", "bars", "dots"):
         rendered(FIGURES[name]())
     assert dict(matplotlib.rcParams) == before
 
