@@ -52,14 +52,12 @@ with lazy_imports():
 Architecture = Literal["standard", "tiled", "local", "adaptive", "p4"]
 Training = Literal["centred", "translated", "rotated"]
 Degrees = Annotated[float, Requirement(lambda a: 0 < a <= 180, "above 0 and at most 180")]
-Moved = Literal["these", "others", "all"]
 REACHES = {"in": "in range", "beyond": "beyond"}
 TESTS = {f"shift.{each}": f"shifts {words}" for each, words in REACHES.items()}
 TESTS |= {f"rotation.{each}": f"rotations {words}" for each, words in REACHES.items()}
 CLASSES = {"moved": "moved classes", "never": "classes never moved"}
 MEASURES = {"accuracy (%)": ("accuracy", 100), "kappa (%)": ("kappa", 100)}
 MEASURES |= {"change of the logits": ("change", 1), "by noise": ("noise", 1)}
-"""What is measured of each test and of each of both kinds of classes, and its scale."""
 COSTS: dict[str, Any] = {"accuracy (%)": ("accuracy", 100), "training loss": "loss"}
 COSTS |= {"steps": "steps", "learning rate": "learning_rate", "parameters": "parameters"}
 COSTS |= {"multiply-adds": "multiply_adds"}
@@ -110,6 +108,8 @@ class Config(TunedConfig, StudyConfig):
 
 
 PRESETS = {
+    # The rates that --tune chose, see results/data_or_architecture/tuning: 3 is its largest.
+    "default": Config(rate_factors={"tiled": 3, "local": 3}),
     "smoke": Config(
         architecture=("standard", "p4"),
         training=("centred", "translated"),
@@ -146,7 +146,7 @@ def run(config: Config, record: Record) -> None:
     angle, shift = np.deg2rad(config.angle), config.translation
     ranges = {"translated": {"translation": shift}, "rotated": {"angle": angle}}
 
-    def train(cell: Cell, training: Training, which: Moved) -> tuple[tasks.Network, Any, Any]:
+    def train(cell: Cell, training: Training, which: str) -> tuple[tasks.Network, Any, Any]:
         """The network of a cell, its trained state, and what evaluates it, moved as in training."""
         model = model_of(config, cell["architecture"], task.classes)
         how = config.train_for(cell, "architecture")
