@@ -225,7 +225,7 @@ def page(found: Observations, record: Record) -> None:
         __doc__,
         [
             f"{agree} of {len(claimed)} lattices are the predicted ones, of untrained and trained networks "
-            f"together; {len(more)} have more than the zero shift, errors of at most "
+            f"together; {len(more)} have more than the zero shift, largest error on them "
             f"{report.format_number(max(more, default=None), 2)} on {few} test images. Larger before training: {report.listed(dict.fromkeys(alone)) or 'none'}. "
             "Training on translated rather than centred images alters the change of the logits by: "
             f"{', '.join(altered)}. At chance then: {'; '.join(failed) or 'none'}.",
