@@ -1,4 +1,4 @@
-"""What does augmentation buy, and what does a network read from the new pixels when their fill is wrong?
+"""How much accuracy does augmentation gain, and does the fill of new pixels give the transformation away?
 
 First the cue: noise without any direction is rotated by one of eight angles, and a network predicts
 the angle. Only what fills the corners can give it away. Then digits, few of them, on a grey
@@ -10,14 +10,19 @@ Amplitudes are matched: each kind that moves pixels moves those of the 16 x 16 d
 root mean square, the one that combines all of them in all, and the moves of the test digits, too.
 These are of the same family as four of the kinds; elastic distortion is not. Noise, cutout and light
 move nothing, their amplitudes are chosen by hand. Training digits and noise are others for every
-seed, the 360 test digits and their moves the same.
+seed, the 360 test digits and their moves the same: so few that intervals over seeds and images stand
+beside those over seeds.
 
     python launch.py augmentation            3 seeds, 2 CPU cores: 9 minutes
     python launch.py augmentation smoke      under a minute
 
-Prediction: zeros around grey noise tell the angle, a constant of the same mean tells some of it by
-its lack of noise, circular padding nearly none. On moved test digits every move gains; a fill in
-testing other than in training costs more than either fill in both.
+Seen, mean of 3 seeds, one learning rate for all: of noise rotated by one of eight angles the network
+finds the angle for 100 % of the images if corners are zero, for 30 % if grey (a constant, no noise),
+for 15 to 19 % if circular, edge or reflected (chance 12.5 %). On moved test digits with grey new pixels
+moves gain 23 points, elastic 22, translation 20, rescale 19, rotation 17, shear 10, with intervals over
+seeds and images above 0; cutout 8, light 8 and noise -1 points contain 0, and so do all nine on digits
+as they are. Tested with zeros, training with zeros instead of grey gains 21 to 28 points; tested with
+grey it costs at most 6 points, beyond the interval over seeds for rescale alone.
 
 Source: Simard, Steinkraus, Platt, Best practices for convolutional neural networks applied to
 visual document analysis, 2003 (elastic); DeVries, Taylor, Improved regularization of convolutional
@@ -31,7 +36,7 @@ import functools
 import math
 from typing import Any, Literal, get_args
 
-from cnnjax.data.augmentation_config import Augmentation
+from cnnjax.data.augmentation_config import Augmentation, Move, amplitude
 from cnnjax.run.config import CheckedConfig, Distinct, InputError, Positive, Seed
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
@@ -50,39 +55,10 @@ Kind = Literal[
     "moves",
 ]  # fmt: skip
 Padding = Literal["zeros", "grey", "edge", "reflect", "circular"]
-Move = Literal["rotation", "translation", "rescale", "shear", "elastic"]
 PIXELS = 1.5
 """Root mean square distance by which the pixels of a digit are moved."""
-SIDE, CANVAS = 16, 24
-"""Height and width of a digit and of its canvas, as `tasks.digits_on_grey` has them."""
-
-
-def amount(move: Move, pixels: float) -> float:
-    """Amplitude that moves the pixels of a digit by so many pixels, root mean square.
-
-    To first order in a rotation by up to a, log s of rescaling and the tangent of the shear, with
-    r^2 the mean square distance of a digit's pixels from its centre, half of it along each axis:
-
-        rotation a r / sqrt(3), rescaling log(s) r / sqrt(3), shear sqrt(tan(a) / a - 1) r / sqrt(2),
-        translation sqrt(2 / 3) of its largest, elastic sqrt(2) of that of an axis
-    """
-    radius = SIDE / math.sqrt(6)
-    match move:
-        case "rotation":
-            return math.degrees(math.sqrt(3) * pixels / radius)
-        case "rescale":
-            return math.exp(math.sqrt(3) * pixels / radius)
-        case "translation":
-            return math.sqrt(3 / 2) * pixels / CANVAS
-        case "elastic":
-            return pixels / math.sqrt(2)
-    mean_square, low, high = 2 * (pixels / radius) ** 2, 1e-3, math.pi / 2 - 1e-9
-    for _ in range(60):  # tan(a) / a rises with a
-        middle = (low + high) / 2
-        low, high = (middle, high) if math.tan(middle) / middle - 1 < mean_square else (low, middle)
-    return math.degrees(low)
-
-
+amount = functools.partial(amplitude, side=16, canvas=24)
+"""The amplitude of a move, of digits and canvas as `tasks.digits_on_grey` has them."""
 MOVES: tuple[Move, ...] = get_args(Move)
 AMOUNTS: dict[Kind, dict[str, Any]] = {
     "none": {},
@@ -173,13 +149,13 @@ def run(config: Config, record: Record) -> None:
         task = digits(changes, moves, grey=GREY).on(train=few[cell["seed"]])
         network = task.network(models.PlainNet(task.classes, features=(16, 32, 64)), config.train)
         state = network.train(record, cell)
+        still, *moved = (network.correct(state, moved=number) for number in range(1 + len(FILLS)))
         record.observe(
             cell,
-            accuracy=network.accuracy(state),
-            accuracy_moved={
-                fill: network.accuracy(state, moved=number)
-                for number, fill in enumerate(FILLS, start=1)
-            },
+            accuracy=still.mean(),
+            accuracy_moved={fill: each.mean() for fill, each in zip(FILLS, moved)},
+            correct=still,
+            correct_moved=dict(zip(FILLS, moved)),
             samples=samples(task),
         )
     page(record.observations(), record)
@@ -206,12 +182,14 @@ def samples(task: tasks.Task) -> np.ndarray:
 
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
-    record.results({"tasks": record.tasks, "rows": found.results()})
     cues, digits = (found.where(part=part) for part in ("cue", "digits"))
+    grey = digits.where(fill="grey")
+    each_image = {"as they are": "correct", "moved, grey": "correct_moved.grey"}
+    of_images = report.results_over_images(grey, tuple(each_image.values()), "augmentation", "none")
+    record.results({"tasks": record.tasks, "rows": found.results(), "over_images": of_images})
     chance = 100 / record.tasks["rotated backgrounds"]["classes"]
     percent = functools.partial(report.format_summary, scale=100)
     angles = report.summaries(cues, {"predicted angle": "accuracy"}, "padding")
-    grey = digits.where(fill="grey")
     moved = grey.summary("accuracy_moved.grey", "augmentation")
     still = grey.summary("accuracy", "augmentation")
     columns = {
@@ -266,6 +244,9 @@ def page(found: Observations, record: Record) -> None:
                     (digits, "fill", "grey", "What zeros in training change."),
                 )
                 if against in compared.values(factor) and len(compared.values(factor)) > 1
+            ),
+            report.table_over_images(
+                of_images, each_image, caption="The same test digits, grey in training and testing."
             ),
         ],
     )

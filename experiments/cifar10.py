@@ -11,7 +11,7 @@ cross-entropy plus 0.004 / 2 times the squared weights of these two layers.
 
 Expected: a total loss of 4.68 before training, as the tutorial prints; published 86 % on CIFAR-10
 after 100,000 steps (full). Data made from CIFAR-10 by other means, such as recompressed images,
-give other accuracies; on such data 53 % after the 600 steps of the default.
+give other accuracies.
 
 Source: TensorFlow, Advanced convolutional neural networks, 2015 (cifar10.py): 86 % on CIFAR-10;
 Krizhevsky, cuda-convnet, 2011.

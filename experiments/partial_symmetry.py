@@ -1,28 +1,30 @@
-"""Who keeps the symmetry that holds and gives up the one that does not?
+"""Which networks keep the symmetry that holds and give up the one that does not?
 
-Two tasks for the same networks. Upright or rotated: a digit (6) or the same rotated by 180 degrees,
-where the rotation decides the class and invariance is wrong. Digits at right angles: the class does
-not depend on the rotation, and invariance is right. Networks of four layers: p4 (group convolutions
-over rotations by 90 degrees and the maximum over them, invariant); the same with a free readout,
-whose classifier sees all four orientations (equivariant, not invariant); relaxed group convolutions
-and residual pathways, which start as p4 and may give it up; Z2 (plain convolutions) with as many
-weights as p4, and with as many multiply-adds. Before and after training, of rotations r by 90, 180
-and 270 degrees: the equivariance error of the last layer, ||f(r x) - r f(x)|| / ||f(x)||, and the
-change of the logits in units of that from one image to another, beside that by noise of equal norm.
+Two tasks. Upright or rotated: a digit (6) or the same rotated by 180 degrees, where the rotation
+decides the class and invariance is wrong. Digits at right angles: the class does not depend on the
+rotation, and invariance is right. Networks of four layers: p4 (group convolutions over rotations by
+90 degrees and the maximum over them, invariant); the same with a free readout, whose classifier
+sees all four orientations (equivariant, not invariant); relaxed group convolutions and residual
+pathways, which start as p4 and may give it up; Z2 (plain convolutions) with as many weights as p4,
+and with as many multiply-adds. Before and after training, of rotations r by 90, 180 and 270
+degrees: the equivariance error of the last layer, ||f(r x) - r f(x)|| / ||f(x)||, and the change of
+the logits in units of that from one image to another, beside that by noise of equal norm.
 
-Test images come in all poses, so that two identities hold to the last digit. An invariant network
-is right about exactly 50.00 % of images upright or rotated. And a third task: which digit, and in
-which quadrant of the canvas it lies. A circular network whose strides divide half the canvas sees
-all quadrants alike: its accuracy is exactly a quarter of that of the digit alone. Control: zeros at
-the borders, which show the place.
+Test images come in all poses, so that two identities are exact: an invariant network has an
+accuracy of 50 % on images upright or rotated; and on a third task, which digit, and in which
+quadrant of the canvas, a circular network whose strides divide half the canvas has a quarter of its
+accuracy on the digit alone. Control: zeros at the borders, which show the place.
 
     python launch.py partial_symmetry          digits, 3 seeds: 6 minutes, 2 CPU cores
     python launch.py partial_symmetry smoke    half a minute
     python launch.py partial_symmetry --tune   choose the learning rates, 10 minutes
     python launch.py partial_symmetry full --data-dir DIR    MNIST, 5 seeds, for an accelerator
 
-Prediction: p4 50.00 % upright or rotated; p4 with a free readout, relaxed and residual networks at
-least 98 % there and within 0.5 points of p4 on digits at right angles; Z2 below p4 on those.
+Expected: p4 50 % upright or rotated, circular borders a quarter of the digit alone. Seen, mean of 3
+seeds: upright or rotated, all but p4 100 % (36 sixes); digits at right angles (360), p4 98.1, free
+97.9, relaxed 98.2, residual 98.1, Z2 95.8 and 96.2 %; of these only free minus Z2, 2.1 (0.7 to 3.5)
+points, is beyond its interval over seeds and images. Relaxed and residual give equivariance up where
+it is wrong (error 1.12 and 0.8) and keep it where it is right (0.09, 0.003), at a weak prior not (0.8).
 
 Source: Cohen, Welling, Group equivariant convolutional networks, 2016 (p4); Wang, Walters, Yu,
 Approximately equivariant networks for imperfectly symmetric dynamics, 2022 (relaxed); Finzi,
@@ -46,25 +48,26 @@ from cnnjax.train.config import TrainConfig
 from cnnjax.train.tuning import TunedConfig, tune
 
 with lazy_imports():
+    import jax
     import numpy as np
     from flax import linen
 
     from cnnjax import layers, models, report, symmetry, tasks
 
 Kind = Literal["p4", "free", "relaxed", "residual", "residual_weak", "z2", "z2_wide"]
-NETWORKS: dict[Kind, tuple[int, dict[str, Any]]] = {
-    # channels in units of those of p4, and how the network differs from p4
-    "p4": (1, {}),
-    "free": (1, {"readout": "free"}),
-    "relaxed": (1, {"layers": "relaxed", "banks": 2}),
-    # The best of 0.001, 0.01, 0.1 and 1 on validation images, by one seed that is none of these.
-    "residual": (1, {"layers": "residual", "prior": 1.0}),
-    "residual_weak": (1, {"layers": "residual", "prior": 1e-3}),
-    "z2": (2, {"layers": "plain"}),
-    "z2_wide": (4, {"layers": "plain"}),
+NETWORKS: dict[Kind, tuple[str, int, dict[str, Any]]] = {
+    # name, channels in units of those of p4, and how the network differs from p4
+    "p4": ("p4", 1, {}),
+    "free": ("p4, free readout", 1, {"readout": "free"}),
+    "relaxed": ("relaxed p4", 1, {"layers": "relaxed", "banks": 2}),
+    # The best, and the largest, of 0.001, 0.01, 0.1 and 1 on validation images, by one other seed.
+    "residual": ("p4 and residual pathway", 1, {"layers": "residual", "prior": 1.0}),
+    "residual_weak": ("the same, prior 0.001 times", 1, {"layers": "residual", "prior": 1e-3}),
+    "z2": ("Z2, weights of p4", 2, {"layers": "plain"}),
+    "z2_wide": ("Z2, multiply-adds of p4", 4, {"layers": "plain"}),
 }
 PADDINGS: dict[str, str] = {"circular": "CIRCULAR", "zero": "SAME"}
-"""Networks of the third task: what lies beyond the border of their layers."""
+"""Networks of the third task: their padding."""
 FEATURES, STRIDES = (8, 16, 16), (1, 2, 2)
 """Channels and strides of their layers; the product of the strides, 4, divides half the canvas."""
 POSES = {"orientation": 2, "digit": 4, "quadrant": 4}
@@ -76,17 +79,12 @@ NAMES = {
     "orientation": "upright or rotated",
     "digit": "digits at right angles",
     "quadrant": "digit and quadrant",
-    "p4": "p4",
-    "free": "p4, free readout",
-    "relaxed": "relaxed p4",
-    "residual": "p4 and residual pathway",
-    "residual_weak": "the same, prior 0.001 times",
-    "z2": "Z2, weights of p4",
-    "z2_wide": "Z2, multiply-adds of p4",
     "circular": "circular borders",
     "zero": "zeros at the borders",
+    **{kind: name for kind, (name, *_) in NETWORKS.items()},
 }
 """Words for values of factors."""
+OVER = "An image counts once, with the share of its poses of which the class is correct."
 MEASURES = {"error": "equivariance error", "change": "change of the logits", "noise": "by noise"}
 
 
@@ -110,7 +108,12 @@ class Config(TunedConfig, StudyConfig):
     """How to train, the same for all but for the learning rate."""
 
 
+FASTER = [f"{task} {name}" for task in ROTATED for name in ("p4", "free", "residual", "z2")]
 PRESETS = {
+    # The rates that --tune chose, see results/partial_symmetry/tuning: most are its largest.
+    "default": Config(
+        rate_factors=dict.fromkeys([*FASTER, "orientation relaxed", "orientation z2_wide"], 3)
+    ),
     "smoke": Config(
         networks=("p4", "relaxed"),
         seeds=(0,),
@@ -185,11 +188,10 @@ def make_task(config: Config, name: str) -> tasks.Task:
 
 
 def make_model(config: Config, task: str, name: Any, classes: int) -> linen.Module:
-    """The network of this name for a task of so many classes."""
+    """The network of this name for so many classes."""
     if task == "quadrant":
-        padding = PADDINGS[name]
-        return models.ConvNet(classes, layers.Conv, FEATURES, STRIDES, 3, padding)
-    channels, options = NETWORKS[name]
+        return models.ConvNet(classes, layers.Conv, FEATURES, STRIDES, 3, PADDINGS[name])
+    _, channels, options = NETWORKS[name]
     features = tuple(channels * each for each in config.features)
     return models.OrientationNet(classes, features=features, **options)
 
@@ -197,36 +199,33 @@ def make_model(config: Config, task: str, name: Any, classes: int) -> linen.Modu
 def sensitivity(network: tasks.Network, variables: Any, poses: int) -> dict[str, Any]:
     """What rotations by 90, 180 and 270 degrees do to upright test images, means over them.
 
-    `error`: the equivariance error of the last layer. `change` of the logits, in units of that from
-    one image to another, and `noise`, the same by noise of equal norm.
+    `change` and `noise` of the logits are in units of the change from one image to another.
     """
-
-    def maps(x: Any) -> Any:
-        return network.compute(models.OrientationNet.maps, variables, x)
-
-    test = network.task.test
-    images = network.task.place(test.read(np.arange(min(IMAGES, len(test) // poses)))[0])
-    group, plain = symmetry.cyclic(4), network.model.layers == "plain"
-    acts, acts_out = group.actions(), group.actions() if plain else group.regular_actions()
-    errors = symmetry.equivariance_errors(maps, acts[1:], acts_out[1:], images)
+    shown = np.arange(min(IMAGES, len(network.task.test) // poses))
+    images = network.task.place(network.task.test.read(shown)[0])
+    errors = network.compute(rotation_errors, variables, images)
     changes = symmetry.changes_over_rotations(network.function(), images, variables)
-    return {
-        "error": errors.mean(),
-        "change": finite(changes["rotation"].mean()),
-        "noise": finite(changes["noise"].mean()),
-    }
+    change, noise = (finite(changes[name].mean()) for name in ("rotation", "noise"))
+    return {"error": errors.mean(), "change": change, "noise": noise}
+
+
+def rotation_errors(model: models.OrientationNet, variables: Any, x: Any) -> Any:
+    """Equivariance errors of the last layer under rotations by 90, 180 and 270 degrees."""
+    group, plain = symmetry.cyclic(4), model.layers == "plain"
+    acts, acts_out = group.actions(), group.actions() if plain else group.regular_actions()
+    maps = jax.jit(functools.partial(model.maps, variables))  # traced once for all rotations
+    return symmetry.equivariance_errors(maps, acts[1:], acts_out[1:], x)
 
 
 def correct(task: str, classes: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """What is observed of the predicted classes of all test images, one pose after the other.
 
-    `consistency` of the class over the poses of an image. `exact`: whether the number of correct
-    classes is that of a network which cannot tell the poses apart.
+    `correct`: share of the poses of each image; `exact`: as of a network that tells no poses apart.
     """
-    right = classes == labels
-    poses = classes.reshape(POSES[task], -1)
+    right, poses = classes == labels, classes.reshape(POSES[task], -1)
     consistency = symmetry.shift_consistency(poses)
     found: dict[str, Any] = {"accuracy": right.mean(), "consistency": consistency}
+    found["correct"] = right.reshape(poses.shape).mean(0)
     if task == "orientation":
         found["exact"] = 2 * int(right.sum()) == len(right)
     if task == "quadrant":
@@ -238,11 +237,16 @@ def correct(task: str, classes: np.ndarray, labels: np.ndarray) -> dict[str, Any
 
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
-    record.results({"tasks": record.tasks, "seeds": found.seeds, "rows": found.results()})
+    rotated = found.where(task=ROTATED)
+    pairs = [
+        report.results_over_images(rotated, ["correct"], "network", name)
+        for name in ("p4", "z2")
+        if name in rotated.values("network")
+    ]
+    record.results({"tasks": record.tasks, "rows": found.results(), "over_images": pairs})
     told: dict[str, list[str]] = {}
     for (task, network), each in found.summary("accuracy", "task", "network").items():
         told.setdefault(NAMES[task], []).append(f"{NAMES[network]} {100 * each.mean:.2f} %")
-    rotated = found.where(task=ROTATED)
     drawn: dict[str, Any] = {}
     for (network, task), each in rotated.summary("accuracy", "network", "task").items():
         drawn.setdefault(NAMES[network], {})[NAMES[task]] = each
@@ -276,11 +280,8 @@ def page(found: Observations, record: Record) -> None:
                 "or rotated are correct, or exactly a quarter of those whose digit is correct.",
             ),
             *(
-                report.difference_table(
-                    rotated, {"accuracy (points)": ("accuracy", 100)}, "network", name, names=NAMES
-                )
-                for name in ("p4", "z2")
-                if name in rotated.values("network")
+                report.table_over_images(each, {"accuracy": "correct"}, names=NAMES, caption=OVER)
+                for each in pairs
             ),
             report.Heading("Equivariance before and after training"),
             report.summary_table(

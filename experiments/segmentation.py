@@ -3,7 +3,8 @@
 A recurrent convolutional network labels every pixel of digits on a textured background: as
 background, or as ink of one of the digits. It estimates the labels, looks at the image and at its
 estimate, and estimates again, with the same weights; in training the loss of every estimate counts.
-Iterations also cost more, see further and have more losses, which five arms tell apart:
+Iterations also cost more, see further and have more losses, which five arms tell apart, each with a
+learning rate chosen by --tune on validation images:
 
     recurrent    n iterations, each sees the labels estimated before
     zeroed       the same with zeros in place of the labels, n losses of one estimate
@@ -11,10 +12,13 @@ Iterations also cost more, see further and have more losses, which five arms tel
     deep         one estimate of 2 n convolutions: the field of n iterations, no labels in between
     single       one estimate of two convolutions
 
-    python launch.py segmentation            5 seeds, 2 CPU cores: 10 minutes
+    python launch.py segmentation            5 seeds, 2 CPU cores: 12 minutes
     python launch.py segmentation smoke      under a minute
+    python launch.py segmentation --tune     choose the learning rates, 14 minutes
 
-Test images are made of other digits than training images; all seeds have the same images. Prediction:
+Test images are made of other digits than training images; all seeds have the same images. They are
+few, so intervals over seeds and images stand beside those over seeds: of the accuracy of each image,
+and of its intersection over union, of all digits together, since some are missing in it. Prediction:
 recurrent above single and zeroed, which are alike; if untied and deep come as far, the gain is that
 of computation and field, and not of seeing labels with the same weights.
 
@@ -25,13 +29,16 @@ Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.17.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Annotated, Any, Literal
 
-from cnnjax.run.config import CheckedConfig, Distinct, Positive, Seed, between
+from cnnjax.run.cells import Cell
+from cnnjax.run.config import Distinct, Positive, Seed, between
 from cnnjax.run.lazy import lazy_imports
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
+from cnnjax.train.tuning import TunedConfig, tune
 
 with lazy_imports():
     import numpy as np
@@ -46,6 +53,10 @@ NUMBERS = {
     "foreground_iou": "IoU, digits (%)",
     "mean_iou": "IoU, all classes (%)",
 }
+IMAGES = {"accuracy of pixels": "pixels", "IoU of an image": "overlap"}
+"""What is measured of every test image."""
+AGAINST = "recurrent"
+"""The arm that others are compared with."""
 COLORS = (
     "#1c1c1c", "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7", "#f0e442",
     "#8c8c8c", "#ffffff", "#7a5230",
@@ -54,7 +65,7 @@ COLORS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(CheckedConfig):
+class Config(TunedConfig):
     """Which networks, on how many images, for how long."""
 
     arms: Distinct[Arm] = ("recurrent", "zeroed", "untied", "deep", "single")
@@ -81,10 +92,13 @@ class Config(CheckedConfig):
         auxiliary_weight=1.0,
         log_every=100,
     )
-    """How to train; the last estimate's loss has weight 1, those before auxiliary_weight."""
+    """How to train, the same for all but for the learning rate; the last estimate's loss has weight
+    1, those before auxiliary_weight."""
 
 
 PRESETS = {
+    # The rates that --tune chose, see results/segmentation/tuning: 3 is its largest.
+    "default": Config(rate_factors={"zeroed": 3, "untied": 3, "single": 3}),
     "smoke": Config(
         arms=("recurrent", "single"),
         iterations=2,
@@ -105,13 +119,25 @@ def run(config: Config, record: Record) -> None:
     task = tasks.textured_digits(
         train_images=config.train_images, test_images=config.test_images, digits=config.digits
     )
-    images, labels = task.test.read(np.arange(config.test_images))
-    shown = slice(config.shown_images)
-    for cell in record.each(arm=config.arms, seed=config.seeds):
+
+    def network_of(cell: Cell) -> tasks.Network:
         model = models.RecurrentSegmentation(
             task.classes, features=config.features, **variant(cell["arm"], config.iterations)
         )
-        network = task.network(model, config.train)
+        return task.network(model, config.train_for(cell, "arm"))
+
+    def validated(cell: Cell) -> functools.partial:
+        network = network_of(cell)
+        return functools.partial(network.evaluate, network.train(record, cell))
+
+    if config.tune:
+        tune(config, record, validated, arm=config.arms)
+        report.write_tuning_page(record, __doc__)
+        return
+    images, labels = task.test.read(np.arange(config.test_images))
+    shown = slice(config.shown_images)
+    for cell in record.each(arm=config.arms, seed=config.seeds):
+        network = network_of(cell)
         state = network.train(record, cell)
         estimates = network.compute(_estimated_labels, state.variables, task.place(images))
         measured = [
@@ -119,10 +145,13 @@ def run(config: Config, record: Record) -> None:
         ]
         record.observe(
             cell,
+            learning_rate=network.training.config.learning_rate,
             parameters=network.parameters,
             multiply_adds=network.multiply_adds,
             final=measured[-1],
             **{f"after{number}": numbers for number, numbers in enumerate(measured, start=1)},
+            pixels=(estimates[-1] == labels).mean((1, 2)),
+            overlap=inspect.image_overlap(estimates[-1], labels),
             images=images[shown, ..., 0],
             labels=labels[shown],
             estimates=[estimate[shown] for estimate in estimates],
@@ -148,7 +177,8 @@ def _estimated_labels(model: models.RecurrentSegmentation, variables: Any, image
 
 def page(found: Observations, record: Record) -> None:
     """Write results.json and the page."""
-    record.results({**record.task, "rows": found.results()})
+    of_images = report.results_over_images(found, tuple(IMAGES.values()), "arm", AGAINST)
+    record.results({**record.task, "rows": found.results(), "over_images": of_images})
     overlaps = found.summary("final.foreground_iou", "arm")
     listed = ", ".join(
         f"{arm} {report.format_summary(each, 100)} %" for arm, each in overlaps.items()
@@ -172,14 +202,24 @@ def page(found: Observations, record: Record) -> None:
             report.Heading("Last estimate"),
             report.summary_table(
                 found,
-                {"parameters": "parameters", "multiply-adds per image": "multiply_adds", **final},
+                {
+                    "learning rate": report.learning_rate,
+                    "parameters": "parameters",
+                    "multiply-adds per image": "multiply_adds",
+                    **final,
+                },
                 caption="IoU: pixels both predicted and true over pixels either, all "
                 f"{record.task['test_examples']:,} test images together, mean over classes.",
             ),
             *(
-                [report.difference_table(found, final, "arm", "recurrent")]
-                if "recurrent" in found.values("arm")
+                [report.difference_table(found, final, "arm", AGAINST)]
+                if AGAINST in found.values("arm")
                 else []
+            ),
+            report.table_over_images(
+                of_images,
+                IMAGES,
+                caption="Last estimate, mean over images; IoU of all digits of an image together.",
             ),
             report.Heading("Overlap by iteration"),
             report.summary_table(

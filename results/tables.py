@@ -4,7 +4,8 @@
     python results/tables.py                write README.md and docs/gallery.md from results/
 
 A run is kept as observations.csv, results.json, config.json and environment.json in results/NAME,
-its main figure as docs/gallery/NAME.png; a run with --tune in results/NAME/tuning.
+the lead of its page as finding.md, its main figure as docs/gallery/NAME.png, that figure's caption
+as caption.md; a run with --tune in results/NAME/tuning.
 """
 
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnjax.launch.experiments import EXPERIMENTS, Experiment, experiment_files, import_experiment
-from cnnjax.report import MISSING, Table, format_summary, name_of, over, over_seeds
+from cnnjax.report import MISSING, Table, format_summary, name_of, over, over_seeds, reached
 from cnnjax.report.table import escape_markdown, table_markdown
 from cnnjax.run.cells import SEED
 from cnnjax.run.observations import Observations
@@ -43,14 +44,14 @@ HEADLINES = {
         for name in ("circular", "crop")
     },
     "lie_derivative": {
-        f"change of logits, translation {way} by 1 % (% of another image)": (
-            f"after.{way}.change",
-            1,
-        )
-        for way in ("down", "right")
+        "accuracy (%)": ("accuracy", 100),
+        **{
+            f"change of logits (%), translation {way} by 1 %": (f"after.{way}.change", 1)
+            for way in ("down", "right")
+        },
     },
     "weight_sharing": {
-        **{f"training images to {level} %": (f"needed.{level}", 1) for level in (80, 90)},
+        **{f"images shown to {level} %": (f"needed.{level}", 1) for level in (80, 90)},
         "accuracy at the end (%)": ("accuracy", 100),
     },
     "rotation": {"test error (%)": ("error", 100)},
@@ -103,15 +104,15 @@ FIGURES = {
 """The main figure of each study."""
 
 KEPT = ("observations.csv", "results.json", "config.json", "environment.json")
-FINDING = "finding.md"
+FINDING, CAPTION = "finding.md", "caption.md"
+BUDGETED = "needed."
+"""Begins the names of numbers that a network has only if it reached a level within its budget."""
 OF_ONE_RUN = {"--workdir": 1, "--resume": 0, "--overwrite": 0, "--workers": 1}
 """Options that change no number, with how many words follow them."""
 
 
 def keep(directory: Path) -> None:
     """Copy what a finished run found to results/NAME, and its main figure to the gallery.
-
-    The lead of its page, in Markdown, becomes finding.md.
 
     Raises:
       ValueError: the run is not finished.
@@ -131,8 +132,9 @@ def keep(directory: Path) -> None:
         return
     GALLERY.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(directory / "figures" / f"{FIGURES[name]}.png", GALLERY / f"{name}.png")
-    lead = finding((directory / "report.md").read_text("utf-8"))
-    (RESULTS / name / FINDING).write_text(lead + "\n", "utf-8")
+    page = (directory / "report.md").read_text("utf-8")
+    for file, text in zip((FINDING, CAPTION), told(page, FIGURES[name]), strict=True):
+        (RESULTS / name / file).write_text(text + "\n", "utf-8")
 
 
 def without_own_options(environment: Any) -> Any:
@@ -154,16 +156,19 @@ def without_own_options(environment: Any) -> Any:
     return kept | {"command": shlex.join(left)}
 
 
-def finding(page: str) -> str:
-    """The sentence that a page in Markdown begins with: its lead, the first bold paragraph.
+def told(page: str, figure: str) -> tuple[str, str]:
+    """The lead of a page in Markdown, its first bold paragraph, and the caption of a figure.
 
     Raises:
-      ValueError: a page without one.
+      ValueError: a page without one of them.
     """
     lead = re.search(r"(?m)^\*\*(.+)\*\*$", page)
-    if not lead:
-        raise ValueError("`page` must have a lead, a paragraph in bold.")
-    return lead[1]
+    below = re.search(rf"(?m)^!\[.*\]\(figures/{figure}\.png\)\n\n(.+)$", page)
+    if not (lead and below):
+        raise ValueError(
+            f"`page` must have a lead in bold, and the figure {figure!r} with a caption."
+        )
+    return lead[1], below[1]
 
 
 def experiments() -> list[Experiment]:
@@ -202,11 +207,16 @@ def study_table(study: Experiment) -> Table:
             rows.append([*(name_of(value, names) for value in values), *cells])
     columns = [*(name.replace("_", " ") for name in by), *headlines]
     align = ["left"] * len(by) + ["right"] * len(headlines)
-    return Table(columns, rows, f"Numbers: {over_seeds(len(found.seeds))}.", align=align)
+    facts = json.loads((RESULTS / study.name / "results.json").read_text("utf-8"))
+    tests = f"; test set of {facts['test_examples']:,} images" if "test_examples" in facts else ""
+    said = f"Numbers: {over_seeds(len(found.seeds))}{tests}."
+    return Table(columns, rows, said, align=align)
 
 
 def cell(group: Observations, number: str, scale: float) -> str:
     """A number of a condition over seeds; a dash where it has none."""
+    if number.startswith(BUDGETED):
+        return reached(group, number, scale)
     summary = over(group, number) if number in group.numbers else None
     return MISSING if summary is None else format_summary(summary, scale)
 
@@ -232,10 +242,10 @@ def gallery() -> str:
     """docs/gallery.md: for every study question, finding, figure, numbers, command, provenance."""
     parts = [
         "# Gallery",
-        "Every study of `experiments/`, with what its default run found. This page is made by "
-        "`python results/tables.py` from the files in `results/`, which hold every observation "
-        "with its configuration, commit and environment. An interval needs three seeds; with two, "
-        "means stand alone.",
+        "Every study of `experiments/`, with what its default run found where that is committed. "
+        "This page is made by `python results/tables.py` from the files in `results/`, which hold "
+        "every number of every network, with configuration, commit and environment. An interval is "
+        "of the mean over seeds, on the same test images; of fewer than three seeds there is none.",
     ]
     for study in experiments():
         parts += [
@@ -248,11 +258,12 @@ def gallery() -> str:
 
 def found(study: Experiment) -> list[str]:
     """What the committed run of a study found, in paragraphs of Markdown."""
-    sentence = RESULTS / study.name / FINDING
+    lead, below = (RESULTS / study.name / file for file in (FINDING, CAPTION))
     environment = _environment(study)
     return [
-        *([sentence.read_text("utf-8").strip()] if sentence.is_file() else []),
+        *([lead.read_text("utf-8").strip()] if lead.is_file() else []),
         f"![Main figure of {study.name}](gallery/{study.name}.png)",
+        *([below.read_text("utf-8").strip()] if below.is_file() else []),
         table_markdown(study_table(study)),
         f"```bash\n{command(study)}\n```",
         f"Commit {environment['commit'][:12]}, jax {environment['packages']['jax']}, Python "
@@ -263,10 +274,8 @@ def found(study: Experiment) -> list[str]:
 
 def not_found(study: Experiment) -> list[str]:
     """What stands in the place of a result that is not committed."""
-    earlier = ROOT / "results" / "studies" / f"{study.name}.json"
-    where = f"; an earlier one is in `{earlier.relative_to(ROOT)}`" if earlier.is_file() else ""
     return [
-        f"No result of its default run is committed{where}.",
+        "No result of its default run is committed.",
         f"```bash\n{command(study)}\n```",
     ]
 

@@ -1,5 +1,6 @@
 """Strict configuration of every test: four virtual CPU devices, no silent rank promotion."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -24,3 +25,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Each example is compiled; thousands of them are tried by `pytest -m slow`.
 hypothesis.settings.register_profile("cnnjax", deadline=None, print_blob=True, max_examples=15)
 hypothesis.settings.load_profile("cnnjax")
+
+
+def pytest_collection_finish():
+    """Collect garbage less often, and never look at what was imported.
+
+    Tracing and compiling make millions of objects, few of them in cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 Border = Literal["constant", "edge", "reflect", "circular"]
 Shear = Literal["rows", "area"]
+Move = Literal["rotation", "translation", "rescale", "shear", "elastic"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,3 +77,37 @@ class Augmentation:
                     f"`{name}` must be one of {', '.join(get_args(known))}, got "
                     f"{getattr(self, name)!r}."
                 )
+
+
+def amplitude(move: Move, pixels: float, *, side: int, canvas: int) -> float:
+    """Amplitude of a move by which the pixels of a square move so far, root mean square.
+
+    Amplitudes of different moves are compared at equal distances. To first order in a rotation by
+    up to a, log s of rescaling and the tangent of the shear, with r^2 = side^2 / 6 the mean square
+    distance of the square's pixels from its centre, half of it along each axis, the distance is
+
+        rotation a r / sqrt(3), rescaling log(s) r / sqrt(3),
+        shear sqrt(tan(a) / a - 1) r / sqrt(2),
+        translation sqrt(2 / 3) of its largest, elastic sqrt(2) of that of an axis
+
+    Args:
+      move: field of `Augmentation`.
+      pixels: distance that the square's pixels are moved by.
+      side: of the square, at the centre of the image.
+      canvas: height and width of the image.
+    """
+    radius = side / math.sqrt(6)
+    match move:
+        case "rotation":
+            return math.degrees(math.sqrt(3) * pixels / radius)
+        case "rescale":
+            return math.exp(math.sqrt(3) * pixels / radius)
+        case "translation":
+            return math.sqrt(3 / 2) * pixels / canvas
+        case "elastic":
+            return pixels / math.sqrt(2)
+    mean_square, low, high = 2 * (pixels / radius) ** 2, 1e-3, math.pi / 2 - 1e-9
+    for _ in range(60):  # tan(a) / a rises with a
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.tan(middle) / middle - 1 < mean_square else (low, middle)
+    return math.degrees(low)

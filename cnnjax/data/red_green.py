@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from cnnjax.data.datasets import Split
+from cnnjax.data.datasets import Dataset, Split
 
 SIZE = 32
 """Height and width of an image."""
@@ -47,6 +47,28 @@ def red_green(seed: int, number: int, *, swapped: bool = False) -> Split:
         for place, (top, column) in enumerate(zip(tops, columns, strict=True)):
             image[top : top + SQUARE, column : column + SQUARE, place ^ label] = 255
     return Split(images, labels)
+
+
+def dataset(seed: int, train_images: int, test_images: int, *, swapped: bool = False) -> Dataset:
+    """Images of `red_green` to train, validate and test on, from streams that no other seed shares.
+
+    Args:
+      seed: the images are a pure function of it.
+      train_images: number of images to train on.
+      test_images: number of images to validate on, and to test on.
+      swapped: as of `red_green`, of the test images alone.
+    """
+    train, validation, test = (3 * seed + stream for stream in range(3))
+    return Dataset(
+        name="red_green",
+        version="1.0.0",
+        train=red_green(train, train_images),
+        validation=red_green(validation, test_images),
+        test=red_green(test, test_images, swapped=swapped),
+        num_classes=2,
+        class_names=("red left of green", "green left of red"),
+        citation="Kayhan, van Gemert, On translation invariance in CNNs, 2020",
+    )
 
 
 def max_pooled_ceiling(window: int, stride: int, border: Literal["circular", "full"]) -> float:

@@ -65,6 +65,7 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     )
     from cnnjax.inspect.predictions import (
         classification_metrics as classification_metrics,
+        image_overlap as image_overlap,
         intersection_over_union as intersection_over_union,
         most_probable as most_probable,
         segmentation_metrics as segmentation_metrics,

@@ -1,5 +1,7 @@
 """Learned features: feature maps, preferred inputs, saliency and occlusion."""
 
+import collections
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,8 +19,6 @@ Score = Callable[[jax.Array], jax.Array]
 def feature_maps(model: linen.Module, variables: Any, x: jax.Array) -> dict[str, jax.Array]:
     """Output of every module of a network, at evaluation, in the order in which their calls end.
 
-    Under jit the order is lost, as that of every dictionary.
-
     Args:
       model: any Flax module; called with x alone.
       variables: its variables.
@@ -28,7 +28,8 @@ def feature_maps(model: linen.Module, variables: Any, x: jax.Array) -> dict[str,
       For each module's path, 'conv1' or 'block2/conv1', its output at its first call; the network
       itself under its class' name.
     """
-    found: dict[str, jax.Array] = {}
+    # The order of any other dictionary would be lost under jit.
+    found: dict[str, jax.Array] = collections.OrderedDict()
 
     def keep(next_function, args, kwargs, context):
         value = next_function(*args, **kwargs)
@@ -72,10 +73,11 @@ def smooth_saliency(
     std = noise * (x.max() - x.min())
 
     @jax.jit
-    def one(key):
-        return saliency(score, x + std * jax.random.normal(key, x.shape, x.dtype))
+    def one(keys, number):
+        return saliency(score, x + std * jax.random.normal(keys[number], x.shape, x.dtype))
 
-    return jnp.stack([one(each) for each in jax.random.split(key, samples)]).mean(0)
+    keys = jax.random.split(key, samples)
+    return jnp.asarray(np.stack([one(keys, number) for number in range(samples)]).mean(0))
 
 
 def occlusion_map(
@@ -103,15 +105,18 @@ def occlusion_map(
         )
     rows = np.arange(0, height - size + 1, stride)
     columns = np.arange(0, width - size + 1, stride)
-    square = jnp.full((len(x), size, size, x.shape[-1]), value, x.dtype)
+    square = np.full((len(x), size, size, x.shape[-1]), value, x.dtype)
 
     @jax.jit
-    def covered(place):
+    def scored(square, place):
         zero = jnp.zeros((), place.dtype)
         return score(jax.lax.dynamic_update_slice(x, square, (zero, *place, zero)))
 
-    falls = [covered(jnp.array([row, column])) for row in rows for column in columns]
-    return (score(x)[:, None] - jnp.stack(falls, 1)).reshape(len(x), len(rows), len(columns))
+    # The image's own corner leaves it as it is: the same program gives its score.
+    whole = np.asarray(scored(np.asarray(x)[:, :size, :size], np.zeros(2, np.int32)))
+    places = np.array(list(itertools.product(rows, columns)), np.int32)
+    falls = np.stack([whole - np.asarray(scored(square, place)) for place in places], 1)
+    return jnp.asarray(falls.reshape(len(x), len(rows), len(columns)))
 
 
 def preferred_inputs(
@@ -171,21 +176,25 @@ def preferred_inputs(
         return -scores(jnp.roll(x, shift, (1, 2))).sum()
 
     size = (units, height, width // 2 + 1, channels) if decorrelate else tuple(shape)
-    start_key, key = jax.random.split(key)
-    start = jax.random.normal(start_key, (2 if decorrelate else 1, *size))
-    parameters = tuple(0.01 * start)
     optimizer = optax.adam(rate)
 
     @jax.jit
-    def step(parameters, state, key):
-        gradient = jax.grad(loss)(parameters, key)
+    def begin(key):
+        start_key, key = jax.random.split(key)
+        start = jax.random.normal(start_key, (2 if decorrelate else 1, *size))
+        parameters = tuple(0.01 * start)
+        return parameters, optimizer.init(parameters), jax.random.split(key, steps)
+
+    @jax.jit
+    def step(parameters, state, keys, number):
+        gradient = jax.grad(loss)(parameters, keys[number])
         updates, state = optimizer.update(gradient, state)
         return optax.apply_updates(parameters, updates), state
 
-    state = optimizer.init(parameters)
-    for each in jax.random.split(key, steps):
-        parameters, state = step(parameters, state, each)
-    return images(parameters)
+    parameters, state, keys = begin(key)
+    for number in range(steps):
+        parameters, state = step(parameters, state, keys, number)
+    return jax.jit(images)(parameters)
 
 
 def top_patches(

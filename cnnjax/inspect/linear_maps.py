@@ -29,8 +29,7 @@ def linear_map(
       function: from `[batch, *shape]` to `[batch, *out_shape]`, each example on its own.
       shape: shape of one input, `[*space, channels]`.
     """
-    matrix, offset = _matrix_and_offset(function, shape, jnp.float32)
-    return np.asarray(matrix), np.asarray(offset)
+    return _matrix_and_offset(np.asarray(function(jnp.asarray(_basis(shape, np.float32)))))
 
 
 def affine_error(function: Callable[[jax.Array], jax.Array], shape: Sequence[int]) -> float:
@@ -41,9 +40,12 @@ def affine_error(function: Callable[[jax.Array], jax.Array], shape: Sequence[int
     Rounding error for an affine function, of the order of 1 for others. Arguments as of
     `linear_map`.
     """
-    matrix, offset = linear_map(function, shape)
+    basis = _basis(shape, np.float32)
     x = np.random.default_rng(0).normal(size=(4, *shape)).astype(np.float32)
-    actual = np.asarray(function(jnp.asarray(x))).reshape(len(x), -1) - offset
+    # In one batch, so that there is one function to compile.
+    values = np.asarray(function(jnp.asarray(np.concatenate([basis, x]))))
+    matrix, offset = _matrix_and_offset(values[: len(basis)])
+    actual = values[len(basis) :].reshape(len(x), -1) - offset
     expected = x.reshape(len(x), -1) @ matrix.T
     difference = np.linalg.norm(actual - expected)
     return float(difference / np.linalg.norm(actual)) if difference else 0.0
@@ -74,7 +76,7 @@ def sharing_pattern(
             return tree.unflatten([jnp.asarray(noise.normal(size=leaf.shape)) for leaf in leaves])
 
         def matrix(parameters):
-            return _matrix_and_offset(lambda x: function(x, parameters), shape, jnp.float64)[0]
+            return _matrix_and_offset(function(jnp.asarray(_basis(shape, float)), parameters))[0]
 
         @jax.jit
         def value_and_derivative(point, direction):
@@ -104,12 +106,15 @@ def sharing_rule(labels: np.ndarray, strides: int = 1) -> list[int]:
     return [numbers[kernel] for kernel in kernels]
 
 
-def _matrix_and_offset(
-    function: Callable[[jax.Array], jax.Array], shape: Sequence[int], dtype: Any
-) -> tuple[jax.Array, jax.Array]:
+def _basis(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """Zero and the unit vectors of inputs of this shape, one batch."""
     size = math.prod(shape)
-    basis = jnp.concatenate([jnp.zeros((1, size), dtype), jnp.eye(size, dtype=dtype)])
-    values = function(basis.reshape(size + 1, *shape)).reshape(size + 1, -1)
+    return np.eye(size + 1, size, -1, dtype).reshape(size + 1, *shape)
+
+
+def _matrix_and_offset(values: Any) -> tuple[Any, Any]:
+    """Matrix and offset from the values at the `_basis`."""
+    values = values.reshape(len(values), -1)
     return (values[1:] - values[:1]).T, values[0]
 
 

@@ -74,15 +74,35 @@ def intersection_over_union(predicted: np.ndarray, labels: np.ndarray, classes: 
     Raises:
       ValueError: shapes that differ.
     """
-    if predicted.shape != labels.shape:
-        raise ValueError(
-            f"`predicted` and `labels` must have one shape, got {predicted.shape} and "
-            f"{labels.shape}."
-        )
+    _require_one_shape(predicted, labels)
     counts = _confusion(np.ravel(predicted), np.ravel(labels), classes)
     both = counts.diagonal()
     either = counts.sum(0) + counts.sum(1) - both
     return np.where(either > 0, both / np.maximum(either, 1), np.nan)
+
+
+def image_overlap(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Intersection over union of each image, of all classes but the background together.
+
+        sum_c |P_c and T_c| / sum_c |P_c or T_c|,    classes c from 1, over the pixels of the image
+
+    One number an image even where classes are missing there, unlike a mean over classes; 1 where
+    there is none but the background, predicted or true.
+
+    Args:
+      predicted, labels: integers `[images, height, width]`, 0 the background.
+
+    Returns:
+      `[images]`.
+
+    Raises:
+      ValueError: shapes that differ.
+    """
+    _require_one_shape(predicted, labels)
+    pixels = tuple(range(1, labels.ndim))
+    both = ((predicted == labels) & (labels > 0)).sum(pixels)
+    either = (predicted > 0).sum(pixels) + (labels > 0).sum(pixels) - both
+    return np.where(either > 0, both / np.maximum(either, 1), 1.0)
 
 
 def segmentation_metrics(
@@ -104,6 +124,14 @@ def segmentation_metrics(
         "accuracy": float((predicted == labels).mean()),
         **{name: float(values.mean()) if len(values) else None for name, values in known.items()},
     }
+
+
+def _require_one_shape(predicted: np.ndarray, labels: np.ndarray) -> None:
+    if predicted.shape != labels.shape:
+        raise ValueError(
+            f"`predicted` and `labels` must have one shape, got {predicted.shape} and "
+            f"{labels.shape}."
+        )
 
 
 def _confusion(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

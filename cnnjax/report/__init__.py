@@ -44,7 +44,6 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
     from cnnjax.report.figures.shifts import (
         ShiftPanel as ShiftPanel,
         error_against_shift as error_against_shift,
-        shift_maps as shift_maps,
     )
     from cnnjax.report.figures.style import (
         BLACK as BLACK,
@@ -73,6 +72,10 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         summary_table as summary_table,
     )
     from cnnjax.report.loading import Run as Run, load_run as load_run
+    from cnnjax.report.over_images import (
+        results_over_images as results_over_images,
+        table_over_images as table_over_images,
+    )
     from cnnjax.report.page import (
         Block as Block,
         Code as Code,
@@ -86,13 +89,14 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         contrasts as contrasts,
         format_contrast as format_contrast,
     )
-    from cnnjax.report.rows import rows_table as rows_table
+    from cnnjax.report.rows import reached as reached, rows_table as rows_table
     from cnnjax.report.run_page import write_page as write_page
     from cnnjax.report.table import (
         MISSING as MISSING,
         Table as Table,
         counted as counted,
         format_count as format_count,
+        format_interval as format_interval,
         format_number as format_number,
         format_summary as format_summary,
         listed as listed,

@@ -65,7 +65,14 @@ def contrast_table(
     return Table([heading, *groups], rows, caption=caption)
 
 
-def format_contrast(change: Summary | None, scale: float = 1.0) -> str:
-    """A contrast with its interval; a dash for None and for fewer than 3 seeds."""
-    shown = change is not None and change.n >= LEAST
-    return format_summary(change, scale) if shown else MISSING
+def format_contrast(change: Summary | None, scale: float = 1.0, decimals: int | None = None) -> str:
+    """A contrast with its interval; a dash for None and for fewer than 3 seeds.
+
+    With so many decimals; by default in the digits that are certain.
+    """
+    if change is None or change.n < LEAST:
+        return MISSING
+    if decimals is None:
+        return format_summary(change, scale)
+    sizes = (f"{scale * size:,.{decimals}f}" for size in (change.mean, change.half_width() or 0.0))
+    return " ± ".join(sizes).replace("-", "−")

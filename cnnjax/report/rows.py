@@ -1,10 +1,11 @@
-"""A table whose lines are mappings, such as the entries of a list in results.json."""
+"""A table whose lines are mappings, such as entries of results.json; cells that may be empty."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cnnjax.report.table import MISSING, Table, format_number, format_summary
-from cnnjax.run.statistics import Summary
+from cnnjax.report.table import MISSING, Table, counted, format_number, format_summary
+from cnnjax.run.observations import Observations
+from cnnjax.run.statistics import Summary, summarize
 
 RowColumn = str | tuple[str, float] | Callable[[Mapping[str, Any]], str]
 """Key of a value, key and scale of a number, or function from a row to the text of its cell."""
@@ -60,3 +61,19 @@ def _cell(row: Mapping[str, Any], column: RowColumn, digits: int) -> str:
             return f"{count:,}"
         case number:
             return format_number(scale * number, digits)
+
+
+def reached(group: Observations, number: str, scale: float = 1.0) -> str:
+    """A number over seeds if each has it, else how many do: '68,000 ± 19,000', '1 of 3 seeds'.
+
+    For what is reached or not within a budget: a mean over those that reached it is too small.
+
+    Args:
+      group: observations, one for each seed.
+      number: its name, which rows may lack.
+      scale: values are multiplied by it.
+    """
+    values = [row[number] for row in group.rows if row.get(number) is not None]
+    if len(values) < len(group):
+        return f"{len(values)} of {counted(len(group), 'seed')}"
+    return format_summary(summarize(values), scale)

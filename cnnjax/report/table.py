@@ -122,6 +122,19 @@ def format_summary(summary: Summary, scale: float = 1.0, *, digits: int = 3) -> 
     return text if power == 0 else f"({text}) {_power(power)}"
 
 
+def format_interval(mean: float, ends: tuple[float, float], scale: float = 1.0) -> str:
+    """Mean and ends of an interval of `scale` times the values: '81 (78 to 83)'.
+
+    In the digits that half of its length leaves certain, as `format_summary`.
+    """
+    mean, low, high = (scale * value for value in (mean, *ends))
+    width = (high - low) / 2
+    if width <= 1e-6 * max(abs(low), abs(high)):
+        return f"{format_number(mean)} ({format_number(low)} to {format_number(high)})"
+    decimals = _uncertain_decimals(width)
+    return f"{_fixed(mean, decimals)} ({_fixed(low, decimals)} to {_fixed(high, decimals)})"
+
+
 def _plain(exponent: int) -> bool:
     """Whether a number of this decimal exponent reads better without a power of ten."""
     return -4 <= exponent < 7

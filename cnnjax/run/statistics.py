@@ -65,9 +65,16 @@ def bootstrap_interval(
 
     Each draw takes as many seeds and as many images as there are, with replacement and independent
     of each other, and averages the values of all pairs; the interval is that of the means'
-    quantiles. For a paired difference pass the differences. It is a little too wide where the noise
-    of single pairs dominates, and too narrow for fewer than about 5 seeds, as any bootstrap.
-    Source: Owen, The pigeonhole bootstrap, 2007.
+    quantiles. A bootstrap over few seeds is far too narrow: their deviations are expanded by
+
+        sqrt(n / (n - 1)) t / z
+
+    with t and z the quantiles of Student's t with n - 1 degrees of freedom and of the normal
+    distribution, so that seeds without noise of images have about the interval of `Summary` (of
+    nominal 95 % over 3 seeds 74 % would hold the mean, with it 95 %). For a paired difference pass
+    the differences. A little too wide where the noise of both, or of single pairs, counts.
+    Source: Owen, The pigeonhole bootstrap, 2007; Hesterberg, What teachers should know about the
+    bootstrap, 2014 (the expanded percentile interval).
 
     Args:
       values: `[seeds, images]`, such as 1 where a network is correct and 0 where not.
@@ -88,8 +95,13 @@ def bootstrap_interval(
     seeds, images = (
         random.multinomial(size, np.full(size, 1 / size), draws) / size for size in values.shape
     )
-    mean, tail = values.mean(), (1 - confidence) / 2
-    changes = np.einsum("ds,si,di->d", seeds, values - mean, images, optimize=True)
+    mean, tail, count = values.mean(), (1 - confidence) / 2, len(values)
+    deviations = values - mean
+    if count > 1:
+        expansion = math.sqrt(count / (count - 1))
+        expansion *= special.stdtrit(count - 1, 1 - tail) / special.ndtri(1 - tail)
+        deviations += (expansion - 1) * deviations.mean(1, keepdims=True)
+    changes = np.einsum("ds,si,di->d", seeds, deviations, images, optimize=True)
     low, high = mean + np.quantile(changes, [tail, 1 - tail])
     return float(low), float(high)
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from cnnjax.symmetry.units import argmax_shares, effective_number, vector_strength
+from cnnjax.symmetry.units import effective_number, vector_strength
 
 
-def class_shares(detectors: jax.Array, labels: np.ndarray) -> dict[int, jax.Array]:
+def class_shares(detectors: jax.Array, labels: np.ndarray) -> dict[int, np.ndarray]:
     """`argmax_shares` of the detectors of each class, on images of that class.
 
     Args:
@@ -27,10 +27,17 @@ def class_shares(detectors: jax.Array, labels: np.ndarray) -> dict[int, jax.Arra
             f"`detectors` must be [amounts, images, classes, detectors] of {len(labels)} images, "
             f"got shape {detectors.shape}."
         )
-    return {
-        int(label): argmax_shares(detectors[:, labels == label, label])
-        for label in np.unique(labels)
-    }
+    largest = _largest(detectors, labels)
+    return {int(label): largest[:, labels == label].mean(1) for label in np.unique(labels)}
+
+
+def _largest(detectors: jax.Array, labels: np.ndarray) -> np.ndarray:
+    """1 for the detector of each image's class that responds most, `[amounts, images, detectors]`.
+
+    On the host: classes differ in their number of images, and jax would compile each.
+    """
+    own = np.asarray(detectors)[:, np.arange(len(labels)), labels]
+    return np.eye(own.shape[-1], dtype=np.float32)[own.argmax(-1)]
 
 
 class Specialisation(NamedTuple):
@@ -45,7 +52,7 @@ class Specialisation(NamedTuple):
     """The same of the doubled angles: opposite angles count as one."""
 
 
-def specialisation(shares: Sequence[jax.Array], angles: np.ndarray) -> Specialisation:
+def specialisation(shares: Sequence[jax.Array | np.ndarray], angles: np.ndarray) -> Specialisation:
     """Specialisation of groups of competing detectors, such as those of each class; the mean.
 
         direction = mean over groups of sum over j of p_j R_j,    p_j = mean over angles of shares
@@ -59,11 +66,20 @@ def specialisation(shares: Sequence[jax.Array], angles: np.ndarray) -> Specialis
     """
 
     def strength(harmonic: int) -> float:
-        each = [(s.mean(0) * vector_strength(s, harmonic * angles)).sum() for s in shares]
+        each = [_strength(one, harmonic * angles) for one in shares]
         return round(float(np.mean(each)), 6)
 
-    effective = float(np.mean([effective_number(each) for each in shares]))
+    effective = float(np.mean([_effective_number(each) for each in shares]))
     return Specialisation(effective, strength(1), strength(2))
+
+
+_effective_number = jax.jit(effective_number)
+
+
+@jax.jit
+def _strength(shares: jax.Array, angles: jax.Array) -> jax.Array:
+    """Vector strength of the detectors, weighted by their shares."""
+    return (shares.mean(0) * vector_strength(shares, angles)).sum()
 
 
 def shuffled_specialisation(
@@ -92,8 +108,7 @@ def shuffled_specialisation(
       ValueError: as `class_shares`.
     """
     shares = class_shares(detectors, labels)
-    own = np.asarray(detectors)[:, np.arange(len(labels)), labels]
-    largest = np.eye(own.shape[-1])[own.argmax(-1)]
+    largest = _largest(detectors, labels)
     rotations = np.random.default_rng(seed).choice(angles, (draws, len(labels)))
 
     def strength(harmonic: int) -> float:
@@ -106,5 +121,5 @@ def shuffled_specialisation(
         ]
         return round(float(np.mean(each)) / len(angles), 6)
 
-    effective = float(np.mean([effective_number(each) for each in shares.values()]))
+    effective = float(np.mean([_effective_number(each) for each in shares.values()]))
     return Specialisation(effective, strength(1), strength(2))

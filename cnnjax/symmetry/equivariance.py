@@ -137,26 +137,27 @@ def errors_over_shifts(
     shifts = np.array(list(np.ndindex(*space)), np.int32)
     chunk = min(chunk, len(shifts))
     padded = np.concatenate([shifts, shifts[: -len(shifts) % chunk]])
-    compute = compiled_or_called(f, _errors_of_shifts, _errors_uncompiled)
-    parts = [
-        jax.device_get(compute(x, padded[first : first + chunk], *arguments))
-        for first in range(0, len(padded), chunk)
-    ]
+    compute = compiled_or_called(f, _outputs, called)
+
+    def errors(shifts: np.ndarray) -> Any:
+        outputs = compute(_shifted(x, shifts), *arguments)
+        return jax.device_get(_errors_of_outputs(outputs, shifts, x.shape))
+
+    parts = [errors(padded[first : first + chunk]) for first in range(0, len(padded), chunk)]
     return jax.tree.map(
         lambda *errors: np.concatenate(errors)[: len(shifts)].reshape(space), *parts
     )
 
 
+# Three programs, of which only that of f is compiled anew for another function.
+
+
 @functools.partial(jax.jit, static_argnums=0)
-def _errors_of_shifts(f, x, shifts, *arguments):
-    return _errors_of_outputs(f(_shifted(x, shifts), *arguments), shifts, x.shape)
+def _outputs(f, images, *arguments):
+    return arrays(f(images, *arguments))
 
 
-def _errors_uncompiled(f, x, shifts, *arguments):
-    outputs = called(f, _shifted(x, shifts), *arguments)
-    return _errors_of_outputs_compiled(outputs, shifts, x.shape)
-
-
+@jax.jit
 def _shifted(x: jax.Array, shifts: jax.Array) -> jax.Array:
     """The images and, after them, the images at every shift, in one batch."""
     moved = jax.vmap(lambda each: shift(x, each))(shifts)
@@ -164,6 +165,7 @@ def _shifted(x: jax.Array, shifts: jax.Array) -> jax.Array:
     return jnp.concatenate([x[None], moved]).reshape(-1, *x.shape[1:])
 
 
+@functools.partial(jax.jit, static_argnums=2)
 def _errors_of_outputs(outputs: Any, shifts: jax.Array, shape: tuple[int, ...]) -> Any:
     """Errors at every shift, from the outputs for `_shifted` images of this shape."""
     count, (batch, *space, _) = 1 + len(shifts), shape
@@ -179,10 +181,7 @@ def _errors_of_outputs(outputs: Any, shifts: jax.Array, shape: tuple[int, ...]) 
             lambda one, each: relative_error(one, translate_output(z[0], each, space), z[0])
         )(z[1:], shifts)
 
-    return jax.tree.map(errors, arrays(outputs))
-
-
-_errors_of_outputs_compiled = jax.jit(_errors_of_outputs, static_argnums=2)
+    return jax.tree.map(errors, outputs)
 
 
 # Any function: what jax cannot trace is called

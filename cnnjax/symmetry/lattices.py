@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from cnnjax.symmetry.equivariance import (
@@ -63,7 +64,7 @@ def translation_lattice(
     Raises:
       ValueError: f returns something else, or not even the zero shift is exact.
     """
-    x = jax.random.normal(jax.random.key(0), tuple(shape))
+    x = np.random.default_rng(0).normal(size=tuple(shape)).astype(np.float32)
     errors = jax.tree.leaves(errors_over_shifts(f, x))
     return lattice_of_errors(functools.reduce(np.maximum, errors), tolerance)
 
@@ -93,8 +94,8 @@ def layer_lattices(
     """
     lattices = []
     for number, layer in enumerate(layers):
-        key = jax.random.fold_in(jax.random.key(seed), number)
-        x = jax.random.normal(key, tuple(shape))
+        noise = np.random.default_rng((seed, number)).normal(size=tuple(shape))
+        x = jnp.asarray(noise, jnp.float32)
         lattices.append(lattice_of_errors(errors_over_shifts(layer, x, *arguments), tolerance))
         output = compiled_or_called(layer, jax.eval_shape, called)(x, *arguments)
         shape = one_array(output).shape

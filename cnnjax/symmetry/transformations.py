@@ -13,7 +13,7 @@ second to the right. Interpolation is
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -69,13 +69,16 @@ def fourier_shift(x: jax.Array, shifts: Sequence[float | jax.Array] | jax.Array)
 def rotate90(x: jax.Array, times: int = 1) -> jax.Array:
     """Rotate x `[*leading, height, width, channels]` by 90 degrees `times` times, exactly.
 
-    Counter-clockwise; positions are permuted, nothing is interpolated.
+    Counter-clockwise; positions are permuted, nothing is interpolated. A NumPy array stays one.
     """
-    return jnp.rot90(x, times, axes=(x.ndim - 3, x.ndim - 2))
+    numpy: Any = np if isinstance(x, np.ndarray) else jnp
+    return numpy.rot90(x, times, axes=(x.ndim - 3, x.ndim - 2))
 
 
 def flip(x: jax.Array, axis: int) -> jax.Array:
     """Reflect a spatial axis of x `[*leading, height, width, channels]`: -2 left-right, -3 up-down.
+
+    A NumPy array stays one.
 
     Raises:
       ValueError: an axis that is not spatial.
@@ -84,7 +87,8 @@ def flip(x: jax.Array, axis: int) -> jax.Array:
         raise ValueError(
             f"`axis` must be -2 (left-right) or -3 (up-down), got {axis!r} of shape {x.shape}."
         )
-    return jnp.flip(x, axis)
+    numpy: Any = np if isinstance(x, np.ndarray) else jnp
+    return numpy.flip(x, axis)
 
 
 def affine(

@@ -4,6 +4,8 @@ Responses are `[transforms, images, units]`: every image at every amount of a tr
 first amount the untransformed image.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +42,7 @@ def firing_scores(responses: jax.Array, rate: float = 0.01) -> jax.Array:
     return jnp.maximum(_scores(responses, rate), _scores(-responses, rate))
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def _scores(responses: jax.Array, rate: float) -> jax.Array:
     """Scores of units that fire at high values."""
     threshold = jnp.quantile(responses, 1 - rate, axis=(0, 1), keepdims=True)

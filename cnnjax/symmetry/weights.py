@@ -4,6 +4,7 @@ A bank is `[*positions, *window, in, out]`, as in `tiled_conv` and `local_conv`:
 output position.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,11 @@ def shared_part(bank: jax.Array, tile: int | Sequence[int], axes: int = 2) -> ja
     tiles = (tile,) * axes if isinstance(tile, int) else tuple(tile)
     if len(tiles) != axes or min(tiles) < 1:
         raise ValueError(f"`tile` must be one int or {axes}, each at least 1, got {tile!r}.")
+    return _shared_part(bank, tiles)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _shared_part(bank: jax.Array, tiles: tuple[int, ...]) -> jax.Array:
     for axis, step in enumerate(tiles):
         phases = jnp.arange(bank.shape[axis]) % step
         alike = phases[:, None] == phases[None]
@@ -48,8 +54,12 @@ def sharing_defect(bank: jax.Array, tile: int | Sequence[int] = 1, axes: int = 2
     Exactly 0 for a bank that repeats; 1 - (product of the tile) / positions on average for
     independent random kernels. Tile 1 is one kernel for all positions.
     """
-    rest = bank - shared_part(bank, tile, axes)
-    return jnp.sum(rest**2) / jnp.sum(bank**2)
+    return _energy_of_rest(bank, shared_part(bank, tile, axes))
+
+
+@jax.jit
+def _energy_of_rest(bank: jax.Array, shared: jax.Array) -> jax.Array:
+    return jnp.sum((bank - shared) ** 2) / jnp.sum(bank**2)
 
 
 def match_channels(bank: jax.Array, axes: int = 2) -> jax.Array:
@@ -118,8 +128,12 @@ def effective_spatial_rank(bank: jax.Array, axes: int = 2) -> jax.Array:
     1 for one kernel, shared or scaled at each position; r for r kernels mixed evenly.
     Source: Roy & Vetterli, The effective rank, 2007, with squared singular values.
     """
-    matrix = bank.reshape(-1, *bank.shape[axes:])
-    squares = jnp.linalg.svd(matrix.reshape(len(matrix), -1), compute_uv=False) ** 2
+    return _effective_rank(bank.reshape(int(np.prod(bank.shape[:axes])), -1))
+
+
+@jax.jit
+def _effective_rank(matrix: jax.Array) -> jax.Array:
+    squares = jnp.linalg.svd(matrix, compute_uv=False) ** 2
     return jnp.exp(jax.scipy.special.entr(squares / squares.sum()).sum())
 
 
@@ -134,7 +148,12 @@ def weight_signal_to_noise(bank: jax.Array, axes: int = 2) -> jax.Array:
     Source: Pogodin, Mehta, Lillicrap, Latham, Towards biologically plausible convolutional
     networks, 2021, section 4, as printed.
     """
-    mean, variance, used = _over_positions(bank, axes)
+    return _signal_to_noise(bank.reshape(-1, *bank.shape[axes:]))
+
+
+@jax.jit
+def _signal_to_noise(kernels: jax.Array) -> jax.Array:
+    mean, variance, used = _over_positions(kernels)
     return (jnp.where(used, mean**2, 0) / jnp.where(used, variance, 1)).sum() / used.sum()
 
 
@@ -148,13 +167,17 @@ def weight_mean_over_deviation(bank: jax.Array, axes: int = 2) -> jax.Array:
     Source: the code of Pogodin et al., 2021, which computes this and not the square that the paper
     prints (`weight_signal_to_noise`).
     """
-    mean, variance, used = _over_positions(bank, axes)
+    return _mean_over_deviation(bank.reshape(-1, *bank.shape[axes:]))
+
+
+@jax.jit
+def _mean_over_deviation(kernels: jax.Array) -> jax.Array:
+    mean, variance, used = _over_positions(kernels)
     deviation = jnp.sqrt(jnp.where(used, variance, 1))
     return (jnp.where(used, jnp.abs(mean), 0) / deviation).sum() / used.sum()
 
 
-def _over_positions(bank: jax.Array, axes: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _over_positions(kernels: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Mean and variance over positions of each kernel entry, and whether it is ever nonzero."""
-    matrix = bank.reshape(-1, *bank.shape[axes:])
     # Differences from the first kernel, which are exactly zero if it is shared.
-    return matrix.mean(0), (matrix - matrix[:1]).var(0), jnp.any(matrix != 0, 0)
+    return kernels.mean(0), (kernels - kernels[:1]).var(0), jnp.any(kernels != 0, 0)

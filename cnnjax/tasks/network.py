@@ -20,6 +20,7 @@ from cnnjax.run.record import Record
 from cnnjax.train.checkpoint import Checkpoints
 from cnnjax.train.loop import fit
 from cnnjax.train.state import TrainState
+from cnnjax.train.step import correct_labels
 from cnnjax.train.training import Training, evaluate
 
 with lazy_imports():
@@ -147,6 +148,30 @@ class Network:
     ) -> float:
         """Accuracy on the examples of a split, see `evaluate`."""
         return self.evaluate(state, split, repeats=repeats, **values)["accuracy"]
+
+    def correct(self, state: TrainState, split: "SplitName" = "test", **values: Any) -> np.ndarray:
+        """Share of correct labels of each example of a split, `[examples]`: 1 or 0 of one label.
+
+        Their mean is the accuracy, see `evaluate`; intervals over images need each of them.
+
+        Args:
+          state: of the network.
+          split: 'train', 'validation' or 'test'.
+          **values: of the source, see `Task.source`.
+        """
+        if "correct" not in self._functions:
+            _, prepare = self.task.prepare()
+
+            def labelled(state: TrainState, source: Any, batch: Any) -> jax.Array:
+                batch = prepare(source, batch, state)
+                return correct_labels(state, batch, model=self.model, config=self.training.config)
+
+            self._functions["correct"] = jax.jit(labelled)
+        function, found = self._functions["correct"], []
+        state, source = jax.device_get(state), self.task.source(split, **values)
+        for batch in self.task.batches(split, self.training.config.batch_size):
+            found.append(np.asarray(function(state, source, batch))[batch["weight"] > 0])
+        return np.concatenate(found).astype(np.float64)
 
     def scores(self, **values: Any) -> Callable[..., dict[str, float]]:
         """Function `(state, split="validation")` to loss and accuracy, as `train` evaluates.

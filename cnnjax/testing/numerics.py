@@ -23,7 +23,7 @@ def dtypes(subject: Subject) -> tuple[bool, str]:
     """float32 is preserved; `dtype` sets the type of the output, `param_dtype` of the
     parameters."""
     layer, parameters, x = subject.case()
-    z = jax.jit(layer.apply)(parameters, x)
+    z = subject.compiled(parameters, x)
     wrong, said = [], []
     if z.dtype != jnp.float32:
         wrong.append(f"float32 gives {z.dtype}")
@@ -32,15 +32,15 @@ def dtypes(subject: Subject) -> tuple[bool, str]:
         made = subject.layer(subject.usual, param_dtype=jnp.bfloat16)
         if any(leaf.dtype != jnp.bfloat16 for leaf in _drawn(made, x)):
             wrong.append("param_dtype=bfloat16 is not that of all parameters")
-    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), parameters)
-    outputs = {"bfloat16 input and parameters": jax.jit(made.apply)(half, x.astype(jnp.bfloat16))}
+    half = jax.tree.map(lambda leaf: np.asarray(leaf).astype(jnp.bfloat16), (parameters, x))
+    outputs = {"bfloat16 input and parameters": jax.jit(made.apply)(*half)}
     if hasattr(layer, "dtype"):
         made = subject.layer(subject.usual, dtype=jnp.bfloat16)
         outputs["dtype=bfloat16"] = jax.jit(made.apply)(parameters, x)
         if any(leaf.dtype != jnp.float32 for leaf in _drawn(made, x)):
             wrong.append("dtype=bfloat16 changes the parameters' type")
     for name, output in outputs.items():
-        error = _error(output.astype(jnp.float32), z)
+        error = _error(np.asarray(output).astype(np.float32), z)
         if output.dtype != jnp.bfloat16 or not error <= HALF_PRECISION:
             wrong.append(f"{name} gives {output.dtype}, off by {error:.2g}")
         said.append(f"{name} off by {error:.1e}")
@@ -56,21 +56,25 @@ def transforms(subject: Subject) -> tuple[bool, str]:
     <v, J u> = <J^T v, u> for random u and v.
     """
     layer, parameters, x = subject.case()
-    z = layer.apply(parameters, x)
-    jitted = _error(jax.jit(layer.apply)(parameters, x), z)
-    stacked = jax.jit(jax.vmap(layer.apply, (None, 0)))(parameters, np.stack([x, x[::-1]]))
-    mapped = _error(stacked, np.stack([z, z[::-1]]))
+    z = np.asarray(layer.apply(parameters, x))
+    jitted = _error(subject.compiled(parameters, x), z)
     tangent = jax.tree.map(
         lambda leaf: np.sin(np.arange(1.0, 1 + leaf.size), dtype=leaf.dtype).reshape(leaf.shape),
         (parameters, x),
     )
-    moved = jax.jit(lambda *tangent: jax.jvp(layer.apply, (parameters, x), tangent)[1])(*tangent)
     cotangent = np.random.default_rng(3).normal(size=z.shape).astype(z.dtype)
 
     def pulled_back(parameters, x, cotangent):
         return jax.vjp(layer.apply, parameters, x)[1](cotangent)
 
-    gradients = jax.jit(pulled_back)(parameters, x, cotangent)
+    @jax.jit
+    def transformed(parameters, x, reversed_x, tangent, cotangent):
+        stacked = jax.vmap(layer.apply, (None, 0))(parameters, jnp.stack([x, reversed_x]))
+        moved = jax.jvp(layer.apply, (parameters, x), tangent)[1]
+        return stacked, moved, pulled_back(parameters, x, cotangent)
+
+    stacked, moved, gradients = transformed(parameters, x, np.asarray(x)[::-1], tangent, cotangent)
+    mapped = _error(stacked, np.stack([z, z[::-1]]))
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: np.asarray(leaf, float), (parameters, x))
         dtype = jax.eval_shape(layer.apply, *wide).dtype
@@ -98,8 +102,8 @@ def transforms(subject: Subject) -> tuple[bool, str]:
 
 def examples(subject: Subject) -> tuple[bool, str]:
     """Examples of a batch do not interact."""
-    layer, parameters, x = subject.case(batch=3)
-    apply = jax.jit(functools.partial(layer.apply, parameters))
+    _, parameters, x = subject.case()
+    apply = functools.partial(subject.compiled, parameters)
     x = np.asarray(x)
     together = np.asarray(apply(x))
     if not np.all(np.isfinite(together)):
@@ -143,8 +147,7 @@ def linearity(subject: Subject) -> tuple[bool, str]:
     `use_bias=False` removes a parameter.
     """
     layer, parameters, x = subject.case()
-    apply = functools.partial(layer.apply, parameters)
-    error = affine_error(jax.jit(apply), x.shape[1:])
+    error = affine_error(functools.partial(subject.compiled, parameters), x.shape[1:])
     claim = getattr(layer, "is_linear", None)
     measured = error <= EXACT
     if not np.isfinite(error):
@@ -162,10 +165,11 @@ def linearity(subject: Subject) -> tuple[bool, str]:
 def compilation(subject: Subject) -> tuple[bool, str]:
     """A second call with other values of the same shapes compiles nothing, jitted or not."""
     layer, parameters, x = subject.case()
-    others = jax.tree.map(lambda leaf: 2 * leaf, parameters), x + 1
-    jitted = jax.jit(layer.apply)
+    others = jax.tree.map(
+        lambda leaf: jnp.asarray(2 * np.asarray(leaf) + 1, leaf.dtype), (parameters, x)
+    )
     compiled = {}
-    for name, apply in {"jitted": jitted, "not jitted": layer.apply}.items():
+    for name, apply in {"jitted": subject.compiled, "not jitted": layer.apply}.items():
         apply(parameters, x)
         with _compilations() as compilations:
             apply(*others)
@@ -177,11 +181,11 @@ def compilation(subject: Subject) -> tuple[bool, str]:
 def determinism(subject: Subject) -> tuple[bool, str]:
     """Equal keys give equal parameters, different keys different ones; equal calls equal
     outputs."""
-    x = subject.input(subject.usual)
-    layer = subject.layer(subject.usual)
-    keys = [jax.random.key(seed) for seed in (0, 0, 1)]
-    # Compiled anew each time, for a layer may also draw where jax does not see it.
-    first, again, other = (drawn_once(functools.partial(layer.init))(key, x) for key in keys)
+    layer, _, x = subject.case()
+    draw = drawn_once(layer.init)
+    first, other = (draw(jax.random.key(seed), x) for seed in (0, 1))
+    # Traced anew, for a layer may also draw where jax does not see it.
+    again = drawn_once(functools.partial(layer.init))(jax.random.key(0), x)
     wrong = []
     if not _identical(first, again):
         wrong.append("one key gives two sets of parameters")

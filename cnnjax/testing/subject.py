@@ -61,7 +61,7 @@ class Subject:
 
     def case(
         self,
-        batch: int = 2,
+        batch: int = 3,
         axes: int | None = None,
         strides: int = 1,
         padding: str | None = None,
@@ -70,23 +70,46 @@ class Subject:
         """Layer, its variables and its input; by default with the usual number of axes.
 
         The variables are those that the layer reads, not what it sows, with noise added: initial
-        biases of zero hide mistakes.
+        biases of zero hide mistakes. Cases whose parameters have equal shapes, and that have no
+        other variables, share them.
         """
         axes = self.usual if axes is None else axes
         padding = self.padding if padding is None else padding
         layer, x = self.layer(axes, strides, padding), self.input(axes, batch, space)
         key = axes, strides, padding, space
         if key not in self._variables:
-            drawn = drawn_once(layer.init)(jax.random.key(self.seed), x)
-            noise = np.random.default_rng(self.seed + 2)
-            self._variables[key] = jax.tree.map(
-                lambda leaf: jnp.asarray(leaf + 0.3 * noise.normal(size=leaf.shape), leaf.dtype),
-                {name: each for name, each in drawn.items() if reads(layer, drawn, name, x)},
-            )
+            self._variables[key] = self._drawn(layer, x)
         return layer, self._variables[key], x
 
     @functools.cached_property
+    def compiled(self) -> Callable[..., jax.Array]:
+        """Compiled function from variables and input to the output of the layer of `case()`."""
+        return jax.jit(self.case()[0].apply)
+
+    def _drawn(self, layer: Any, x: jax.Array) -> Any:
+        """Variables of a layer, as `case` describes them."""
+        draw, key = jax.jit(layer.init, compiler_options=LEAST), jax.random.key(self.seed)
+        shapes = draw.eval_shape(key, x)
+        leaves, tree = jax.tree.flatten(shapes)
+        known = tree, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        if known in self._parameters:
+            return self._parameters[known]
+        noise = np.random.default_rng(self.seed + 2)
+        drawn = jax.device_get(draw(key, x))
+        variables = jax.tree.map(
+            lambda leaf: jnp.asarray(leaf + 0.3 * noise.normal(size=leaf.shape), leaf.dtype),
+            {name: each for name, each in drawn.items() if reads(layer, drawn, name, x)},
+        )
+        if set(shapes) == {"params"}:
+            self._parameters[known] = variables
+        return variables
+
+    @functools.cached_property
     def _variables(self) -> dict[tuple, Any]:
+        return {}
+
+    @functools.cached_property
+    def _parameters(self) -> dict[tuple, Any]:
         return {}
 
     @functools.cached_property
@@ -138,8 +161,11 @@ class Subject:
         }
         kinds = {}
         for kind, module in {"convolution": Conv, "transposed convolution": ConvTranspose}.items():
-            standard = dataclasses.replace(self, constructor=functools.partial(module, **dilations))
-            expected = {case: standard._output(case) for case in outputs}
+            channels = self.features, self.channels
+            expected = {
+                case: _standard_output(module, tuple(dilations.items()), *channels, case)
+                for case in outputs
+            }
             kinds[kind] = [
                 f"{case} gives shape {shape}, not {expected[case]}"
                 for case, shape in outputs.items()
@@ -198,6 +224,15 @@ class Case(NamedTuple):
             f"{self.padding} window {extent(self.kernel_size)} strides {extent(self.strides)}"
             f"{dilation} on {extent(self.space)}"
         )
+
+
+@functools.lru_cache(maxsize=1024)
+def _standard_output(
+    module: Any, dilations: tuple[tuple[str, Any], ...], features: int, channels: int, case: Case
+) -> tuple[int, ...]:
+    """Shape of the output of a standard layer: the same for every layer under test."""
+    constructor = functools.partial(module, **dict(dilations))
+    return Subject(constructor, features, channels)._output(case)
 
 
 def extent(sizes: Sequence[int]) -> str:

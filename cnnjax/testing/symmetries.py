@@ -3,6 +3,7 @@ claims, and a message."""
 
 import functools
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -82,9 +83,11 @@ def rotations(subject: Subject) -> tuple[bool, str]:
     if 2 not in subject.dimensions:
         return True, "takes no images"
     layer, parameters, x = subject.case(axes=2, space=(SIDE, SIDE))
-    # All transformed images in one batch, so that there is one function to compile.
-    moved = np.concatenate([act(x) for act in dihedral(4).actions()])
-    outputs = jax.jit(layer.apply)(parameters, moved)
+    # All transformed images in one batch, so that there is one function to compile; and as arrays
+    # of NumPy, which the actions leave so.
+    image: Any = np.asarray(x)
+    moved = np.concatenate([act(image) for act in dihedral(4).actions()])
+    outputs: Any = np.asarray(jax.jit(layer.apply)(parameters, moved))
     outputs = outputs.reshape(8, len(x), *outputs.shape[1:3], -1)
     found = {
         group.order: min(

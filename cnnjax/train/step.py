@@ -145,6 +145,24 @@ def eval_step(
     return lax.psum(_sums(losses, logits, batch["label"], batch["weight"]), AXIS)
 
 
+def correct_labels(
+    state: TrainState, batch: Batch, *, model: linen.Module, config: TrainConfig
+) -> jax.Array:
+    """Share of correct labels of each example [b], whose weighted sum `eval_step` returns.
+
+    1 or 0 for an example of one label, from 0 to 1 where each of its pixels has one.
+
+    Args:
+      state, batch, model, config: as of `eval_step`; weights do not count.
+
+    Raises:
+      ValueError: an entry of the batch is missing or is not what it must be.
+    """
+    _check_batch(batch, ("image", "label"))
+    logits = _apply(model, state.variables, batch["image"], config, train=False)
+    return _correct(logits, batch["label"])
+
+
 def moving_average(average: Any, params: Any, step: jax.Array, decay: float) -> Any:
     """Exponential moving average of parameters without the bias of its start.
 
@@ -184,8 +202,12 @@ def _apply(model, variables, image, config, *, train: bool, **options):
     return model.apply(variables, image, **options)
 
 
+def _correct(logits, label):
+    return per_example((jnp.argmax(logits, axis=-1) == label).astype(jnp.float32))
+
+
 def _sums(losses, logits, label, weight):
-    correct = per_example((jnp.argmax(logits, axis=-1) == label).astype(jnp.float32))
+    correct = _correct(logits, label)
     # Where the weight is zero not even a NaN counts.
     losses = jnp.where(weight > 0, losses, 0)
     return {

@@ -62,9 +62,8 @@ def numbers() -> dict[str, Any]:
     """All results, by the name of the example."""
     halved, places = ops.max_pool_with_argmax(_image(HALVED_INPUT)[None], (2, 2), strides=2)
     dense = 2 * 320 * 280 * 319 * 280
-    edge = ops.conv(
-        jnp.zeros((1, 320, 280, 1)), jnp.array([1.0, -1.0]).reshape(2, 1, 1, 1), padding="VALID"
-    )
+    photograph, kernel = np.zeros((1, 320, 280, 1), np.float32), np.zeros((2, 1, 1, 1), np.float32)
+    edge = jax.eval_shape(lambda x: ops.conv(x, kernel, padding="VALID"), photograph)
     return {
         "laplacian": _plane(
             ops.conv(_image(LAPLACE_INPUT), _kernel(ops.laplacian_kernel()), padding="VALID")
@@ -78,7 +77,7 @@ def numbers() -> dict[str, Any]:
         "halved": _plane(halved[0]),
         "argmax": np.asarray(places[0, ..., 0]),
         "ceil_mode": np.asarray(
-            ops.max_pool(jnp.asarray(DETECTORS)[None, :, None], 3, strides=2, ceil_mode=True)
+            ops.max_pool(_image([DETECTORS]), 3, strides=2, ceil_mode=True)
         ).ravel(),
         "shapes": _shapes(),
         # Two products and a sum for each output.
@@ -88,7 +87,7 @@ def numbers() -> dict[str, Any]:
         "stacked_field": [_field([3, 3]), _field([5])],
         "normalised": np.asarray(
             ops.local_response_normalization(
-                jnp.array([[1.0, 2.0, 3.0]]), radius=1, bias=1.0, alpha=1.0, beta=0.5
+                jnp.asarray([[1.0, 2.0, 3.0]]), radius=1, bias=1.0, alpha=1.0, beta=0.5
             )
         )[0],
         "kernels": {
@@ -173,18 +172,22 @@ def blocks(numbers: Numbers) -> list[Block]:
 
 def _strided_volume() -> np.ndarray:
     """Example 3: planes of the two filters, `[2, 3, 3]`."""
-    x = jnp.moveaxis(jnp.asarray(VOLUME, jnp.float32), 0, -1)
-    kernel = jnp.transpose(jnp.asarray(VOLUME_FILTERS, jnp.float32), (2, 3, 1, 0))
-    z = ops.conv(x, kernel, strides=2, padding=1) + jnp.array([[[1.0, 0.0]]])
-    return np.moveaxis(np.asarray(z), -1, 0)
+    # Arranged on the host: jax would compile each operation.
+    x = jnp.asarray(np.moveaxis(np.float32(VOLUME), 0, -1))
+    kernel = jnp.asarray(np.transpose(np.float32(VOLUME_FILTERS), (2, 3, 1, 0)))
+    z = np.asarray(ops.conv(x, kernel, strides=2, padding=1)) + np.float32([1, 0])
+    return np.moveaxis(z, -1, 0)
 
 
 def _shapes() -> list[dict[str, Any]]:
     """Example 6."""
 
     def row(shape, window, features, operation, operator=ops.conv, **options):
-        kernel = jnp.empty((*window, shape[-1], features))
-        out = jax.eval_shape(lambda x, k: operator(x, k, **options), jnp.empty(shape), kernel)
+        x, kernel = (
+            jax.ShapeDtypeStruct(each, np.float32)
+            for each in (shape, (*window, shape[-1], features))
+        )
+        out = jax.eval_shape(lambda x, k: operator(x, k, **options), x, kernel)
         return {
             "input": shape,
             "operation": operation,
@@ -194,7 +197,8 @@ def _shapes() -> list[dict[str, Any]]:
         }
 
     def pooled(shape):
-        out = jax.eval_shape(lambda x: ops.max_pool(x, (2, 2), strides=2), jnp.empty(shape))
+        x = jax.ShapeDtypeStruct(shape, np.float32)
+        out = jax.eval_shape(lambda x: ops.max_pool(x, (2, 2), strides=2), x)
         return {
             "input": shape,
             "operation": "2 x 2 pooling, stride 2",
@@ -232,11 +236,11 @@ def _field(windows: list[int]) -> int:
 
 
 def _image(rows) -> jax.Array:
-    return jnp.asarray(rows, jnp.float32)[..., None]
+    return jnp.asarray(np.float32(rows)[..., None])
 
 
 def _kernel(rows) -> jax.Array:
-    return jnp.asarray(rows, jnp.float32)[..., None, None]
+    return jnp.asarray(np.float32(rows)[..., None, None])
 
 
 def _plane(x: jax.Array) -> np.ndarray:

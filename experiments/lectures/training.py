@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from matplotlib.figure import Figure as Canvas
@@ -182,10 +181,11 @@ def _shares() -> dict[str, Any]:
     optimization = optimizer(config)
     step = functools.partial(train_step, model=_Dropping(), optimizer=optimization, config=config)
     # What pmap does on devices, vmap does on one.
+    create = jax.jit(functools.partial(create_state, _Dropping(), optimization))
     parallel = jax.jit(jax.vmap(step, in_axes=(None, 0), out_axes=None, axis_name="batch"))
     losses = []
     for shares in SHARES:
-        state = create_state(_Dropping(), optimization, 0, jnp.asarray(batch["image"]))
+        state = create(0, batch["image"])
         sharded = {
             name: each.reshape(shares, 8 // shares, *each.shape[1:]) for name, each in batch.items()
         }

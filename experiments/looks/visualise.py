@@ -24,7 +24,8 @@ and understanding convolutional networks, 2014; Olah, Mordvintsev, Schubert, Fea
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +37,6 @@ from cnnjax.run.record import Record
 
 with lazy_imports():
     import jax
-    import jax.numpy as jnp
     import numpy as np
     from flax import linen
 
@@ -90,6 +90,7 @@ def run(config: Config, record: Record) -> None:
     x = np.asarray(task.place(searched))
     layers = inspect.layers_of(model, task.shape)
     key = jax.random.key(config.seed)
+    maps = jax.jit(functools.partial(inspect.feature_maps, model))
     results = {
         "model": config.model,
         "module": type(model).__name__,
@@ -97,8 +98,8 @@ def run(config: Config, record: Record) -> None:
         "data": task.dataset.name,
         "class_names": task.dataset.class_names,
         "filters": first_filters(variables, layers),
-        "maps": first_maps(model, variables, x[:1]),
-        "units": units(config, model, variables, layers, x, key),
+        "maps": first_maps(maps, variables, x[:1]),
+        "units": units(config, maps, variables, layers, x, key),
         "classes": inspect.preferred_classes(
             model, variables, x.shape[1:], key, steps=config.steps
         ).mean(-1),
@@ -131,7 +132,8 @@ def network(config: Config) -> tuple[tasks.Task, tasks.Trained]:
     if config.weights:
         return task, tasks.load_pretrained(model, config.weights, task.shape)
     x = task.place(task.test.read(np.arange(2))[0])
-    return task, tasks.Trained(model, model.init(jax.random.key(config.seed), x), "untrained")
+    variables = jax.jit(model.init)(jax.random.key(config.seed), x)
+    return task, tasks.Trained(model, variables, "untrained")
 
 
 def first_filters(variables: Any, layers: Sequence[inspect.Layer]) -> dict[str, Any] | None:
@@ -140,29 +142,29 @@ def first_filters(variables: Any, layers: Sequence[inspect.Layer]) -> dict[str, 
     return None if found is None else found._asdict()
 
 
-def first_maps(model: linen.Module, variables: Any, x: np.ndarray) -> dict[str, Any]:
+def first_maps(
+    maps: Callable[..., Mapping[str, jax.Array]], variables: Any, x: np.ndarray
+) -> dict[str, Any]:
     """An image, and the first feature maps of every array with space."""
-    maps = inspect.feature_maps(model, variables, jnp.asarray(x))
-    spatial = {name: z for name, z in maps.items() if z.ndim == 4 and min(z.shape[1:3]) > 1}
+    found = jax.device_get(maps(variables, x))
+    spatial = {name: z for name, z in found.items() if z.ndim == 4 and min(z.shape[1:3]) > 1}
     return {
         "image": x[0].mean(-1),
         "layers": [
-            {"name": name, "maps": np.moveaxis(np.asarray(z[0]), -1, 0)[:MAPS]}
-            for name, z in spatial.items()
+            {"name": name, "maps": np.moveaxis(z[0], -1, 0)[:MAPS]} for name, z in spatial.items()
         ],
     }
 
 
 def units(
     config: Config,
-    model: linen.Module,
+    maps: Callable[..., Mapping[str, jax.Array]],
     variables: Any,
     layers: Sequence[inspect.Layer],
     x: np.ndarray,
     key: jax.Array,
 ) -> list[dict[str, Any]]:
     """Units of convolutions, spread evenly: preferred inputs and patches."""
-    maps = jax.jit(lambda images: inspect.feature_maps(model, variables, images))
     counts = {"units": config.units, "patches": PATCHES, "steps": config.steps}
     return [
         {
@@ -174,7 +176,9 @@ def units(
                     "preferred": unit.preferred.mean(-1),
                     "patches": unit.patches.mean(-1),
                 }
-                for unit in inspect.varied_units(maps, layer, x, key, **counts)
+                for unit in inspect.varied_units(
+                    functools.partial(maps, variables), layer, x, key, **counts
+                )
             ],
         }
         for layer in inspect.convolutions_spread(variables, layers, config.layers)

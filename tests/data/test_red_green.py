@@ -153,3 +153,15 @@ def test_a_network_of_random_weights_tells_apart_what_differs_in_its_windows(bor
 def test_a_window_that_does_not_fit_is_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         max_pooled_ceiling(*arguments)
+
+
+def test_the_splits_of_a_data_set_are_streams_of_their_own_and_only_test_images_are_swapped():
+    found = module.dataset(2, 6, 4, swapped=True)
+    assert (found.num_classes, found.class_names[0]) == (2, "red left of green")
+    for split, expected in (
+        (found.train, red_green(6, 6)),
+        (found.validation, red_green(7, 4)),
+        (found.test, red_green(8, 4, swapped=True)),
+    ):
+        np.testing.assert_array_equal(split.images, expected.images)
+        np.testing.assert_array_equal(split.labels, expected.labels)

@@ -1,9 +1,9 @@
 """Studies run without training: what every cell trains and evaluates is written down.
 
-`watch` takes the place of `Network.train` and `Network.evaluate`. A "trained" state is the initial
-one with its step at the end and every parameter changed, so that what is measured before training
-and after it differs; every evaluation gives an accuracy of its own, so that an observation tells
-from which evaluation it comes.
+`watch` takes the place of `Network.train`, `Network.evaluate` and `Network.correct`. A "trained"
+state is the initial one with its step at the end and every parameter changed, so that what is
+measured before training and after it differs; every evaluation gives an accuracy of its own, so
+that an observation tells from which evaluation it comes.
 """
 
 import dataclasses
@@ -12,14 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.tasks.network import Network
+from cnnjax.train.parallel import replicate
 
 SCALE, SHIFT = 1.25, 0.05
 """What "training" does to every parameter: times the first, plus the second."""
+
+
+def changed(params: Any) -> Any:
+    """Parameters after "training", on the host: jax would compile each shape of them."""
+    scale, shift = np.float32(SCALE), np.float32(SHIFT)
+    return jax.tree.map(lambda leaf: scale * np.asarray(leaf) + shift, params)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Evaluated:
     values: dict[str, Any]
     """Of the source."""
     accuracy: float
-    """What the call gave, different at every call."""
+    """What the call gave, different at every call; of `Network.correct` the mean."""
 
 
 class Watch:
@@ -59,12 +67,23 @@ class Watch:
         self.trained: list[Trained] = []
         self.evaluated: list[Evaluated] = []
 
-    def run(self, module: Any, config: Any, directory: Path) -> Observations:
-        """Run the study, page included; returns its observations."""
-        record = Record.open(directory, config)
+    def run(self, module: Any, config: Any, directory: Path, *, page: bool = True) -> Observations:
+        """Run the study; returns its observations.
+
+        Without its page, which takes as long as all the rest, the page must have been given these
+        observations, once.
+        """
+        record, paged = Record.open(directory, config), []
         try:
-            module.run(config, record)
-            return Observations.read(directory)
+            with pytest.MonkeyPatch.context() as patch:
+                if not page:
+                    patch.setattr(module, "page", lambda *given: paged.append(given))
+                module.run(config, record)
+            found = Observations.read(directory)
+            if not page:
+                ((shown, given),) = paged
+                assert (shown.rows, given) == (found.rows, record)
+            return found
         finally:
             record.release()
 
@@ -91,20 +110,36 @@ def watch(monkeypatch) -> Watch:
         record.metrics(self.training.config.steps, network=cell.name, loss=1.0, accuracy=0.5)
         self.task.source("train", **values)  # refuses values that the task does not take
         state = self.initial(cell["seed"])
-        params = jax.tree.map(lambda leaf: SCALE * leaf + SHIFT, state.params)
+        devices = self.training.devices
+        params = replicate(changed(state.params), devices)
         ema = None if state.ema_params is None else params
         return state.replace(
-            step=state.step + self.training.config.steps, params=params, ema_params=ema
+            step=replicate(np.int32(int(state.step) + self.training.config.steps), devices),
+            params=params,
+            ema_params=ema,
         )
 
     def evaluate(self, state, split="test", *, repeats=1, **values):
         self.task.source(split, **values)
         accuracy = 0.1 + 0.001 * (len(calls.evaluated) + 1)
+        return evaluated(self, state, split, repeats, values, accuracy)
+
+    def correct(self, state, split="test", **values):
+        self.task.source(split, **values)
+        examples = len(self.task.split(split))
+        found = 0.1 + 0.001 * (len(calls.evaluated) + 1) + np.linspace(-0.05, 0.05, examples)
+        evaluated(self, state, split, 1, values, found.mean())
+        return found
+
+    def evaluated(network, state, split, repeats, values, accuracy):
         calls.evaluated.append(
-            Evaluated(self, int(state.seed), int(state.step) > 0, split, repeats, values, accuracy)
+            Evaluated(
+                network, int(state.seed), int(state.step) > 0, split, repeats, values, accuracy
+            )
         )
         return {"accuracy": accuracy, "loss": 1 + accuracy, "count": 1.0}
 
     monkeypatch.setattr(Network, "train", train)
     monkeypatch.setattr(Network, "evaluate", evaluate)
+    monkeypatch.setattr(Network, "correct", correct)
     return calls

@@ -14,9 +14,9 @@ from cnnjax import tasks
 from cnnjax.data.augmentation import augment
 from cnnjax.data.augmentation_config import Augmentation
 from cnnjax.data.rotated_backgrounds import rotated_backgrounds
-from cnnjax.report import format_summary
+from cnnjax.report import format_interval, format_summary
 from cnnjax.run.record import Record
-from cnnjax.run.statistics import summarize
+from cnnjax.run.statistics import bootstrap_interval, summarize
 from cnnjax.train.config import TrainConfig
 from experiments import augmentation
 from tests.experiments import pages
@@ -131,7 +131,12 @@ def test_a_network_of_digits_learns_from_its_augmentation_and_fill(watch, tmp_pa
         np.testing.assert_array_equal(task.train.images, kept)
         names = ("accuracy", "accuracy_moved.grey", "accuracy_moved.zeros")
         evaluated = [watch.evaluation(row[name]) for name in names]
-        assert [each.values for each in evaluated] == [{}, {"moved": 1}, {"moved": 2}]
+        assert [each.values for each in evaluated] == [{"moved": number} for number in range(3)]
+        own = found.where(**call.factors)
+        for name in names:
+            (correct,) = own.array(name.replace("accuracy", "correct"))
+            assert correct.shape == (360,)
+            assert correct.mean() == row[name]
         for each in evaluated:
             assert each.network.task is task
             assert (each.seed, each.trained) == (row["seed"], True)
@@ -157,6 +162,13 @@ NUMBERS = {
 }
 
 
+IMAGES = {"as they are": "correct", "moved, grey": "correct_moved.grey"}
+
+
+def with_interval(values):
+    return format_interval(values.mean(), bootstrap_interval(values), 100)
+
+
 def made(directory, kinds):
     """A record of random accuracies, three seeds, and samples that tell where they are from."""
     record = Record.open(directory, augmentation.Config(kinds=kinds, seeds=(0, 1, 2)))
@@ -175,6 +187,7 @@ def made(directory, kinds):
         record.observe(
             cell,
             **{name: rng.uniform() for name in NUMBERS.values()},
+            **{name: rng.uniform(size=6) for name in IMAGES.values()},
             samples=level + np.arange(4).reshape(4, 1, 1) / 100 * np.ones((4, 2, 2)),
         )
     for task in (
@@ -206,7 +219,7 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
         + ". Accuracy on moved test digits, and on the same as they are, by augmentation with grey "
         f"new pixels: {'; '.join(kinds)}."
     )
-    rows, by_kind, by_fill = pages.tables(record.directory)
+    rows, by_kind, by_fill, of_images = pages.tables(record.directory)
     conditions = [("rotation", "grey"), ("rotation", "zeros"), ("none", "grey"),
                   ("elastic", "grey"), ("elastic", "zeros")]  # fmt: skip
     assert [(row["augmentation"], row["new pixels in training"]) for row in rows] == conditions
@@ -231,6 +244,16 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
         one, other = ({"augmentation": row["augmentation"], "fill": f} for f in ("zeros", "grey"))
         for heading, number in NUMBERS.items():
             assert row[heading] == difference(number, one, other)
+    assert [row["augmentation"] for row in of_images] == ["rotation", "none", "elastic"]
+    for row in of_images:
+        for heading, name in IMAGES.items():
+            own, none = (
+                found.where(augmentation=kind, fill="grey").array(name)
+                for kind in (row["augmentation"], "none")
+            )
+            assert row[f"{heading} (%)"] == with_interval(own)
+            change = "–" if row["augmentation"] == "none" else with_interval(own - none)
+            assert row[f"{heading}, minus none (points)"] == change
     (((series, _), options),) = drawn
     assert options["reference"] == ("chance", 12.5)
     for name in ("zeros", "edge"):
@@ -239,6 +262,7 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     results = json.loads((record.directory / "results.json").read_text("utf-8"))
     assert {row["part"] for row in results["rows"]} == {"cue", "digits"}
     assert results["tasks"]["digits"]["train_examples"] == 20
+    assert [len(each["differences"] or {}) for each in results["over_images"]] == [2, 0, 2]
     lines = (record.directory / "observations.csv").read_text("utf-8").splitlines()
     blank = next(csv.DictReader(lines))
     assert (blank["augmentation"], blank["fill"], blank["accuracy_moved.grey"]) == ("", "", "")

@@ -53,9 +53,8 @@ def softplus(raw):
     return np.log1p(np.exp(np.asarray(raw, float)))
 
 
-def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path, monkeypatch):
-    monkeypatch.setattr(augmentation_ranges, "page", lambda found, record: None)
-    found = watch.run(augmentation_ranges, CONFIG, tmp_path / "run")
+def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
+    found = watch.run(augmentation_ranges, CONFIG, tmp_path / "run", page=False)
     cells = [(*condition, seed) for condition in CONDITIONS for seed in (3, 5)]
     assert [tuple(call.factors.values()) for call in watch.trained] == cells
     assert [tuple(row[name] for name in (*FACTORS, "seed")) for row in found.rows] == cells
@@ -174,12 +173,24 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
         ["30.0", "wide", "1.00 ± 0"],
         ["60.0", "wide", "1.00 ± 0"],
     ]
-    (deciding,) = found.where(half_angle=90.0).summary("half_width.rotation", "start").values()
     said = format_summary(slope)
+
+    def listed(number, *arms):
+        cells = []
+        for arm in arms:
+            rows = found.where(maps="rotation", **dict(zip(FACTORS[1:], arm, strict=True)))
+            shown = format_summary(summarize(rows.column(number)))
+            cells.append(f"{shown} ({arm[1]} start, a = {arm[2]:g})")
+        return ", ".join(cells)
+
+    more = [(0.05, start, angle) for start in ("narrow", "wide") for angle in (30.0, 60.0)]
+    free = [(0.0, start, 40.0) for start in ("narrow", "wide")]
+    width = "half_width.rotation"
     assert pages.lead(record.directory) == (
         "Slope of the learned half-width over the half-angle a of the data, λ = 0.05: narrow start "
-        f"{said}, wide start {said} (of 90 − a: −1). Half-width at a = 90, where the angle decides "
-        f"the class: {format_summary(deciding)} degrees."
+        f"{said}, wide start {said} (of 90 − a: −1). Half-width minus 90 − a (degrees): "
+        f"{listed('excess', *more)}. Half-width, λ = 0: {listed(width, *free)}; the angle "
+        f"decides the class: {listed(width, (0.05, 'narrow', 90.0))}."
     )
     (((series, _), options),) = points
     assert {name: list(each) for name, each in series.items()} == {
@@ -222,7 +233,9 @@ def test_a_page_of_one_angle_and_start_has_no_line(tmp_path):
         )
     augmentation_ranges.page(record.observations(), record)
     record.release()
-    assert "λ = 0.1: – (of 90 − a: −1)" in pages.lead(record.directory)
+    lead = pages.lead(record.directory)
+    assert "λ = 0.1: – (of 90 − a: −1)" in lead
+    assert "λ = 0: –; the angle" in lead
     _, every = pages.tables(record.directory)
     assert [row["a (degrees)"] for row in every] == ["45.0", "90.0"]
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import launch
-from cnnjax.data.red_green import max_pooled_ceiling
+from cnnjax import tasks
+from cnnjax.data import red_green
 from cnnjax.run.record import Record
 from cnnjax.train.config import TrainConfig
 from experiments import borders
@@ -25,7 +26,7 @@ KINDS = ("train", "validation", "similar", "dissimilar")
 
 
 def test_each_network_has_its_border_and_is_evaluated_on_its_splits(watch, tmp_path):
-    found = watch.run(borders, CONFIG, tmp_path / "run")
+    found = watch.run(borders, CONFIG, tmp_path / "run", page=False)
     paddings = {
         "valid": "VALID",
         "same": 1,
@@ -56,7 +57,7 @@ def test_each_network_has_its_border_and_is_evaluated_on_its_splits(watch, tmp_p
 def test_seeds_and_splits_share_no_images_and_dissimilar_ones_are_similar_ones_moved(
     watch, tmp_path
 ):
-    found = watch.run(borders, CONFIG, tmp_path / "run")
+    found = watch.run(borders, CONFIG, tmp_path / "run", page=False)
     seen = {}
     for call, row in zip(watch.trained, found.rows, strict=True):
         validation, similar, dissimilar = (
@@ -84,7 +85,7 @@ def test_seeds_and_splits_share_no_images_and_dissimilar_ones_are_similar_ones_m
 
 
 def test_images_reach_the_network_in_values_from_0_to_1():
-    task = borders.make_task(**borders.splits(CONFIG, 0))
+    task = tasks.standardised(red_green.dataset(0, 12, 12))
     images = np.array([[[[0, 51, 255]]]], np.uint8)
     for seen in (task.place(images), task.augment(images, None, {})):
         np.testing.assert_allclose(np.asarray(seen), [[[[0, 0.2, 1]]]], rtol=1e-6)
@@ -102,17 +103,18 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     for cell in record.each(border=tuple(numbers), seed=(0, 1, 2)):
         values = [each[cell["seed"]] for each in numbers[cell["border"]]]
         record.observe(cell, **{f"accuracy_{kind}": value for kind, value in zip(KINDS, values)})
-    task = borders.make_task(**borders.splits(CONFIG, 0))
+    task = tasks.standardised(red_green.dataset(0, 12, 12))
     record.write_task("red_green", task.facts())
     borders.page(record.observations(), record)
     assert pages.lead(record.directory) == (
-        "Test accuracy on similar / dissimilar images: valid 90.0 / 10.0 %, same 50.0 / 50.0 %, "
-        "circular 30.0 / 30.0 %. Equal for every seed, to the last digit: circular. Accuracy on "
-        "training images, and the ceiling of new ones: circular 53.0 and 67.0 %."
+        "Accuracy on 12 similar / dissimilar test images: valid 90 ± 2 / 10.0 ± 0 %, same 50 ± 20 "
+        "/ 50 ± 20 %, circular 30 ± 20 / 30 ± 20 %. Equal for every seed, to the last digit: "
+        "circular. Accuracy on training images, and bound of the expected one on new images: "
+        "circular 53 ± 2 and 67.0 %."
     )
     # Half of the interval: 4.303 (Student's t, 2 degrees of freedom) times std / sqrt(3).
     heads = ("border", "training (%)", "validation (%)", "test, similar (%)",
-             "test, dissimilar (%)", "ceiling of new images (%)", "training minus similar (points)",
+             "test, dissimilar (%)", "bound on new images (%)", "training minus similar (points)",
              "equal for every seed")  # fmt: skip
     (rows,) = pages.tables(record.directory)
     assert [tuple(row[head] for head in heads) for row in rows] == [
@@ -141,7 +143,9 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
 def test_only_where_the_half_is_hidden_there_is_a_ceiling():
     """Windows of 17 pixels every 8."""
     found = {border: borders.ceiling(border, (1, 2, 2, 2)) for border in CONFIG.borders}
-    hidden = {border: max_pooled_ceiling(17, 8, border) for border in ("circular", "full")}
+    hidden = {
+        border: red_green.max_pooled_ceiling(17, 8, border) for border in ("circular", "full")
+    }
     assert found == {"valid": None, "same": None, "reflect": None, **hidden}
 
 

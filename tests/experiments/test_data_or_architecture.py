@@ -71,7 +71,7 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
         "centred": {}, "translated": {"translation": 2}, "rotated": {"angle": np.pi / 4}
     }  # fmt: skip
     task = watch.trained[0].network.task
-    assert task.shape == (24, 24, 1)
+    assert task.shape == (32, 32, 1)
     labels = task.test.labels[:30]
     images = np.asarray(task.place(task.test.images[:30]))
     far = [np.roll(images, (3 * y, 3 * x), (1, 2)) for y, x in symmetry.shifts_around([1])]
@@ -113,12 +113,8 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
             kept = Observations([row], found.factors, tmp_path)
             curve = kept.array(f"{test}.moved.curve")[0]
             assert curve == pytest.approx([row[f"{test}.moved.accuracy"]])
-        # All movements of the test of 90 degrees leave the logits of p4, none of a shift by 5 does.
-        assert row.get("shift.beyond.exact") is row.get("shift.in.exact") is None
-        if row["architecture"] == "p4":
-            assert row["rotation.beyond.exact"] < 1e-5
-        else:
-            assert row.get("rotation.beyond.exact") is None
+        # Shifts by 4 and 8 leave the logits of both, rotations by 90 degrees only those of p4.
+        assert row["exact"] < 1e-5
 
 
 def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_path):
@@ -177,6 +173,7 @@ def test_movements_are_in_the_range_or_beyond_it():
         "shift.beyond": 8 * [6],
         "rotation.in": [15, 15, 30, 30],
         "rotation.beyond": [45, 45, 180],
+        "exact": 8 * [4] + 8 * [8] + [90, 90, 180],
     }
 
 
@@ -227,8 +224,7 @@ def made(tmp_path):
                 | {"curve": rng.uniform(size=2 if test == "rotation.beyond" else 1)}
                 for which in CLASSES
             }
-            values[test]["exact"] = rng.uniform() if "beyond" in test else None
-        values |= dict(zip(("loss", "accuracy"), rng.uniform(size=2)))
+        values |= dict(zip(("loss", "accuracy", "exact"), rng.uniform(size=3)))
         counts = {"steps": 300, "parameters": 700, "multiply_adds": 900}
         record.observe(cell, learning_rate=0.01, **counts, **values)
     yield record, record.observations()
@@ -270,6 +266,7 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
         assert (row["architecture"], row["training"], row["moved"]) == condition
         assert row["training loss"] == format_summary(summarize(group.column("loss")))
         assert row["accuracy (%)"] == format_summary(summarize(group.column("accuracy")), 100)
+        assert row[data_or_architecture.EXACT] == format_summary(summarize(group.column("exact")))
         counts = (row["steps"], row["parameters"], row["multiply-adds"])
         assert counts == ("300", "700", "900")
     columns = {
@@ -284,10 +281,6 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
                 for which, words in CLASSES.items():
                     summary = summarize(group.column(f"{test}.{which}.{number}"))
                     assert row[f"{head}, {words}"] == format_summary(summary, scale)
-            assert (data_or_architecture.EXACT in row) == ("beyond" in test)
-            if "beyond" in test:
-                shown = row[data_or_architecture.EXACT]
-                assert shown == format_summary(summarize(group.column(f"{test}.exact")))
     pairs = [
         (row, {"architecture": architecture, "training": training, "moved": "these"}, "centred")
         for row, (architecture, training) in zip(
@@ -339,8 +332,7 @@ def test_the_exact_rows_of_a_run(run_directory):
     trained = [(row["training"], row["moved"]) for row in found.rows]
     assert trained == [("centred", "these"), ("translated", "these")]
     for row in found.rows:
-        assert 0 <= row["shift.beyond.exact"] < 1e-5
-        assert row.get("rotation.beyond.exact") is None
+        assert 0 <= row["exact"] < 1e-5
     assert len(set(found.column("loss"))) == 2
 
 

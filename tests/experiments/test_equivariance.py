@@ -54,7 +54,7 @@ def test_every_cell_trains_and_evaluates_what_its_factors_say(watch, tmp_path):
         rate_factors={"local": 3},
         train=TrainConfig(steps=7, batch_size=64, learning_rate=0.01),
     )
-    found = watch.run(equivariance, config, tmp_path)
+    found = watch.run(equivariance, config, tmp_path, page=False)
     assert len(found) == 2 * 3 * 2
     trained = [
         (str(call.factors["conv"]), call.factors["training"], call.factors["seed"], call.values)
@@ -113,7 +113,7 @@ def test_learning_rates_are_chosen_on_translated_validation_images(watch, tmp_pa
 
 def test_change_of_the_logits_is_in_units_of_that_between_test_images(watch, tmp_path):
     config = dataclasses.replace(SMOKE, conv=(Convolution("tiled", {"tile": 2}),))
-    found = watch.run(equivariance, config, tmp_path).where(training="none")
+    found = watch.run(equivariance, config, tmp_path, page=False).where(training="none")
     network = watch.trained[0].network
     images = np.asarray(network.task.place(network.task.test.images[:LOGIT_IMAGES]))
     variables = {"params": network.initial(0).params}
@@ -133,7 +133,7 @@ def test_change_of_the_logits_is_in_units_of_that_between_test_images(watch, tmp
 def test_errors_are_those_before_and_after_training_on_test_images(watch, tmp_path):
     tiled = Convolution("tiled", {"tile": 2})
     config = dataclasses.replace(SMOKE, conv=(tiled,), seeds=(0, 1))
-    found = watch.run(equivariance, config, tmp_path)
+    found = watch.run(equivariance, config, tmp_path, page=False)
     errors = {
         kind: found.where(training=kind).array("errors.conv1") for kind in equivariance.TRAINING
     }
@@ -226,7 +226,7 @@ def test_the_page_shows_each_number_under_its_heading(run_directory, tmp_path):
         row |= {"change.shift": 0.123 + number, "change.noise": 0.456 + number}
     equivariance.page(found, record)
     report = record.directory.joinpath("report.md").read_text("utf-8")
-    assert "6 of 6 measured lattices are the predicted ones" in report
+    assert "6 of 6 lattices are the predicted ones" in report
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in report.splitlines()]
     (heading,) = [line for line in lines if "accuracy, centred images (%)" in line]
     table = [dict(zip(heading, line)) for line in lines if len(line) == len(heading)]

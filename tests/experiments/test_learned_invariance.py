@@ -5,7 +5,6 @@ import json
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,12 +14,11 @@ from cnnjax.report import format_summary
 from cnnjax.run.observations import Observations
 from cnnjax.run.record import Record
 from cnnjax.run.statistics import summarize
-from cnnjax.symmetry import rotate90
 from cnnjax.train.config import TrainConfig
 from experiments import learned_invariance
 from experiments.learned_invariance import Config, measures
 from tests.experiments import pages
-from tests.experiments.fakes import SCALE, SHIFT
+from tests.experiments.fakes import changed
 
 SMALL = ["learned_invariance", "smoke", "--test-images", "32", "--train.steps", "4"]
 SMALL += ["--train.log-every", "2", "--train.batch-size", "16"]
@@ -48,7 +46,7 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
         seeds=(3, 5),
         train=TrainConfig(steps=7, batch_size=64),
     )
-    found = watch.run(learned_invariance, config, tmp_path)
+    found = watch.run(learned_invariance, config, tmp_path, page=False)
     networks = [(pooling, k) for pooling in ("detectors", "hidden") for k in (1, 3)]
     networks += [("rotations", 2), ("none", None), ("space", None)]
     cells = [
@@ -64,7 +62,7 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
     assert len({id(call.network.training) for call in watch.trained}) == len(networks)
     task = watch.trained[0].network.task
     images, labels = task.test.images[:40], task.test.labels[:40]
-    views = [jnp.asarray(rotate90(task.place(images), turns)) for turns in range(4)]
+    views = [np.rot90(task.place(images), turns, (1, 2)) for turns in range(4)]
     for row, call in zip(found.rows, watch.trained, strict=True):
         assert call.values == {
             "largest_angle": {"upright": 0, "rotated": 2 * math.pi}[row["training"]]
@@ -74,9 +72,7 @@ def test_every_cell_trains_and_measures_what_its_factors_say(watch, tmp_path):
         assert (model.pooling, model.classes) == (row["pooling"], 10)
         if "k" in row:
             assert model.detectors == row["k"]
-        params = jax.tree.map(
-            lambda leaf: SCALE * leaf + SHIFT, call.network.initial(row["seed"]).params
-        )
+        params = changed(call.network.initial(row["seed"]).params)
         predicted = predictions(model, params, views)
         expected = [float((np.asarray(classes) == labels).mean()) for classes in predicted]
         one = Observations([row], found.factors, tmp_path)
@@ -207,7 +203,7 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
              "rotations": "rotated copies", "space": "all positions"}  # fmt: skip
     expected, shares, filters = [], {}, {}
     curves = {"upright": {}, "rotated": {}}
-    told = {"detectors": [], "hidden": []}
+    told = {"detectors": [], "hidden": [], "rotations": []}
     for (pooling, k, training), group in found.groups().items():
         line = {"pooled over": names[pooling], "k": "–" if k is None else str(k)}
         line |= {"trained on": training, "parameters": "700"}
@@ -225,16 +221,30 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
         if pooling in ("detectors", "rotations") and training == "rotated":
             filters[name] = group.array("filters")[0].round(3)
         if pooling in told and training == "rotated":
-            told[pooling].append(f"{line['any angle (%)']} % (k = {k})")
+            told[pooling].append(
+                f"{line['any angle (%)']} % and {line['firing, logits']} (k = {k}, 700 parameters)"
+            )
     assert table == expected
-    sentences = [f"{names[pooling]} {', '.join(each)}" for pooling, each in told.items()]
-    assert pages.lead(record.directory) == (
-        f"Accuracy at any angle, trained on rotated images, pooled over: {'; '.join(sentences)}."
-    )
 
     def difference(number, scale, one, other):
         values = [found.where(**each).column(number) for each in (one, other)]
         return format_summary(summarize(values[0] - values[1]), scale)
+
+    pooled_1, pooled_2, hidden_1, hidden_2 = (
+        {"pooling": pooling, "k": k, "training": "rotated"}
+        for pooling in ("detectors", "hidden")
+        for k in (1, 2)
+    )
+    assert pages.lead(record.directory) == (
+        "Accuracy at any angle and firing of the logits (1: not invariant, 20: perfectly), trained "
+        "on rotated images, evaluated on 21 test images: maximum of k learned filters "
+        f"{', '.join(told['detectors'])}; hidden layer of as many {', '.join(told['hidden'])}; "
+        f"maximum of k filters in four rotated copies {told['rotations'][0]}. Maximum of learned "
+        "filters, paired by seed: firing minus that of k = 1, "
+        f"{difference('firing_logits', 1, pooled_2, pooled_1)} (k = 2); accuracy minus that of the "
+        f"hidden layer, {difference('accuracy_rotated', 100, pooled_1, hidden_1)} (k = 1), "
+        f"{difference('accuracy_rotated', 100, pooled_2, hidden_2)} (k = 2) points."
+    )
 
     assert [(row["pooled over"], row["k"], row["trained on"]) for row in trained] == [
         (names[pooling], "–" if k is None else str(k), "rotated")
@@ -282,6 +292,7 @@ def test_the_page_shows_each_number_under_its_heading(made, monkeypatch):
             np.testing.assert_allclose(drawn[name], 100 * curve[[0, 1, 2, 3, 0]])
     text = (record.directory / "report.md").read_text("utf-8")
     assert "Accuracy on 21 test images, upright and at 4 angles. 5 % of responses" in text
+    assert text.count("On 21 test images. Minus") == 2
     results = json.loads((record.directory / "results.json").read_text("utf-8"))
     assert results["rotated_images"] == 21
     np.testing.assert_allclose(results["accuracy_by_angle"]["rotated"]["all positions"], curve)

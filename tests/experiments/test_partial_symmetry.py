@@ -1,10 +1,10 @@
 """The study of partial symmetry: what each cell trains and measures, what the page says."""
 
 import dataclasses
+import functools
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -59,7 +59,7 @@ class Measured:
 
 def test_every_cell_trains_and_measures_what_its_factors_say(watch, monkeypatch, tmp_path):
     measured = Measured(monkeypatch)
-    found = watch.run(partial_symmetry, CONFIG, tmp_path)
+    found = watch.run(partial_symmetry, CONFIG, tmp_path, page=False)
     cells = [(*condition, seed) for condition in CONDITIONS for seed in (3, 5)]
     factors = ("task", "network", "seed")
     assert [tuple(row[name] for name in factors) for row in found.rows] == cells
@@ -167,6 +167,12 @@ def test_learning_rates_are_chosen_on_validation_images_for_both_tasks(watch, tm
     assert f"on 956 and {threes} validation images" in page
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def answers(model, variables, images):
+    """Maps and logits."""
+    return model.maps(variables, images), model.apply(variables, images)
+
+
 def test_sensitivity_is_of_upright_test_images_under_all_three_rotations():
     task = tasks.at_right_angles("digits", size=8)
     images = task.place(task.test.images[:64])
@@ -179,10 +185,9 @@ def test_sensitivity_is_of_upright_test_images_under_all_three_rotations():
     assert found["group"]["change"] < 1e-4 < found["group"]["noise"]
     maps, logits = [], []
     for times in range(4):
-        rotated = jnp.rot90(images, times, (1, 2))
-        back = jnp.rot90(network.model.maps(variables, rotated), -times, (1, 2))
-        maps.append(np.asarray(back, np.float64))
-        logits.append(np.asarray(network.model.apply(variables, rotated), np.float64))
+        seen, answer = answers(network.model, variables, np.rot90(images, times, (1, 2)))
+        maps.append(np.rot90(np.asarray(seen, np.float64), -times, (1, 2)))
+        logits.append(np.asarray(answer, np.float64))
     errors = [np.linalg.norm(each - maps[0]) / np.linalg.norm(maps[0]) for each in maps[1:]]
     assert found["plain"]["error"] == pytest.approx(np.mean(errors), rel=1e-4)
     between = 2 * logits[0].var(0, ddof=1).sum()
@@ -194,6 +199,7 @@ def test_what_is_observed_of_predictions_by_hand():
     # Three images, upright and rotated: alike, not alike, alike.
     labels = np.array([0, 0, 0, 1, 1, 1])
     found = correct("orientation", np.array([0, 0, 1, 0, 1, 1]), labels)
+    assert found.pop("correct").tolist() == [0.5, 1, 0.5]
     assert found == {
         "accuracy": pytest.approx(4 / 6),
         "consistency": pytest.approx((1 + 0.5 + 1) / 3),
@@ -204,10 +210,13 @@ def test_what_is_observed_of_predictions_by_hand():
     # One image in four quadrants, of digit 2: classes 8 to 11.
     labels = np.arange(8, 12)
     same = correct("quadrant", np.full(4, 9), labels)
+    assert same.pop("correct").tolist() == [0.25]
     assert same == {"accuracy": 0.25, "consistency": 1, "accuracy_digit": 1, "exact": True}
     other = correct("quadrant", np.array([8, 9, 3, 3]), labels)
+    assert other.pop("correct").tolist() == [0.5]
     assert other == {"accuracy": 0.5, "consistency": 0.375, "accuracy_digit": 0.5, "exact": False}
     at_angles = correct("digit", np.array([1, 1, 2, 2]), np.full(4, 1))
+    assert at_angles.pop("correct").tolist() == [0.5]
     assert at_angles == {"accuracy": 0.5, "consistency": 0.5}
 
 
@@ -227,6 +236,13 @@ SENSITIVITIES = {
 }
 
 
+def shows(text, values):
+    """Whether a text begins with the mean in percent, to its last digit."""
+    number = text.split(" ")[0].replace("−", "-")
+    last = 10.0 ** -len(number.partition(".")[2])
+    return abs(float(number) - 100 * values.mean()) <= 0.501 * last
+
+
 def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     drawn = pages.calls(monkeypatch, "dots")
     record = Record.open(tmp_path / "run", dataclasses.replace(CONFIG, seeds=(0, 1, 2)))
@@ -243,6 +259,8 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
         if cell["task"] != "digit":
             values["exact"] = cell["network"] in ("p4", "circular")
         rate = 0.01 if cell["network"] == "p4" else 0.03
+        # No two images alike, no two cells alike, and other images than the accuracy is of.
+        values["correct"] = np.linspace(0.4, 0.5, 9) + 0.01 * number + 0.001 * cell["seed"] ** 2
         record.observe(cell, **values, parameters=70, multiply_adds=900, learning_rate=rate)
     facts = {"data": "digits", "image_shape": [8, 8, 1], "classes": 10, "test_examples": 21}
     record.write_task("digits", facts)
@@ -284,20 +302,20 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
         f"Accuracy, upright or rotated: {told[0]}, {told[1]}. Accuracy, digits at right angles: "
         f"{told[2]}, {told[3]}. Accuracy, digit and quadrant: {told[4]}, {told[5]}."
     )
-    for table, network, other in ((against_p4, "z2", "p4"), (against_z2, "p4", "z2")):
-        values = [
-            found.where(task=task, network=network).column("accuracy")
-            - found.where(task=task, network=other).column("accuracy")
+    for table, name, other in ((against_p4, "p4", "z2"), (against_z2, "z2", "p4")):
+        of = {
+            (task, network): found.where(task=task, network=network).array("correct")
             for task in ("orientation", "digit")
-        ]
-        assert table == [
-            {
-                "task": WORDS[task],
-                "network": WORDS[network],
-                "accuracy (points)": format_summary(summarize(each), 100),
-            }
-            for task, each in zip(("orientation", "digit"), values, strict=True)
-        ]
+            for network in ("p4", "z2")
+        }
+        assert len(table) == 4
+        for row, ((task, network), each) in zip(table, of.items(), strict=True):
+            assert (row["task"], row["network"]) == (WORDS[task], WORDS[network])
+            assert shows(row["accuracy (%)"], each)
+            change = row[f"accuracy, minus {WORDS[name]} (points)"]
+            assert (change == "–") == (network == name)
+            if network == other:
+                assert shows(change, each - of[task, name])
     (((series, _), _),) = drawn
     assert {name: list(row) for name, row in series.items()} == {
         WORDS[network]: [WORDS["orientation"], WORDS["digit"]] for network in ("p4", "z2")

@@ -1,5 +1,6 @@
 """The study of segmentation: what each network labels, what the page shows, its smallest run."""
 
+import dataclasses
 import functools
 import json
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 
 import launch
-from cnnjax.report import format_count, format_summary
+from cnnjax.report import format_count, format_interval, format_summary
 from cnnjax.run.record import Record
-from cnnjax.run.statistics import summarize
+from cnnjax.run.statistics import bootstrap_interval, summarize
 from cnnjax.train.config import TrainConfig
 from experiments import segmentation
 from tests.experiments import pages
@@ -26,7 +27,8 @@ CONFIG = segmentation.Config(
     test_images=6,
     shown_images=2,
     seeds=(0, 1),
-    train=TrainConfig(steps=3, batch_size=4),
+    rate_factors={"deep": 3},
+    train=TrainConfig(steps=3, batch_size=4, learning_rate=0.01),
 )
 NAMES = ("accuracy", "background_iou", "foreground_iou", "mean_iou")
 
@@ -72,7 +74,9 @@ def test_every_estimate_of_every_trained_network_is_measured_on_all_test_images(
         found_fields = (model.iterations, model.feedback, model.tied, model.depth)
         assert found_fields == fields[row["arm"]]
         iterations = model.iterations
-        assert network.training.config == CONFIG.train
+        rate = 0.03 if row["arm"] == "deep" else 0.01
+        assert network.training.config == dataclasses.replace(CONFIG.train, learning_rate=rate)
+        assert row["learning_rate"] == rate
         assert row["parameters"] == sum(p.size for p in jax.tree.leaves(network.initial(0).params))
         assert (len(task.train), len(task.test)) == (12, 6)
         assert task.dataset.class_names == ("background", "4", "7")
@@ -90,12 +94,36 @@ def test_every_estimate_of_every_trained_network_is_measured_on_all_test_images(
         if row["arm"] == "zeroed":
             for name in NAMES:
                 assert row[f"after1.{name}"] == row[f"after2.{name}"] == row[f"after3.{name}"]
+        correct = estimates[-1] == task.test.labels
+        np.testing.assert_allclose(alone.array("pixels")[0], correct.mean((1, 2)), atol=2e-3)
+        ink = (estimates[-1] > 0).sum((1, 2)) + (task.test.labels > 0).sum((1, 2))
+        both = (correct & (task.test.labels > 0)).sum((1, 2))
+        np.testing.assert_allclose(alone.array("overlap")[0], both / (ink - both), atol=2e-3)
         shown = alone.array("estimates")[0]
         assert shown.shape == (iterations, 2, 32, 32)
         assert (shown == [estimate[:2] for estimate in estimates]).mean() > 0.999
         drawn.add(shown.tobytes())
     assert len(drawn) == 10
     assert watch.trained[0].network.training is watch.trained[1].network.training
+
+
+def test_learning_rates_are_chosen_on_validation_images(watch, tmp_path):
+    config = dataclasses.replace(CONFIG, arms=("recurrent", "deep"), tune=True)
+    found = watch.run(segmentation, config, tmp_path)
+    rates = (0.00333, 0.01, 0.03)
+    assert [tuple(row[name] for name in found.factors) for row in found.rows] == [
+        (arm, rate, seed) for arm in config.arms for rate in rates for seed in (1000, 1001)
+    ]
+    for row, trained in zip(found.rows, watch.trained, strict=True):
+        call = watch.evaluation(row["accuracy"])
+        assert (call.split, call.seed, call.trained) == ("validation", row["seed"], True)
+        assert call.network is trained.network
+        assert trained.network.training.config.learning_rate == row["learning_rate"]
+        assert trained.network.model.depth == {"recurrent": 1, "deep": 5}[row["arm"]]
+    # The last network of an arm is the best here, since every call gives more than the one before.
+    results = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert results["rate_factors"] == {"recurrent": 3, "deep": 3}
+    assert "on 6 validation images" in (tmp_path / "report.md").read_text("utf-8")
 
 
 def made(directory):
@@ -111,9 +139,12 @@ def made(directory):
         }
         record.observe(
             cell,
+            learning_rate=0.01 * total,
             parameters=1000 + total,
             multiply_adds=5000 * total,
             final=dict(zip(NAMES, rng.uniform(size=4).tolist())),
+            pixels=rng.uniform(size=7),
+            overlap=rng.uniform(size=7),
             images=np.full((1, 4, 4), 100 + cell["seed"]),
             labels=np.full((1, 4, 4), 2),
             estimates=np.arange(total).reshape(-1, 1, 1, 1) * np.ones((1, 1, 4, 4), int),
@@ -122,6 +153,10 @@ def made(directory):
     facts = segmentation.tasks.textured_digits(train_images=2, test_images=2, digits=(4, 7)).facts()
     record.write_task("digits", facts)
     return record
+
+
+def with_interval(values):
+    return format_interval(values.mean(), bootstrap_interval(values), 100)
 
 
 HEADINGS = {
@@ -151,9 +186,10 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
         "Intersection over union of the digits, mean over their classes, last estimate: "
         f"{', '.join(overlaps)}."
     )
-    final, differences, by_iteration = pages.tables(record.directory)
+    final, differences, of_images, by_iteration = pages.tables(record.directory)
     assert [row["arm"] for row in final] == ["single", "recurrent"]
     for row, total in zip(final, (1, 3), strict=True):
+        assert row["learning rate"] == f"{0.01 * total:.4f}"
         assert row["parameters"] == format_count(1000 + total, 3)
         assert row["multiply-adds per image"] == format_count(5000 * total, 3)
         for heading, name in HEADINGS.items():
@@ -165,6 +201,13 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
             found.where(arm=arm).column(f"final.{name}") for arm in ("single", "recurrent")
         )
         assert row[heading] == format_summary(summarize(one - other), 100)
+    for row in of_images:
+        own, other = (found.where(arm=arm) for arm in (row["arm"], "recurrent"))
+        for heading, name in (("accuracy of pixels", "pixels"), ("IoU of an image", "overlap")):
+            values = own.array(name)
+            assert row[f"{heading} (%)"] == with_interval(values)
+            change = with_interval(values - other.array(name)) if row["arm"] == "single" else "–"
+            assert row[f"{heading}, minus recurrent (points)"] == change
     for row, total in zip(by_iteration, (1, 3), strict=True):
         for number in (1, 2, 3):
             expected = "–"
@@ -176,6 +219,8 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     assert names == ["background", "4", "7"]
     results = json.loads((record.directory / "results.json").read_text("utf-8"))
     assert results["test_examples"] == 2
+    assert [each["factors"]["arm"] for each in results["over_images"]] == ["single", "recurrent"]
+    assert results["over_images"][0]["differences"]["overlap"]["interval"][0] < 0
     mean_of_two = found.where(arm="recurrent").column("after2.mean_iou").mean()
     assert results["rows"][1]["after2.mean_iou"]["mean"] == pytest.approx(mean_of_two)
 
@@ -230,6 +275,7 @@ def test_a_run_that_lost_its_end_is_completed_to_the_same_numbers(run_directory,
         (["--iterations", "0"], "iterations must be at least 1, got 0"),
         (["--arms", "wide"], "wide"),
         (["--seeds", "1", "1"], "each once"),
+        (["--seeds", "1000"], "tuning_seeds must be none of seeds, got 1000 in both"),
     ],
 )
 def test_wrong_input_is_one_sentence(arguments, message, tmp_path, capsys):

@@ -14,7 +14,7 @@ from cnnjax.run.statistics import summarize
 from cnnjax.train.config import TrainConfig
 from experiments import shift_invariance
 from tests.experiments import pages
-from tests.experiments.fakes import SCALE, SHIFT
+from tests.experiments.fakes import changed
 
 CONFIG = shift_invariance.Config(
     downsampling=("max", "adaptive"),
@@ -29,7 +29,7 @@ CONFIG = shift_invariance.Config(
 
 def stage_of(params, initial):
     """Whether parameters are those before training, or those that the fake training makes."""
-    trained = jax.tree.map(lambda leaf: SCALE * leaf + SHIFT, initial)
+    trained = changed(initial)
     (stage,) = [
         name
         for name, expected in (("before", initial), ("after", trained))
@@ -95,8 +95,9 @@ def test_each_network_is_measured_before_and_after_its_training(watch, tmp_path,
         np.testing.assert_array_equal(images, task.place(task.test.images[:3]))
         assert shifts == 2
         if len(given) == 1:
-            expected = call.network.model.apply(variables, images)
-            np.testing.assert_allclose(classify(images, variables), expected, rtol=1e-5)
+            expected = jax.jit(call.network.model.apply)(variables, images)
+            found = jax.jit(classify)(images, variables)
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
         return predicted(labels, when)
 
     def over_crops(classify, wide, size, variables):
@@ -114,7 +115,7 @@ def test_each_network_is_measured_before_and_after_its_training(watch, tmp_path,
 
     monkeypatch.setattr(symmetry, "classes_over_shifts", over_shifts)
     monkeypatch.setattr(symmetry, "classes_over_crops", over_crops)
-    found = watch.run(shift_invariance, CONFIG, tmp_path / "run")
+    found = watch.run(shift_invariance, CONFIG, tmp_path / "run", page=False)
     expected = [
         {"downsampling": way, "border": border, "readout": readout, "seed": seed}
         for way in ("max", "adaptive")
@@ -200,16 +201,19 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
                 )
                 assert row[heading] == format_summary(summarize(one - other), 100)
     lead = []
-    for way in ("max", "adaptive"):
-        group = found.where(downsampling=way, border="circular", readout="max")
-        values = [
-            format_summary(summarize(group.column(f"after.{shifts}.kappa")), 100)
-            for shifts in ("circular", "crop")
-        ]
-        lead.append(f"{way} {' and '.join(values)} %")
+    for border in ("circular", "zero"):
+        ways = []
+        for way in ("max", "adaptive"):
+            group = found.where(downsampling=way, border=border, readout="max")
+            values = [
+                format_summary(summarize(group.column(f"after.{shifts}.kappa")), 100)
+                for shifts in ("circular", "crop")
+            ]
+            ways.append(f"{way} {' and '.join(values)} %")
+        lead.append("; ".join(ways))
     assert pages.lead(record.directory) == (
-        "Kappa of trained networks with circular borders and readout max, under circular and crop "
-        f"shifts: {'; '.join(lead)}."
+        "Kappa of trained networks with readout max, under circular and crop shifts of 3 test "
+        f"images. Circular borders: {lead[0]}. Zero borders: {lead[1]}."
     )
     ((((series, _)), _),) = drawn
     assert len(series) == 8
@@ -227,7 +231,11 @@ def test_the_page_shows_each_number_under_its_heading(tmp_path, monkeypatch):
     page = (record.directory / "report.md").read_text("utf-8")
     assert "The shift changes 4 of 4 detectors and 2 of 4 maxima." in page
     assert "Circular shifts, 2 x 2; all on the same 3 test images." in page
-    assert "ean ± 95 % interval over 3 seeds" in page
+    assert (
+        "shifts of 3 test images, by downsampling, border and readout: mean ± 95 % interval over 3 "
+        "seeds."
+    ) in page
+    assert page.count("On 3 test images. Minus") == 3
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,9 @@ from cnnjax.train.config import TrainConfig
 from experiments import weight_sharing
 from experiments.weight_sharing import STANDARD, TILED, Config
 from tests.experiments import pages
-from tests.experiments.fakes import SCALE, SHIFT
+from tests.experiments.fakes import changed
+
+pytestmark = pytest.mark.usefixtures("few_test_images")
 
 PHASES = "cnnjax.train.weight_sharing:adam_with_phases"
 CONFIG = Config(
@@ -51,10 +53,13 @@ ARMS = [
 ]
 
 
+SMALL = ["weight_sharing", "smoke", "--canvas", "16"]
+
+
 @pytest.fixture(scope="module")
-def run_directory(tmp_path_factory):
+def run_directory(few_test_images, tmp_path_factory):
     directory = tmp_path_factory.mktemp("study") / "run"
-    assert launch.main(["weight_sharing", "smoke", "--workdir", str(directory)]) == 0
+    assert launch.main([*SMALL, "--workdir", str(directory)]) == 0
     return directory
 
 
@@ -79,7 +84,7 @@ def learning(watch, monkeypatch):
 
     def errors(function, images, variables):
         assert images.shape == (2, 32, 32, 1)
-        shape = function(images, variables).shape
+        shape = jax.eval_shape(function, images, variables).shape
         first = np.asarray(variables["params"]["conv1"]["kernel"]).ravel()[0]
         vertical, horizontal = np.indices((4, 4))
         return shape[1] + first + 10 * vertical + horizontal
@@ -94,7 +99,7 @@ def kernels(network, seed):
 
 
 def test_every_cell_trains_and_evaluates_what_its_factors_say(learning, tmp_path):
-    found = learning.run(weight_sharing, CONFIG, tmp_path)
+    found = learning.run(weight_sharing, CONFIG, tmp_path, page=False)
     trained = [
         tuple(str(call.factors[each]) for each in ("conv", "variant", "training", "seed"))
         for call in learning.trained
@@ -156,7 +161,7 @@ def check_observed(found, learning):
         if not tiled:
             assert row.get("defect.after.conv1") is None
             continue
-        after = jax.tree.map(lambda leaf: SCALE * leaf + SHIFT, before)
+        after = changed(before)
         for when, params in (("before", before), ("after", after)):
             expected = symmetry.matched_defects(params)
             for layer in ("conv1", "conv2"):
@@ -220,26 +225,29 @@ def made(exponent):
     return Observations(rows, (*weight_sharing.ARM, "seed"))
 
 
-def test_exponents_are_those_of_the_power_law_over_seeds():
+def test_exponents_are_those_of_each_tile_against_the_one_before():
     exact = {("plain", "translated"): 2.0, ("tied", "translated"): 0.5, ("plain", "centred"): 0.0}
     found = made(lambda variant, training, seed: exact[variant, training] + 0.1 * (seed - 1))
+    for row in found.rows:  # three times as many at t = 4
+        row["needed.50"] *= 3 if row["tile"] == 4 else 1
     rows = weight_sharing.exponents(found, {"50 %": "needed.50"})
+    assert [row["t"] for row in rows] == 3 * ["1 to 2", "2 to 4"]
     for row in rows:
-        assert row["exponent"].mean == pytest.approx(exact[row["variant"], row["images"]])
+        more = np.log2(3) if row["t"] == "2 to 4" else 0
+        expected = exact[row["variant"], row["images"]] + more
+        assert row["exponent"].mean == pytest.approx(expected)
         assert row["exponent"].std == pytest.approx(0.1)
-        assert row["exponent"].n == 3
-        assert (row["level"], row["tiles"]) == ("50 %", "1, 2 and 4")
-    # What one seed did not reach is left out for all, and said.
+        assert (row["exponent"].n, row["level"]) == (3, "50 %")
+    # What one seed did not reach is left out for all.
     for row in found.rows:
         if row["tile"] == 4 and row["seed"] == 1:
             row["needed.50"] = None
-    assert {row["tiles"] for row in weight_sharing.exponents(found, {"50 %": "needed.50"})} == {
-        "1 and 2"
-    }
+    rows = weight_sharing.exponents(found, {"50 %": "needed.50"})
+    assert {row["t"] for row in rows if row["exponent"]} == {"1 to 2"}
     for row in found.rows:
         row["needed.50"] = 700.0 if row["tile"] == 1 else None
     for row in weight_sharing.exponents(found, {"50 %": "needed.50"}):
-        assert (row["exponent"], row["tiles"]) == (None, "1")
+        assert row["exponent"] is None
 
 
 def test_the_page_shows_each_number_under_its_heading(run_directory, tmp_path, monkeypatch):
@@ -258,7 +266,7 @@ def test_the_page_shows_each_number_under_its_heading(run_directory, tmp_path, m
     slopes = [np.log2(1200.5 / 1000.5), np.log2(1400.5 / 1100.5)]
     lead = pages.lead(record.directory)
     for slope, training in zip(slopes, ("translated", "centred"), strict=True):
-        assert f"to 15 % on {training} images {slope:.3f}" in lead
+        assert f"to 15 % on {training} images {slope:.3f} (t = 1 to 2)" in lead
     exponents, needed, more, defects = pages.tables(record.directory)
     assert [row["variant"] for row in exponents] == ["plain", "plain", "tied"]
     assert float(exponents[2]["exponent"]) == pytest.approx(np.log2(1300.5 / 1000.5), abs=1e-3)
@@ -301,14 +309,14 @@ def test_the_smallest_run_counts_its_images_and_finds_its_lattices(run_directory
         assert row["accuracy"] == pytest.approx(curve[1, -1], rel=1e-3)
         exact = np.flatnonzero(errors <= symmetry.EXACT)
         step = 2 if row["conv"] != "standard" and row["variant"] != "tied" else 1
-        np.testing.assert_array_equal(exact, np.arange(0, 32, step))
+        np.testing.assert_array_equal(exact, np.arange(0, 16, step))
     results = json.loads((run_directory / "results.json").read_text("utf-8"))
     assert {"rows", "exponents", "curves", "errors"} <= set(results)
     assert (run_directory / "figures" / "price.png").is_file()
 
 
 def test_a_run_that_lost_an_observation_finds_its_curve_again(run_directory, complete_again):
-    said = complete_again(run_directory, ["weight_sharing", "smoke"], [1])
+    said = complete_again(run_directory, SMALL, [1])
     assert "conv=standard, variant=plain, training=centred" in said
     assert "conv=tiled" not in said
 

@@ -1,5 +1,7 @@
 """The layers: shapes, initial variance, promised lattices, agreement with Flax."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -29,6 +31,16 @@ def noise(*shape, seed=0):
 def initialised(layer, x):
     """Output and variables, from one program."""
     return jax.jit(layer.init_with_output)(KEY, x)
+
+
+def of_both(one, other, x):
+    """Outputs of two layers with the initial variables of the first, from one program."""
+
+    def run(key, x):
+        z, variables = one.init_with_output(key, x)
+        return z, other.apply(variables, x)
+
+    return jax.jit(run)(KEY, x)
 
 
 def drawn(layer, x):
@@ -69,6 +81,12 @@ KEYS = list(jax.random.split(KEY, 12))
 LECUN, HE = nn.initializers.lecun_normal(), nn.initializers.he_uniform()
 
 
+@functools.cache
+def variance_of(initializer):
+    """Variance of the entries of a large kernel with a fan-in of 9 * 16."""
+    return float(np.var(initializer(KEY, (3, 3, 16, 4096), jnp.float32)))
+
+
 @pytest.mark.parametrize("name", ["tiled", "low_rank", "local", "dilated", "depthwise"])
 @pytest.mark.parametrize(
     ("initializer", "size"),
@@ -82,7 +100,7 @@ def test_initial_variance_is_that_of_the_fan_in_of_one_window(name, size, initia
     layer = VARIANTS[name](16, 3, padding="CIRCULAR", kernel_init=initializer)
     variance = jax.jit(lambda key, x: layer.init_with_output(key, x)[0].var())
     variances = [float(variance(key, x)) for key in KEYS]
-    expected = float(np.var(initializer(KEY, (3, 3, 16, 4096), jnp.float32))) * 9 * 16
+    expected = variance_of(initializer) * 9 * 16
     # Each of the 12 draws 9 * in/groups * 16 weights at least; their variance scatters as
     # sqrt(2 / 144) about its mean, a twelfth of that over 12 draws: four standard errors.
     assert np.mean(variances) == pytest.approx(expected, rel=4 * np.sqrt(2 / (144 * 12)))
@@ -110,8 +128,7 @@ def test_conv_is_flax_conv(padding, groups):
         "feature_group_count": groups,
         "bias_init": nn.initializers.normal(),
     }
-    theirs, variables = initialised(nn.Conv(**arguments), x)
-    ours = jax.jit(Conv(**arguments).apply)(variables, x)
+    theirs, ours = of_both(nn.Conv(**arguments), Conv(**arguments), x)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)  # float32, 24 products
 
 
@@ -126,8 +143,7 @@ def test_conv_transpose_is_flax_conv_transpose(padding, transpose_kernel):
         "padding": padding,
         "transpose_kernel": transpose_kernel,
     }
-    theirs, variables = initialised(nn.ConvTranspose(**arguments), x)
-    ours = jax.jit(ConvTranspose(**arguments).apply)(variables, x)
+    theirs, ours = of_both(nn.ConvTranspose(**arguments), ConvTranspose(**arguments), x)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 

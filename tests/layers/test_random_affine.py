@@ -3,7 +3,6 @@
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -11,8 +10,18 @@ from scipy import ndimage
 from cnnjax.layers import RandomAffine, half_widths, raw_width
 from cnnjax.symmetry import rotate, translate
 
-X = jax.random.uniform(jax.random.key(0), (3, 12, 12, 2))
-OFFSETS = jnp.array([[-1.0], [0.25], [0.8]])
+X = np.random.default_rng(0).uniform(size=(3, 12, 12, 2)).astype(np.float32)
+OFFSETS = np.float32([[-1.0], [0.25], [0.8]])
+
+# One program for all angles and distances.
+rotated = jax.jit(rotate, static_argnames="interpolation")
+translated = jax.jit(translate)
+
+
+def moved_by(layer, offsets):
+    """The images moved by a layer, and its initial variables."""
+    run = jax.jit(layer.init_with_output)
+    return jax.device_get(run(jax.random.key(0), X, offsets))
 
 
 @pytest.mark.fast
@@ -26,11 +35,10 @@ def test_a_half_width_is_half_of_the_softplus(half_width):
 @pytest.mark.parametrize(("interpolation", "order"), [("bilinear", 1), ("bicubic", None)])
 def test_an_image_is_rotated_by_its_offset_times_the_half_width(interpolation, order):
     layer = RandomAffine(("rotation",), math.radians(60), interpolation)
-    variables = layer.init(jax.random.key(0), X, OFFSETS)
+    moved, variables = moved_by(layer, OFFSETS)
     assert float(half_widths(variables["params"])[0]) == pytest.approx(math.radians(60))
-    moved = layer.apply(variables, X, OFFSETS)
     for image, found, degrees in zip(X, moved, (-60, 15, 48), strict=True):
-        expected = rotate(image, math.radians(degrees), interpolation=interpolation)
+        expected = rotated(image, math.radians(degrees), interpolation=interpolation)
         np.testing.assert_allclose(found, expected, atol=2e-5)
         if order is not None:
             # Counter-clockwise on a screen, as SciPy turns the first axis towards the second.
@@ -49,24 +57,24 @@ def test_an_image_is_rotated_by_its_offset_times_the_half_width(interpolation, o
 
 def test_translations_are_in_half_heights_and_each_generator_has_its_own_offset():
     layer = RandomAffine(("down", "right"), 0.5, "bilinear")
-    offsets = jnp.array([[1.0, 0.0], [0.5, -1.0], [0.0, 0.0]])
-    moved = layer.apply(layer.init(jax.random.key(0), X, offsets), X, offsets)
+    moved, _ = moved_by(layer, np.float32([[1.0, 0.0], [0.5, -1.0], [0.0, 0.0]]))
     # Half of the half height, 6 pixels, is 3.
     for image, found, pixels in zip(X, moved, ((3, 0), (1.5, -3), (0, 0)), strict=True):
-        np.testing.assert_allclose(found, translate(image, pixels), atol=2e-5)
+        np.testing.assert_allclose(found, translated(image, np.float32(pixels)), atol=2e-5)
 
 
 def test_the_gradient_reaches_the_widths_through_the_pixels():
     layer = RandomAffine(("rotation",), 0.3)
-    variables = layer.init(jax.random.key(0), X, OFFSETS)
+    _, variables = moved_by(layer, OFFSETS)
 
     @jax.jit
+    @jax.value_and_grad
     def loss(widths):
         return (layer.apply({"params": {"widths": widths}}, X, OFFSETS) ** 2).sum()
 
-    widths = variables["params"]["widths"]
-    slope = (loss(widths + 1e-2) - loss(widths - 1e-2)) / 2e-2
-    assert float(jax.grad(loss)(widths)[0]) == pytest.approx(float(slope), rel=0.02)
+    widths, step = variables["params"]["widths"], np.float32(1e-2)
+    slope = (loss(widths + step)[0] - loss(widths - step)[0]) / (2 * step)
+    assert float(loss(widths)[1][0]) == pytest.approx(float(slope), rel=0.02)
     assert abs(float(slope)) > 0.1
 
 

@@ -14,7 +14,7 @@ from cnnjax.models.augerino import stratified_offsets
 from cnnjax.models.description import describe_model, described_model
 
 SIDE = 17
-RAMP = jnp.broadcast_to(jnp.arange(SIDE, dtype=jnp.float32)[:, None, None], (64, SIDE, SIDE, 1))
+RAMP = np.broadcast_to(np.arange(SIDE, dtype=np.float32)[:, None, None], (64, SIDE, SIDE, 1))
 """Images whose every pixel is its row: a translation down by t makes the central one 8 - t."""
 
 
@@ -34,7 +34,7 @@ PIXELS = 0.5 * SIDE / 2
 
 @pytest.fixture(scope="module")
 def variables():
-    return MODEL.init(jax.random.key(0), RAMP)
+    return jax.jit(MODEL.init)(jax.random.key(0), RAMP)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -45,7 +45,7 @@ def training(model, variables, images, seed):
 
 
 def test_in_training_each_image_is_moved_once_by_up_to_the_half_width(variables):
-    logits, sown = training(MODEL, variables, RAMP, 3)
+    logits, sown = jax.device_get(training(MODEL, variables, RAMP, 3))
     moves = SIDE // 2 + 1 - logits[:, 0]
     assert len(np.unique(moves)) == 64
     assert np.abs(moves).max() <= PIXELS + 1e-4
@@ -66,15 +66,15 @@ def test_in_evaluation_logits_are_the_mean_over_the_middles_of_the_parts(variabl
 
 
 def test_images_keep_their_places_in_a_batch(variables):
-    images = RAMP[:3] * jnp.array([1.0, 2.0, 4.0])[:, None, None, None]
-    found = jax.jit(MODEL.apply)(variables, images)
+    images = RAMP[:3] * np.float32([1.0, 2.0, 4.0])[:, None, None, None]
+    found = np.asarray(jax.jit(MODEL.apply)(variables, images))
     np.testing.assert_allclose(found[:, 0], [8, 16, 32], rtol=1e-4)
 
 
 @pytest.mark.parametrize(("raw", "paid"), [((0.5, -1.0), True), ((0.5, 10.1), False)])
 def test_what_is_paid_is_the_norm_of_the_widths_until_one_is_10(raw, paid):
     model = Augerino(Centre, ("down", "right"), regularisation=0.3)
-    variables = model.init(jax.random.key(0), RAMP[:1])
+    variables = jax.jit(model.init)(jax.random.key(0), RAMP[:1])
 
     def reward(widths):
         params = {**variables["params"], "augmentation": {"widths": widths}}

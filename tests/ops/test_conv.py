@@ -11,22 +11,19 @@ import scipy.signal
 from cnnjax import ops
 from tests.ops.jaxprs import equations
 from tests.ops.strategies import integers
+from tests.ops.together import together
 
 pytestmark = pytest.mark.fast
 
 
 @pytest.mark.parametrize(("padding", "mode"), [("VALID", "valid"), ("FULL", "full")])
-@pytest.mark.parametrize("window", [1, 2, 3, 5])
-def test_one_axis_is_numpys_convolve_and_correlate(padding, mode, window):
-    x, kernel = integers(0, 99, 7), integers(1, 99, window)
-    call = partial(
-        ops.conv,
-        jnp.asarray(x, jnp.float32)[:, None],
-        jnp.asarray(kernel, jnp.float32)[:, None, None],
-        padding=padding,
-    )
-    np.testing.assert_array_equal(call(flip_kernel=True)[:, 0], np.convolve(x, kernel, mode))
-    np.testing.assert_array_equal(call()[:, 0], np.correlate(x, kernel, mode))
+def test_one_axis_is_numpys_convolve_and_correlate(padding, mode):
+    x, kernels = integers(0, 99, 7), [integers(1, 99, window) for window in (1, 2, 3, 5)]
+    for flip, expected in ((True, np.convolve), (False, np.correlate)):
+        call = partial(ops.conv, padding=padding, flip_kernel=flip)
+        found = together([(call, (x[:, None], kernel[:, None, None])) for kernel in kernels])
+        for z, kernel in zip(found, kernels, strict=True):
+            np.testing.assert_array_equal(z[:, 0], expected(x, kernel, mode))
 
 
 @pytest.mark.parametrize("space", [(7,), (5, 6), (4, 3, 5)], ids=str)
@@ -39,22 +36,17 @@ def test_flipped_kernel_is_scipys_convolution(space, padding, mode):
         sum(scipy.signal.convolve(x[..., c], kernel[..., c, o], mode, "direct") for c in range(2))
         for o in range(3)
     ]
-    z = ops.conv(
-        jnp.asarray(x, jnp.float32),
-        jnp.asarray(kernel, jnp.float32),
-        padding=padding,
-        flip_kernel=True,
-    )
+    (z,) = together([(partial(ops.conv, padding=padding, flip_kernel=True), (x, kernel))])
     np.testing.assert_array_equal(z, np.stack(expected, axis=-1))
 
 
 def test_flip_commutes_where_cross_correlation_does_not():
     """x * k = k * x is true of convolution only."""
-    a = jnp.asarray(integers(0, 9, 5, 1), jnp.float32)
-    b = jnp.asarray(integers(1, 9, 5, 1), jnp.float32)
+    a, b = integers(0, 9, 5, 1), integers(1, 9, 5, 1)
     for flip, same in ((True, True), (False, False)):
         call = partial(ops.conv, padding="FULL", flip_kernel=flip)
-        assert np.array_equal(call(a, b[..., None]), call(b, a[..., None])) is same
+        one, other = together([(call, (a, b[..., None])), (call, (b, a[..., None]))])
+        assert np.array_equal(one, other) is same
 
 
 BANKS = {
@@ -66,33 +58,39 @@ BANKS = {
 }
 
 
+PROMOTIONS = [
+    (jnp.float32, jnp.float32, jnp.float32),
+    (jnp.bfloat16, jnp.bfloat16, jnp.bfloat16),
+    (jnp.float16, jnp.float16, jnp.float16),
+    (jnp.bfloat16, jnp.float32, jnp.float32),
+    (jnp.float32, jnp.bfloat16, jnp.float32),
+    (jnp.float16, jnp.bfloat16, jnp.float32),
+    (jnp.uint8, jnp.float32, jnp.float32),
+    (jnp.int32, jnp.bfloat16, jnp.bfloat16),
+]
+"""Types of x and kernel, and of the output."""
+
+
 @pytest.mark.parametrize("name", BANKS)
-@pytest.mark.parametrize(
-    ("x_dtype", "kernel_dtype", "expected"),
-    [
-        (jnp.float32, jnp.float32, jnp.float32),
-        (jnp.bfloat16, jnp.bfloat16, jnp.bfloat16),
-        (jnp.float16, jnp.float16, jnp.float16),
-        (jnp.bfloat16, jnp.float32, jnp.float32),
-        (jnp.float32, jnp.bfloat16, jnp.float32),
-        (jnp.float16, jnp.bfloat16, jnp.float32),
-        (jnp.uint8, jnp.float32, jnp.float32),
-        (jnp.int32, jnp.bfloat16, jnp.bfloat16),
-    ],
-)
-def test_dtypes_promote_as_jax_promotes(name, x_dtype, kernel_dtype, expected):
-    x = jnp.ones((5, 2), x_dtype)
-    banks = [jnp.ones(shape, kernel_dtype) for shape in BANKS[name]]
-    z = jax.jit(getattr(ops, name))(x, *banks)
-    assert z.dtype == expected
+def test_dtypes_promote_as_jax_promotes(name):
+    operands = [
+        (np.ones((5, 2), x_dtype), *(np.ones(shape, kernel_dtype) for shape in BANKS[name]))
+        for x_dtype, kernel_dtype, _ in PROMOTIONS
+    ]
+    operator = getattr(ops, name)
+    found = jax.jit(lambda operands: [operator(*given) for given in operands])(operands)
     # Ones: a window of 3 over two channels counts 6, and 4 where it meets the border.
     counts = np.array([4, 6, 6, 6, 4]) * (2 if name == "low_rank_local_conv" else 1)
-    np.testing.assert_array_equal(z.astype(jnp.float32), np.tile(counts[:, None], 4))
+    for z, types in zip(found, PROMOTIONS, strict=True):
+        assert z.dtype == types[-1], types
+        np.testing.assert_array_equal(
+            np.asarray(z).astype(np.float32), np.tile(counts[:, None], 4), err_msg=str(types)
+        )
 
 
 def test_low_rank_promotes_all_three():
-    x, kernels = jnp.ones((5, 2), jnp.bfloat16), jnp.ones((2, 3, 2, 4), jnp.bfloat16)
-    z = ops.low_rank_local_conv(x, kernels, jnp.ones((5, 2), jnp.float32))
+    x, kernels = np.ones((5, 2), jnp.bfloat16), np.ones((2, 3, 2, 4), jnp.bfloat16)
+    z = jax.jit(ops.low_rank_local_conv)(x, kernels, np.ones((5, 2), np.float32))
     assert z.dtype == jnp.float32
 
 
@@ -100,13 +98,13 @@ def test_low_rank_promotes_all_three():
 @pytest.mark.parametrize("leading", [(), (0,), (2, 1)], ids=str)
 def test_leading_axes_are_a_batch(name, leading):
     """Any number of them, one of length zero included, gives what each example gives alone."""
-    x = jnp.asarray(integers(0, 9, *leading, 5, 2), jnp.float32)
-    banks = [jnp.asarray(integers(i, 9, *s), jnp.float32) for i, s in enumerate(BANKS[name])]
-    operator = getattr(ops, name)
-    z = operator(x, *banks)
+    x = integers(0, 9, *leading, 5, 2)
+    banks = [integers(i, 9, *s) for i, s in enumerate(BANKS[name])]
+    operator, places = getattr(ops, name), list(np.ndindex(*leading))
+    z, *alone = together([(operator, (each, *banks)) for each in (x, *(x[i] for i in places))])
     assert z.shape == (*leading, 5, 4)
-    for index in np.ndindex(*leading):
-        np.testing.assert_array_equal(z[index], operator(x[index], *banks))
+    for index, expected in zip(places, alone, strict=True):
+        np.testing.assert_array_equal(z[index], expected)
 
 
 @pytest.mark.parametrize("name", BANKS)
@@ -130,15 +128,13 @@ def test_precision_reaches_every_product(name):
 
 @pytest.mark.parametrize("name", BANKS)
 def test_defaults_are_same_padding_and_unit_strides(name):
-    x = jnp.asarray(integers(0, 9, 5, 2), jnp.float32)
-    banks = [jnp.asarray(integers(i, 9, *s), jnp.float32) for i, s in enumerate(BANKS[name])]
+    operands = [integers(0, 9, 5, 2), *(integers(i, 9, *s) for i, s in enumerate(BANKS[name]))]
     operator = getattr(ops, name)
-    spelled = operator(x, *banks, strides=(1,), padding="SAME", kernel_dilation=(1,))
-    np.testing.assert_array_equal(operator(x, *banks), spelled)
+    spelled = partial(operator, strides=(1,), padding="SAME", kernel_dilation=(1,))
+    np.testing.assert_array_equal(*together([(operator, operands), (spelled, operands)]))
 
 
-@pytest.mark.parametrize("padding", ["CIRCULAR", "REFLECT", "FULL", "SAME"])
-def test_a_window_may_be_wider_than_its_input(padding):
+def test_a_window_may_be_wider_than_its_input():
     """It then goes round, or to and fro, more than once; zeros need no care."""
     x, kernel = integers(0, 9, 2), integers(1, 9, 7)
     padded = {
@@ -146,21 +142,19 @@ def test_a_window_may_be_wider_than_its_input(padding):
         "REFLECT": np.pad(x, 3, mode="reflect"),
         "FULL": np.pad(x, 6),
         "SAME": np.pad(x, 3),
-    }[padding]
-    z = ops.conv(
-        jnp.asarray(x, jnp.float32)[:, None],
-        jnp.asarray(kernel, jnp.float32)[:, None, None],
-        padding=padding,
-    )
-    np.testing.assert_array_equal(z[:, 0], np.correlate(padded, kernel, "valid"))
+    }
+    operands = x[:, None], kernel[:, None, None]
+    found = together([(partial(ops.conv, padding=padding), operands) for padding in padded])
+    for z, (padding, line) in zip(found, padded.items(), strict=True):
+        expected = np.correlate(line, kernel, "valid")
+        np.testing.assert_array_equal(z[:, 0], expected, err_msg=padding)
 
 
 def test_integers_longer_than_a_tuple_of_one_and_lists_are_taken():
-    x = jnp.asarray(integers(0, 9, 6, 6, 1), jnp.float32)
-    kernel = jnp.asarray(integers(1, 9, 3, 3, 1, 1), jnp.float32)
-    expected = ops.conv(x, kernel, strides=(2, 2), padding=((1, 1), (0, 2)))
-    actual = ops.conv(x, kernel, strides=[2, 2], padding=[1, (0, 2)])
-    np.testing.assert_array_equal(actual, expected)
+    operands = integers(0, 9, 6, 6, 1), integers(1, 9, 3, 3, 1, 1)
+    tuples = partial(ops.conv, strides=(2, 2), padding=((1, 1), (0, 2)))
+    lists = partial(ops.conv, strides=[2, 2], padding=[1, (0, 2)])
+    np.testing.assert_array_equal(*together([(lists, operands), (tuples, operands)]))
 
 
 @pytest.mark.fast

@@ -9,7 +9,6 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from PIL import Image
 
@@ -34,10 +33,6 @@ LIMITS = {"exact": 1e-5, "independent": math.sqrt(2)}
 
 def error_against_shift(panels, **options):
     return report.error_against_shift(panels, **LIMITS, **options)
-
-
-def shift_maps(maps, **options):
-    return report.shift_maps(maps, **LIMITS, **options)
 
 
 SHIFTS = 12
@@ -80,10 +75,6 @@ def shift_panels(seeds=3, variants=VARIANTS):
     ]
 
 
-def error_maps(variants=VARIANTS, stages=(0, 2)):
-    return {variant: {STAGES[i]: errors(variant, i) for i in stages} for variant in variants}
-
-
 COSTS = {
     "standard": {"parameters": 10_400, "multiply-adds": 2.7e6, "images/s": 9200.0},
     "tiled 4 × 4": {"parameters": 157_000, "multiply-adds": 2.7e6, "images/s": 4350.0},
@@ -108,9 +99,6 @@ CURVES = {
 FIGURES = {
     "seven panels": lambda: error_against_shift(shift_panels()),
     "one panel": lambda: error_against_shift(shift_panels(1, ["local"])),
-    "maps": lambda: shift_maps(error_maps()),
-    "maps in a strip": lambda: shift_maps(error_maps(), columns=7),
-    "one map": lambda: shift_maps(error_maps(["tiled 2 × 2"], [0])),
     "bars": lambda: bars(COSTS),
     "one bar": lambda: bars({"dense": COSTS["dense"]}),
     "dots": lambda: dots(ACCURACIES, "accuracy (%)", reference=("chance", 10.0)),
@@ -158,7 +146,7 @@ def test_every_figure_is_whole_and_legible(name):
     assert min(text.get_fontsize() for text in texts) >= 8
 
 
-@pytest.mark.parametrize("name", ["seven panels", "maps", "bars", "dots", "curves", "images"])
+@pytest.mark.parametrize("name", ["seven panels", "bars", "dots", "curves", "images"])
 def test_titles_and_legend_do_not_overlap(name):
     figure = FIGURES[name]()
     renderer = FigureCanvasAgg(figure).get_renderer()
@@ -189,7 +177,7 @@ def test_png_is_sharp_and_repeatable():
 
 def test_no_setting_of_matplotlib_is_changed():
     before = dict(matplotlib.rcParams)
-    for name in ("one panel", "one map", "bars", "dots"):
+    for name in ("one panel", "one bar", "bars", "dots"):
         rendered(FIGURES[name]())
     assert dict(matplotlib.rcParams) == before
 
@@ -290,28 +278,6 @@ def test_wild_errors_are_cut_and_do_not_flatten_the_rest():
     assert len(figure.axes[0].get_yticks()) < 8
 
 
-@pytest.mark.parametrize("columns", [2, 4, 7])
-def test_shift_maps_show_their_data(columns):
-    maps = error_maps()
-    figure = shift_maps(maps, columns=columns)
-    assert titles(figure) == list(VARIANTS)
-    drawn = {}
-    for axes in figure.axes:
-        for image in axes.findobj(AxesImage):
-            masked = image.get_array()
-            drawn[masked.data.tobytes()] = (masked.mask, image.get_clim(), axes)
-    assert len(drawn) == 2 * len(VARIANTS)
-    highest = max(array.max() for stages in maps.values() for array in stages.values())
-    for variant, stages in maps.items():
-        expected = list(zip(*np.nonzero(lattice(variant)), strict=True))
-        for array in stages.values():
-            mask, limits, axes = drawn[array.tobytes()]
-            np.testing.assert_array_equal(mask, lattice(variant))
-            assert limits == (0, min(max(highest, math.sqrt(2)), 2))
-            x, y = by_label(axes, "exact")
-            assert list(zip(y, x, strict=True)) == expected
-
-
 def test_thresholds_are_the_callers():
     curve = np.array([0.0, 0.3, 0.7])
     panel = ShiftPanel("a", {"before": curve}, 1)
@@ -320,11 +286,6 @@ def test_thresholds_are_the_callers():
     assert [0.9, 0.9] in [list(line.get_ydata()) for line in figure.axes[0].lines]
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
     assert {"independent (0.900)", "exactly zero (≤ 0.5)"} < legend
-    array = np.array([[0.0, 0.3], [0.7, 0.6]])
-    figure = report.shift_maps({"a": {"before": array}}, exact=0.5, independent=0.9)
-    (image,) = figure.axes[0].findobj(AxesImage)
-    np.testing.assert_array_equal(image.get_array().mask, array <= 0.5)
-    assert image.get_clim() == (0, 0.9)
 
 
 @pytest.mark.fast

@@ -54,4 +54,8 @@ def test_the_table_has_a_row_for_each_contrast_and_a_column_for_each_group():
 def test_fewer_than_three_seeds_are_no_comparison():
     assert format_contrast(summarize([0.1, 0.2]), 100) == "–"
     assert format_contrast(None) == "–"
+    # Half an interval of three: 4.303 std / sqrt(3).
+    assert format_contrast(summarize([-0.3, -0.1, -0.5]), 100) == "−30 ± 50"
+    assert format_contrast(summarize([-0.3, -0.1, -0.5]), 100, 1) == "−30.0 ± 49.7"
+    assert format_contrast(None, 100, 1) == "–"
     assert format_contrast(summarize([0.1, 0.1, 0.1]), 100) == "10.0 ± 0"

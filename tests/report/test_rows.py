@@ -2,7 +2,8 @@
 
 import pytest
 
-from cnnjax.report import listed, rows_table
+from cnnjax.report import listed, reached, rows_table
+from cnnjax.run.observations import Observations
 from cnnjax.run.statistics import summarize
 
 ROWS = [
@@ -52,3 +53,13 @@ def test_a_key_that_no_row_has_is_an_error():
     with pytest.raises(ValueError, match=r"must be one of \['name', .*\], got 'names'"):
         rows_table(ROWS, {"who": "names"})
     assert rows_table([], {"who": "names"}).rows == []
+
+
+def test_what_some_seeds_did_not_reach_has_no_mean():
+    rows = [{"seed": seed, "needed": value} for seed, value in enumerate((100.0, 200.0, 600.0))]
+    found = Observations(rows, ("seed",))
+    assert reached(found, "needed") == "300 ± 700"
+    assert reached(found, "needed", 0.5) == "200 ± 300"
+    found = Observations([rows[0], rows[1] | {"needed": None}, {"seed": 2}], ("seed",))
+    assert reached(found, "needed") == "1 of 3 seeds"
+    assert reached(found, "other") == "0 of 3 seeds"

@@ -13,6 +13,7 @@ from cnnjax.report.table import (
     Table,
     escape_markdown,
     format_count,
+    format_interval,
     format_number,
     format_summary,
     half_width,
@@ -49,6 +50,14 @@ def test_one_value_has_no_spread_and_no_interval():
     assert summary == Summary(mean=0.5, std=None, n=1)
     assert summary.half_width() is None
     assert summary.interval() is None
+
+
+@pytest.mark.fast
+def test_an_interval_has_the_digits_that_half_of_it_leaves_certain():
+    assert format_interval(0.8123, (0.7811, 0.8355), 100) == "81 (78 to 84)"
+    assert format_interval(-0.0123, (-0.0211, 0.0004), 100) == "−1.2 (−2.1 to 0.0)"
+    assert format_interval(0.5, (0.48, 0.52)) == "0.50 (0.48 to 0.52)"
+    assert format_interval(0.25, (0.25, 0.25), 100) == "25.0 (25.0 to 25.0)"
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])

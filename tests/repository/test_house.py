@@ -46,7 +46,7 @@ def train(network, record, cell, **values):
 
 
 Network.train = train
-words = ["equivariance", "smoke", "--conv", "standard", "--conv", "low_rank"]
+words = ["equivariance", "smoke", "--conv", "low_rank"]
 assert launch.main([*words, "--workdir", *sys.argv[1:]]) == 0
 ours = ("cnnjax", "experiments", "launch")
 print("imported:", *sorted(name for name in sys.modules if name.split(".")[0] in ours))

@@ -75,6 +75,7 @@ def test_the_gallery_has_a_row_for_each_condition_and_a_column_for_each_headline
         "border,seed,accuracy_similar,accuracy_dissimilar\n"
         "valid,0,0.5,0.25\nvalid,1,0.75,0.25\nsame,0,1,0\nsame,1,1,0\n"
     )
+    (tmp_path / "borders" / "results.json").write_text('{"test_examples": 1234}')
     monkeypatch.setattr(tables, "RESULTS", tmp_path)
     found = tables.study_table(import_experiment("borders", EXPERIMENTS))
     assert found.columns[0] == "border"
@@ -82,6 +83,15 @@ def test_the_gallery_has_a_row_for_each_condition_and_a_column_for_each_headline
     shown = {column: [row[n] for row in found.rows] for n, column in enumerate(found.columns)}
     assert shown["accuracy, halves as in training (%)"] == ["62.5", "100"]
     assert shown["accuracy, halves swapped (%)"] == ["25.0", "0"]
+    assert found.caption == "Numbers: mean over 2 seeds; test set of 1,234 images."
+
+
+@pytest.mark.fast
+def test_a_level_that_some_seeds_did_not_reach_has_no_mean(tables):
+    rows = [{"seed": 0, "needed.90": 100.0, "other": 3.0}, {"seed": 1, "other": None}]
+    group = Observations(rows, ("seed",))
+    assert tables.cell(group, "needed.90", 1) == "1 of 2 seeds"
+    assert tables.cell(group, "other", 1) == "3.00"
 
 
 @pytest.mark.fast
@@ -92,6 +102,8 @@ def test_a_kept_run_keeps_its_finding_and_its_figure(tables, tmp_path, monkeypat
         tables.keep(run)
     run.mkdir()
     page = "# A question?\n\n**Digits \\*all\\* correct.**\n\nFurther text, **not the lead**.\n"
+    page += "\n![Other.](figures/other.png)\n\nOther.\n"
+    page += f"\n![B.](figures/{tables.FIGURES['borders']}.png)\n\nBars \\*of\\* borders.\n\nText.\n"
     (run / "report.md").write_text(page)
     (run / "done").touch()
     command = "python launch.py borders --workdir /home/me/run --seeds 1 2 --resume"
@@ -105,6 +117,7 @@ def test_a_kept_run_keeps_its_finding_and_its_figure(tables, tmp_path, monkeypat
     monkeypatch.setattr(tables, "GALLERY", tmp_path / "gallery")
     tables.keep(run)
     assert (results / "borders" / "finding.md").read_text() == "Digits \\*all\\* correct.\n"
+    assert (results / "borders" / "caption.md").read_text() == "Bars \\*of\\* borders.\n"
     assert (tmp_path / "gallery" / "borders.png").read_bytes() == b"PNG"
     command = "python launch.py borders --seeds 1 2"
     assert tables.command(import_experiment("borders", EXPERIMENTS)) == command

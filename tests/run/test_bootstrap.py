@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cnnjax.run.statistics import bootstrap_interval, finite
+from cnnjax.run.statistics import bootstrap_interval, finite, summarize
 
 
 def half_width(values, **options):
@@ -19,19 +19,34 @@ def test_without_noise_the_interval_is_the_value():
 
 
 def test_equal_seeds_leave_the_noise_of_the_images_and_equal_images_that_of_the_seeds():
-    """1.96 std / sqrt(n), of 1,000 images correct with probability 0.9, or of 30 seeds."""
+    """1.96 std / sqrt(n) of 1,000 images correct with probability 0.9; Student's of 30 seeds."""
     correct = (np.arange(1000) % 10 > 0).astype(float)
     expected = 1.96 * 0.3 / math.sqrt(1000)
     assert half_width(np.tile(correct, (5, 1))) == pytest.approx(expected, rel=0.06)
     seeds = np.random.default_rng(0).normal(size=(30, 1))
-    expected = 1.96 * seeds.std() / math.sqrt(30)
+    expected = summarize(seeds[:, 0]).half_width()
     assert half_width(np.tile(seeds, (1, 100))) == pytest.approx(expected, rel=0.06)
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_few_seeds_are_as_uncertain_as_students(count):
+    """Without the expansion 0.37 and 0.63 of it, on average."""
+    seeds = np.random.default_rng(0).normal(size=(20, count))
+    shares = [
+        half_width(np.tile(each[:, None], (1, 10))) / summarize(each).half_width() for each in seeds
+    ]
+    assert 0.9 < np.mean(shares) < 1.15
+    # Images that differ alike for all seeds stay as they are.
+    images = np.random.default_rng(1).normal(size=200)
+    expected = 1.96 * images.std() / math.sqrt(200)
+    assert half_width(np.tile(images, (count, 1))) == pytest.approx(expected, rel=0.06)
 
 
 def test_both_noises_add_in_squares():
     random = np.random.default_rng(0)
     seeds, images = random.normal(size=(40, 1)), random.normal(size=(1, 60))
-    expected = 1.96 * math.hypot(seeds.std() / math.sqrt(40), images.std() / math.sqrt(60))
+    of_seeds = summarize(seeds[:, 0]).half_width()
+    expected = math.hypot(of_seeds, 1.96 * images.std() / math.sqrt(60))
     assert half_width(seeds + images) == pytest.approx(expected, rel=0.06)
     # The negative control: images alone would give much less.
     assert half_width(seeds + images) > 1.2 * half_width(np.tile(images, (40, 1)))

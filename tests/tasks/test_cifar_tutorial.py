@@ -11,7 +11,7 @@ from cnnjax.tasks.cifar_tutorial import CROP, SIDE, distorted, standardised
 def test_distortions_stay_within_the_tutorials_limits():
     ramp = jnp.broadcast_to(jnp.arange(float(SIDE))[None, :, None] * 3, (SIDE, SIDE, 1))
     keys = jax.random.split(jax.random.key(0), 300)
-    found = np.asarray(jax.vmap(lambda key: distorted(ramp, key))(keys))
+    found = np.asarray(jax.jit(jax.vmap(lambda key: distorted(ramp, key)))(keys))
     assert found.shape == (300, CROP, CROP, 1)
     steps = np.diff(found, axis=2)
     # One step of the ramp is 3: factors from 0.2 to 1.8, forwards or mirrored.

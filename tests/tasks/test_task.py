@@ -83,6 +83,26 @@ def test_a_split_is_scored_with_its_own_labels(poisoned):
     assert network.evaluate(state, repeats=2)["count"] == 18
 
 
+def test_each_example_is_correct_or_not_and_their_mean_is_the_accuracy():
+    """Two batches of 8, the second filled up; averaged parameters, like those of `accuracy`."""
+    task = made()
+    labels = task.test.labels.copy()
+    labels[[0, 8]] = (labels[[0, 8]] + 1) % 3
+    wrong = task.on(test=Split(task.test.images, labels))
+    network = wrong.network(Reads(), dataclasses.replace(CONFIG, ema_decay=0.9))
+    state = network.initial(0)
+    state = state.replace(params=jax.tree.map(lambda leaf: -leaf, state.params))
+    found = network.correct(state)
+    np.testing.assert_array_equal(found, [0, *7 * [1], 0])
+    assert found.mean() == network.accuracy(state)
+    # The same program on other examples.
+    again = task.network(Reads(), network.training.config)
+    np.testing.assert_array_equal(again.correct(state), np.ones(9))
+    np.testing.assert_array_equal(network.correct(state, "train"), np.ones(24))
+    moved = network.correct(state, offset=1.0)
+    assert moved.mean() == network.accuracy(state, offset=1.0) < 0.5
+
+
 def test_values_of_the_source_reach_the_network_and_others_are_refused():
     network = made().network(Reads(), CONFIG)
     state = network.initial(0)
@@ -254,11 +274,12 @@ def test_augmentation_is_of_training_alone():
     images = task.train.images[:4]
     keys = jax.random.split(jax.random.key(0), 4)
     source = dict(task.defaults)
-    plain = task.augment_test(images, keys, source)
-    np.testing.assert_allclose(plain, task.place(images), atol=1e-6)
-    assert np.abs(np.asarray(task.augment(images, keys, source)) - plain).max() > 0.1
+    augment, augment_test = jax.jit(task.augment), jax.jit(task.augment_test)
+    plain = np.asarray(augment_test(images, keys, source))
+    np.testing.assert_allclose(plain, jax.jit(task.place)(images), atol=1e-6)
+    assert np.abs(augment(images, keys, source) - plain).max() > 0.1
     first, second = (
-        np.asarray(task.augment(images, jax.random.split(jax.random.key(seed), 4), source))
+        np.asarray(augment(images, jax.random.split(jax.random.key(seed), 4), source))
         for seed in (1, 2)
     )
     assert np.abs(first - second).max() > 0.1
@@ -278,16 +299,17 @@ def test_rotations_fill_the_circle_in_training_and_are_given_in_evaluation():
         mass = x.sum((1, 2))
         return np.arctan2(-(x * rows).sum((1, 2)) / mass, (x * columns).sum((1, 2)) / mass)
 
-    turned = angles(task.augment(images, keys, {"largest_angle": 2 * np.pi, "angle": 0.0}))
+    augment, augment_test = jax.jit(task.augment), jax.jit(task.augment_test)
+    turned = angles(augment(images, keys, {"largest_angle": 2 * np.pi, "angle": 0.0}))
     share = np.histogram(turned, 4, (-np.pi, np.pi))[0] / 400
     np.testing.assert_allclose(share, 0.25, atol=0.08)
-    half = angles(task.augment(images, keys, {"largest_angle": np.pi, "angle": 0.0}))
+    half = angles(augment(images, keys, {"largest_angle": np.pi, "angle": 0.0}))
     assert ((half > -0.15) | (half < -np.pi + 0.15)).all()
-    given = angles(task.augment_test(images, keys, {"largest_angle": 1.0, "angle": np.pi / 2}))
+    given = angles(augment_test(images, keys, {"largest_angle": 1.0, "angle": np.pi / 2}))
     np.testing.assert_allclose(given, np.pi / 2, atol=0.05)
     np.testing.assert_allclose(
-        task.augment_test(images, keys, {"largest_angle": 1.0, "angle": 0.0}),
-        task.place(images),
+        augment_test(images, keys, {"largest_angle": 1.0, "angle": 0.0}),
+        jax.jit(task.place)(images),
         atol=1e-5,
     )
 

@@ -1,4 +1,4 @@
-"""Equivariance error against the shift: along one axis, and over all shifts of two."""
+"""Equivariance error against the shift along one axis."""
 
 import itertools
 import textwrap
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -43,10 +42,8 @@ _ZEROS: tuple[dict[str, Any], ...] = (
     {"marker": "o", "markersize": 1.5, "markeredgewidth": 0.0},
     {"marker": "o", "markersize": 0.8, "markeredgewidth": 0.0},
 )
-_MARK: dict[str, Any] = {"color": BLACK, "linestyle": "none", "mew": 0.0}
-_LATTICE: dict[str, Any] = {**_MARK, "marker": "^", "markersize": 3.2}
-_ZERO_CELL: dict[str, Any] = {**_MARK, "marker": "o"}
-_HIGHEST_CURVE, _HIGHEST_MAP = 2.2, 2.0
+_LATTICE: dict[str, Any] = {"color": BLACK, "ls": "none", "mew": 0, "marker": "^", "ms": 3.2}
+_HIGHEST = 2.2
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def error_against_shift(
     data = [[np.atleast_2d(np.asarray(panel.curves[name])) for name in labels] for panel in panels]
     highest = max(float(curve.max()) for curves in data for curve in curves)
     # One network whose outputs vary wildly must not flatten the curves of all others.
-    top = min(max(1.17 * independent, 1.08 * highest), _HIGHEST_CURVE)
+    top = min(max(1.17 * independent, 1.08 * highest), _HIGHEST)
     figure, grid = panel_grid(
         len(panels),
         columns,
@@ -117,11 +114,6 @@ def error_against_shift(
     figure.supylabel(error)
     legend_columns(figure, *_legend(labels, exact, independent, reference))
     return figure
-
-
-def exact_label(exact: float) -> str:
-    """The words for errors that count as zero."""
-    return f"exactly zero (≤ {format_number(exact, 1)})"
 
 
 def _draw_curve(axes: Axes, label: str, curve: np.ndarray, order: int, exact: float) -> None:
@@ -149,102 +141,11 @@ def _legend(
 ) -> list[list[Line2D]]:
     """Columns of two: the curves stand in the first row, the rest below them."""
     curves = [Line2D([], [], label=label, **_CURVES[i]) for i, label in enumerate(labels)]
+    zero = f"exactly zero (≤ {format_number(exact, 1)})"
     below = [
-        Line2D([], [], color=GREY, linestyle="none", label=exact_label(exact), **_ZEROS[0]),
+        Line2D([], [], color=GREY, linestyle="none", label=zero, **_ZEROS[0]),
         Line2D([], [], label="predicted lattice", **_LATTICE),
         Line2D([], [], label=f"{reference} ({format_number(independent)})", **DASHED),
     ]
     pairs = itertools.zip_longest(curves, below)
     return [[handle for handle in pair if handle is not None] for pair in pairs]
-
-
-@styled
-def shift_maps(
-    maps: Mapping[str, Mapping[str, np.ndarray]],
-    *,
-    exact: float,
-    independent: float,
-    columns: int = 4,
-) -> Figure:
-    """Maps of the equivariance error over all shifts, on one colour scale, which ends at 2.
-
-    One column for each variant (after `columns` of them a new block of rows), one row for each
-    stage. Cells with an error of at most `exact` are white with a dot.
-
-    Args:
-      maps: `maps[variant][stage]` is an array `[vertical, horizontal]`; all variants have the same
-        stages and shapes.
-      exact: largest error that counts as zero, `symmetry.EXACT`.
-      independent: error of unrelated outputs, a tick of the scale, `symmetry.INDEPENDENT`.
-      columns: variants to a row.
-    """
-    stages = list(next(iter(maps.values())))
-    arrays = {
-        (variant, stage): np.asarray(maps[variant][stage]) for variant in maps for stage in stages
-    }
-    highest = max(float(array.max()) for array in arrays.values())
-    # One network whose outputs vary wildly must not make all others look alike.
-    end = min(max(highest, independent), _HIGHEST_MAP)
-    height, width = next(iter(arrays.values())).shape
-    # Inches: beside the maps stand the labels and the colour bar, above and below titles and axes.
-    map_width = min(2.4, (DOUBLE_COLUMN - 1.6) / min(columns, len(maps)) - 0.12)
-
-    def size(rows: int, columns: int) -> tuple[float, float]:
-        row = map_width * height / width + 0.28
-        return columns * (map_width + 0.12) + 1.6, rows * row + 0.7
-
-    figure, grid = panel_grid(len(maps), columns, size, block=len(stages), sharex=True, sharey=True)
-    for index, variant in enumerate(maps):
-        block, column = divmod(index, grid.shape[1])
-        for order, stage in enumerate(stages):
-            axes = grid[block * len(stages) + order, column]
-            image = _draw_map(axes, arrays[variant, stage], exact, end, map_width)
-            if order == 0:
-                axes.set_title(variant)
-            if column == 0:
-                axes.set_ylabel(textwrap.fill(stage, max(10, int(14.5 * map_width))))
-    figure.supxlabel("horizontal shift (pixels, circular)")
-    figure.supylabel("vertical shift (pixels, circular)")
-    cell = Line2D([], [], linestyle="none", marker="s", markersize=7, color=BLACK)
-    cell.set(markerfacecolor="white", markeredgewidth=0.6)
-    figure.legend(
-        handles=[(cell, Line2D([], [], markersize=2, **_ZERO_CELL))],
-        labels=[exact_label(exact)],
-        handlelength=1.0,
-        loc="outside upper center",
-    )
-    bar = figure.colorbar(
-        image,
-        ax=figure.axes,
-        shrink=0.5,
-        aspect=25,
-        pad=0.02,
-        extend="max" if highest > end else "neither",
-    )
-    bar.set_label("equivariance error")
-    ticks = {0: "0", 0.5: "0.5", 1: "1", independent: format_number(independent), 2: "2"}
-    ticks = {value: label for value, label in ticks.items() if value <= end}
-    bar.set_ticks(list(ticks), labels=list(ticks.values()))
-    return figure
-
-
-def _draw_map(
-    axes: Axes, errors: np.ndarray, exact: float, highest: float, width: float
-) -> AxesImage:
-    zero = errors <= exact
-    image = axes.imshow(
-        np.ma.masked_where(zero, errors),
-        cmap="viridis",
-        vmin=0,
-        vmax=highest,
-        origin="lower",
-        interpolation="nearest",
-    )
-    vertical, horizontal = np.nonzero(zero)
-    # A third of a cell, in points: a dot says that the cell is zero, not that it is missing.
-    size = 0.33 * 72 * width / errors.shape[1]
-    axes.plot(horizontal, vertical, label="exact", markersize=size, **_ZERO_CELL)
-    axes.spines[:].set_visible(True)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, steps=[1, 2, 4, 8, 10]))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, steps=[1, 2, 4, 8, 10]))
-    return image

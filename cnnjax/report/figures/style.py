@@ -88,27 +88,24 @@ def panel_grid(
     count: int,
     columns: int,
     size: Callable[[int, int], tuple[float, float]],
-    *,
-    block: int = 1,
     **options: Any,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of panels `[rows, columns]`, without those that are left over in its last rows.
+    """A figure of panels `[rows, columns]`, without those that are left over in its last row.
 
     Args:
       count: number of panels.
       columns: of them in a row, at most.
       size: from rows and columns to width and height in inches.
-      block: rows of panels that a panel stands for, one below the other.
       **options: as `Figure.subplots` takes them.
     """
     columns = min(columns, count)
-    rows = -(-count // columns) * block
+    rows = -(-count // columns)
     figure = Figure(figsize=size(rows, columns))
     grid = figure.subplots(rows, columns, squeeze=False, **options)
     used = (count - 1) % columns + 1
-    for axes in grid[-block:, used:].flat:
+    for axes in grid[-1, used:]:
         axes.remove()
-    for axes in grid[-block - 1 : -block, used:].flat:  # they end their columns now
+    for axes in grid[-2:-1, used:].flat:  # they end their columns now
         axes.tick_params(labelbottom=True)
     return figure, grid
 

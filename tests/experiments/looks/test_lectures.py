@@ -29,6 +29,7 @@ from experiments.lectures import (
 
 OPERATORS = {
     *("conv", "conv_transpose", "conv_kernel_gradient", "conv_input_gradient"),
+    *("max_pool", "max_pool_with_argmax", "local_response_normalization"),
     *("box_blur", "gaussian_blur", "filter_channels", "laplacian", "sobel", "sobel_magnitude"),
 }
 
@@ -58,7 +59,7 @@ def compiled(function):
 @pytest.fixture(scope="module", autouse=True)
 def compiled_operators():
     with pytest.MonkeyPatch.context() as patch:
-        for chapter in (convolution, filters, gradients, signals):
+        for chapter in (convolution, examples, filters, gradients, signals):
             patch.setattr(chapter, "ops", Compiled())
         yield
 
