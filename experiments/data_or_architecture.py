@@ -142,9 +142,9 @@ def run(config: Config, record: Record) -> None:
             f"moved_classes must be some, not all, of {np.unique(labels).tolist()}, of two test "
             f"images or more, got {config.moved_classes}."
         )
-    chosen = {"these": moved, "others": ~moved, "all": moved | True}
-    angle, shift = np.deg2rad(config.angle), config.translation
-    ranges = {"translated": {"translation": shift}, "rotated": {"angle": angle}}
+    chosen: dict[str, Any] = {"these": moved, "others": ~moved, "all": moved | True}
+    ranges: dict[str, dict[str, Any]] = {"translated": {"translation": config.translation}}
+    ranges["rotated"] = {"angle": np.deg2rad(config.angle)}
 
     def train(cell: Cell, training: Training, which: str) -> tuple[tasks.Network, Any, Any]:
         """The network of a cell, its trained state, and what evaluates it, moved as in training."""
