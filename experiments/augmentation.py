@@ -3,26 +3,27 @@
 First the cue: noise without any direction is rotated by one of eight angles, and a network predicts
 the angle. Only what fills the corners can give it away. Then digits, few of them, on a grey
 background: accuracy with each kind of augmentation, on test digits as they are and on moved ones,
-each by a random rotation, translation, rescaling and shear. New pixels are grey or zero, in training
-and in testing, in all four combinations.
+each by a random rotation, translation, rescaling and shear. New pixels are grey or zero, in
+training and in testing, in all four combinations.
 
 Amplitudes are matched: each kind that moves pixels moves those of the 16 x 16 digit by 1.5 pixels,
 root mean square, the one that combines all of them in all, and the moves of the test digits, too.
-These are of the same family as four of the kinds; elastic distortion is not. Noise, cutout and light
-move nothing, their amplitudes are chosen by hand. Training digits and noise are others for every
-seed, the 360 test digits and their moves the same: so few that intervals over seeds and images stand
-beside those over seeds.
+These are of the same family as four of the kinds; elastic distortion is not. Noise, cutout and
+light move nothing, their amplitudes are chosen by hand. Training digits and noise are others for
+every seed, the 360 test digits and their moves the same: so few that intervals over seeds and
+images stand beside those over seeds.
 
     python launch.py augmentation            3 seeds, 2 CPU cores: 9 minutes
     python launch.py augmentation smoke      under a minute
 
-Seen, mean of 3 seeds, one learning rate for all: of noise rotated by one of eight angles the network
-finds the angle for 100 % of the images if corners are zero, for 30 % if grey (a constant, no noise),
-for 15 to 19 % if circular, edge or reflected (chance 12.5 %). On moved test digits with grey new pixels
-moves gain 23 points, elastic 22, translation 20, rescale 19, rotation 17, shear 10, with intervals over
-seeds and images above 0; cutout 8, light 8 and noise -1 points contain 0, and so do all nine on digits
-as they are. Tested with zeros, training with zeros instead of grey gains 21 to 28 points; tested with
-grey it costs at most 6 points, beyond the interval over seeds for rescale alone.
+Seen, mean of 3 seeds, one learning rate for all: of noise rotated by one of eight angles the
+network finds the angle for 100 % of the images if corners are zero, for 30 % if grey (a constant,
+no noise), for 15 to 19 % if circular, edge or reflected (chance 12.5 %). On moved test digits with
+grey new pixels moves gain 23 points, elastic 22, translation 20, rescale 19, rotation 17, shear 10,
+with intervals over seeds and images above 0; cutout 8, light 8 and noise -1 points contain 0, and
+so do all nine on digits as they are. Tested with zeros, training with zeros instead of grey gains
+21 to 28 points; tested with grey it costs at most 6 points, beyond the interval over seeds for
+rescale alone.
 
 Source: Simard, Steinkraus, Platt, Best practices for convolutional neural networks applied to
 visual document analysis, 2003 (elastic); DeVries, Taylor, Improved regularization of convolutional

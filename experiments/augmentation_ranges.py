@@ -19,10 +19,10 @@ as possible of the rotation. The learning rate is not tuned; it ends at zero, as
     python launch.py augmentation_ranges smoke    half a minute
     python launch.py augmentation_ranges full     more angles and weights, affine maps; one GPU
 
-Seen, mean of 3 seeds, at lambda = 0.05: w is near 90 - a, and above it, for a = 30, 45, 60 by -0.2 +-
-5.2, 2.5 +- 0.4, 1.8 +- 1.7 (narrow start) and 2.1 +- 1.7, 2.5 +- 1.7, 2.7 +- 1.4 degrees (wide); the
-slope is -0.93 +- 0.15 and -0.981 +- 0.013. Wide minus narrow: 2.3 +- 4.1, 0.0 +- 2.1, 0.9 +- 0.9. At
-lambda = 0 and a = 45 the start decides: 6 degrees from 10, 41 from 80. At a = 90 (narrow) 1.7 degrees.
+Seen, mean of 3 seeds, lambda = 0.05: w is near 90 - a, above for a = 30, 45, 60 by -0.2 +- 5.2, 2.5
++- 0.4, 1.8 +- 1.7 (narrow start) and 2.1 +- 1.7, 2.5 +- 1.7, 2.7 +- 1.4 degrees (wide); slope is
+-0.93 +- 0.15 and -0.981 +- 0.013. Wide minus narrow: 2.3 +- 4.1, 0.0 +- 2.1, 0.9 +- 0.9. At lambda
+= 0 and a = 45 the start decides: 6 degrees from 10, 41 from 80. At a = 90 (narrow) 1.7 degrees.
 
 Source: Benton, Finzi, Izmailov, Wilson, Learning invariances in neural networks from training data,
 2020, and their code: a = 45 degrees and lambda = 0.05 are of `generate_data.py` and
@@ -53,7 +53,7 @@ with lazy_imports():
 HalfAngle = Annotated[float, Requirement(lambda a: 0 < a < 90, "above 0 and below 90")]
 Start = Literal["narrow", "wide"]
 STARTS: dict[Start, float] = {"narrow": 10.0, "wide": 80.0}
-"""Half-widths before training, in degrees; of other generators than rotation the same in radians."""
+"""Half-widths before training in degrees; of generators other than rotation, in radians."""
 DECIDING = 90.0
 """Half-angle at which upright and inverted glyphs touch already: the angle decides the class."""
 FACTORS = ("maps", "regularisation", "start", "half_angle")
@@ -68,7 +68,7 @@ class Config(CheckedConfig):
     """Which data, rewards and starts to compare, on how many images."""
 
     half_angles: Distinct[HalfAngle] = (30.0, 45.0, 60.0)
-    """Half-angles of the data in degrees; 90, where the angle decides the class, comes with them."""
+    """Half-angles of the data in degrees; 90, where the angle decides the class, is added."""
     regularisations: Distinct[Amount] = (0.05, 0.0)
     """Lambda: the first at all half-angles, the others at those of `controls_at`."""
     controls_at: Distinct[HalfAngle] = (45.0,)
@@ -239,9 +239,9 @@ def page(found: Observations, record: Record) -> None:
         __doc__,
         [
             f"Slope of the learned half-width over the half-angle a of the data, λ = {reward:g}: "
-            f"{', '.join(slopes) or report.MISSING} (of 90 − a: −1). Half-width minus 90 − a (degrees): "
-            f"{listed(rewarded, 'excess')}. Half-width, λ = 0: {listed(free, WIDTH)}; the angle decides "
-            f"the class: {listed(found.where(half_angle=DECIDING), WIDTH)}.",
+            f"{', '.join(slopes) or report.MISSING} (of 90 − a: −1). Half-width minus 90 − a "
+            f"(degrees): {listed(rewarded, 'excess')}. Half-width, λ = 0: {listed(free, WIDTH)}; "
+            f"the angle decides the class: {listed(found.where(half_angle=DECIDING), WIDTH)}.",
             report.setting(record, found),
             report.Heading("Learned range against that of the data"),
             report.Figure(
@@ -259,8 +259,8 @@ def page(found: Observations, record: Record) -> None:
                     **axes,
                 ),
                 "Half-width of the learned rotations, dots and bars: "
-                f"{report.over_seeds(len(found.seeds))}. Dashed: above it some upright and inverted "
-                "glyphs look alike; grey: least loss of a network that knows all angles.",
+                f"{report.over_seeds(len(found.seeds))}. Dashed: above it some upright and "
+                "inverted glyphs look alike; grey: least loss of a network that knows all angles.",
             ),
             report.rows_table(
                 lines,

@@ -12,10 +12,10 @@ own; nothing is selected on the validation images: one learning rate for all, wh
     python launch.py borders full     epochs, batches and seeds of the source (Adam, there Adadelta)
 
 Where the half is hidden, the expected accuracy on new images is bounded. The network sees at most
-the set of its windows (17 x 17 pixels every 8); where none holds both squares, or circular ones hold
-them in both orders, the order can only be guessed from the squares' positions modulo 8. Enumeration
-of all images (`max_pooled_ceiling`) gives the upper bounds 67.03 % with circular and 87.24 % with
-full padding (without biases, as here), which memorised training images exceed.
+the set of its windows (17 x 17 pixels every 8); where none holds both squares, or circular ones
+hold them in both orders, the order can only be guessed from the squares' positions modulo 8.
+Enumeration of all images (`max_pooled_ceiling`) gives the upper bounds 67.03 % with circular and
+87.24 % with full padding (without biases, as here), which memorised training images exceed.
 
 Source: Kayhan, van Gemert, On translation invariance in CNNs: convolutional layers can exploit
 absolute spatial location, 2020, section 4.1 and table 1: valid 100.0 / 0.2, same 99.8 / 8.4,
@@ -28,9 +28,9 @@ here, with the same bounds; circular means PyTorch's padding before 1.5, one pix
 
 Expected: circular and full exactly the same on similar and dissimilar images, because the swap is a
 shift by 16 rows, which the strides divide. Seen, 3 seeds, mean +- 95 % interval (similar /
-dissimilar, %): valid 100.0 +- 0.0 / 0.0 +- 0.1, same 99.5 +- 0.4 / 11.1 +- 3.3, full 85.6 +- 2.7 and
-circular 64.3 +- 0.6 on both; on training images full 91.3 +- 2.7, circular 79.9 +- 1.5: above the
-bounds, as the published ones, around which 1,000 images scatter by 1.1 and 1.5 points (std).
+dissimilar, %): valid 100.0 +- 0.0 / 0.0 +- 0.1, same 99.5 +- 0.4 / 11.1 +- 3.3, full 85.6 +- 2.7
+and circular 64.3 +- 0.6 on both; on training images full 91.3 +- 2.7, circular 79.9 +- 1.5: above
+the bounds, as the published ones, around which 1,000 images scatter by 1.1 and 1.5 points (std).
 """
 
 from __future__ import annotations

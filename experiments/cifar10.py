@@ -1,9 +1,9 @@
 """How accurate is the network of TensorFlow's CIFAR-10 tutorial, trained as it was published?
 
 Crops of 24 x 24, mirrored, with random brightness and contrast, each image standardised; gradient
-descent with a learning rate that decreases in steps, weight decay on the two fully connected layers,
-evaluation with a moving average of the weights, synchronous over all devices. The total loss is
-cross-entropy plus 0.004 / 2 times the squared weights of these two layers.
+descent with a learning rate that decreases in steps, weight decay on the two fully connected
+layers, evaluation with a moving average of the weights, synchronous over all devices. The total
+loss is cross-entropy plus 0.004 / 2 times the squared weights of these two layers.
 
     python launch.py cifar10 --data-dir DIR          600 steps of 100,000: minutes on 2 CPU cores
     python launch.py cifar10 full --data-dir DIR     as published, for an accelerator
@@ -49,8 +49,8 @@ PUBLISHED = TrainConfig(
     eval_every=10_000,
     checkpoint_every=10_000,
 )
-"""The tutorial's numbers. Its weight decay, half the squared weights times 0.004 in the loss, is for
-plain gradient descent the same as the decoupled one here."""
+"""The tutorial's numbers. Its weight decay, half the squared weights times 0.004 in the loss, is
+for plain gradient descent the same as the decoupled one here."""
 SHORT = dataclasses.replace(
     PUBLISHED,
     steps=600,

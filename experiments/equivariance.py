@@ -19,11 +19,11 @@ the change of the logits in units of that to another image (0: invariant), besid
 Expected: each lattice of all networks, trained or not, is the predicted one (standard: the stride;
 tiled: stride times tile, after three layers 4, 8, 16, 32 pixels for tiles of 1, 2, 4, 8; low-rank,
 local: the zero shift only), with errors of at most 1e-5 on it, of untrained first layers, tiled or
-local, about sqrt(2) off; mixing_std=0 starts with those of a convolution. Seen, 3 seeds: training on
-translated, not centred, images alters the change of the logits by -0.14 +- 0.11 (standard), -0.15 +-
-0.14 (mixing_std=0), -0.25 +- 0.26, 0.05 +- 0.31, 0.23 +- 0.13 (tiles 2, 4, 8), 0.45 +- 0.41 (local),
-unfinished: standard ones are right on 69 +- 24 % of translated images, one low_rank(rank=2) learned
-nothing; 4 of 7 rates are at an end of the three tried.
+local, about sqrt(2) off; mixing_std=0 starts with those of a convolution. Seen, 3 seeds: training
+on translated, not centred, images alters the change of the logits by -0.14 +- 0.11 (standard),
+-0.15 +- 0.14 (mixing_std=0), -0.25 +- 0.26, 0.05 +- 0.31, 0.23 +- 0.13 (tiles 2, 4, 8),
+0.45 +- 0.41 (local), unfinished: standard ones are right on 69 +- 24 % of translated images, one
+low_rank(rank=2) learned nothing; 4 of 7 rates are at an end of the three tried.
 """
 
 from __future__ import annotations
@@ -95,17 +95,18 @@ class Config(TunedConfig, StudyConfig):
 
 PRESETS = {
     # The rates that --tune chose, see results/equivariance/tuning.
-    "default": Config(
-        rate_factors={"tiled(tile=2)": 3, "low_rank(rank=2)": 3, "tiled(tile=8)": 0.333, "local": 0.333}
-    ),
+    "default": Config(rate_factors={
+        "tiled(tile=2)": 3, "low_rank(rank=2)": 3, "tiled(tile=8)": 0.333, "local": 0.333
+    }),
     "smoke": Config(
-        conv=(Convolution("standard"), Convolution("tiled", {"tile": 2})),
-        seeds=(0,), canvas=24, features=(4, 4), strides=(1, 2),
+        conv=FAMILY[:2], seeds=(0,), canvas=24, features=(4, 4), strides=(1, 2),
         train=TrainConfig(steps=40, batch_size=64, learning_rate=1e-2, log_every=20, eval_every=20),
     ),
     "full": Config(
         data="mnist", seeds=(0, 1, 2, 3, 4), features=(8, 16, 32), kernel_size=5, error_images=32,
-        train=TrainConfig(steps=4000, batch_size=256, learning_rate=2e-3, warmup_steps=200, eval_every=500),
+        train=TrainConfig(
+            steps=4000, batch_size=256, learning_rate=2e-3, warmup_steps=200, eval_every=500
+        ),
     ),
 }  # fmt: skip
 
@@ -172,7 +173,7 @@ def lattices(network: tasks.Network, state: Any) -> dict[str, Any]:
 
 
 def layer_result(found: Observations, name: str) -> dict[str, Any]:
-    """Lattices and errors of one layer; `right` is drawn against shifts: errors, change of logits."""
+    """Lattices and errors of one layer; `right`, errors or change of logits, is drawn by shift."""
     untrained = found.where(training="none")
     steps = {
         key: tuple(untrained.array(f"{key}.{name}")[0].astype(int).tolist()) or None
@@ -219,15 +220,15 @@ def page(found: Observations, record: Record) -> None:
     ]
     moved, chance = found.where(training="translated"), 1.1 / record.task["classes"]
     failed = [str(c) for c, r in zip(moved.cells, moved.rows) if r["accuracy_translated"] < chance]
-    curves = report.curves_of(record, moved, "conv")
     report.write_page(
         record,
         __doc__,
         [
-            f"{agree} of {len(claimed)} lattices are the predicted ones, of untrained and trained networks "
-            f"together; {len(more)} have more than the zero shift, largest error on them "
-            f"{report.format_number(max(more, default=None), 2)} on {few} test images. Larger before training: {report.listed(dict.fromkeys(alone)) or 'none'}. "
-            "Training on translated rather than centred images alters the change of the logits by: "
+            f"{agree} of {len(claimed)} lattices are the predicted ones, of untrained and trained "
+            f"networks together; {len(more)} have more than the zero shift, largest error on them "
+            f"{report.format_number(max(more, default=None), 2)} on {few} test images. Larger "
+            f"before training: {report.listed(dict.fromkeys(alone)) or 'none'}. Training on "
+            "translated rather than centred images alters the change of the logits by: "
             f"{', '.join(altered)}. At chance then: {'; '.join(failed) or 'none'}.",
             report.setting(record, found),
             report.Heading("Symmetry"),
@@ -250,16 +251,15 @@ def page(found: Observations, record: Record) -> None:
                     "mean off it, before": "error_off",
                     "after, translated": "error_off_translated",
                 },
-                "Smallest steps of exact translation: of each untrained layer alone, in positions of its "
-                "input; of the network up to it, whether trained or not, in pixels.",
+                "Smallest steps of exact translation: of each untrained layer alone, in positions "
+                "of its input; of the network up to it, trained or not, in pixels.",
                 digits=2,
             ),
             report.Heading("Training and cost"),
             report.Figure(
                 "learning_curves",
-                report.learning_curves(curves),
-                "Networks trained on translated images: training batches, and evaluations on "
-                "validation images at random positions.",
+                report.learning_curves(report.curves_of(record, moved, "conv")),
+                "Trained on translated images: batches, and validation images at random positions.",
             ),
             report.summary_table(
                 found,

@@ -1,9 +1,9 @@
 """Does the scale at which kernels start decide between a convolution and a locally connected layer?
 
-A bank of P kernels, one for each output position, starts too small by sqrt(P) if its initialiser
-counts the positions into the fan-in. Of code that was read: the shape handed to an initialiser of
-variance 1/fan-in (Keras' default is another), and the standard deviation against that of a window of
-k x k x C inputs (P = H' W' positions, O channels, H W inputs; in brackets 32 x 32 x 3, k = 3, valid):
+A bank of P kernels, one per output position, starts too small by sqrt(P) if its initialiser counts
+the positions into the fan-in. Of code that was read: the shape given to an initialiser of variance
+1/fan-in (Keras' default is another), and the standard deviation against that of a window of k x k x
+C inputs (P = H' W' positions, O channels, H W inputs; in brackets 32 x 32 x 3, k = 3, valid):
 
     flax.linen.ConvLocal                        (H' W', k^2 C, O)       1/sqrt(P) (1/30)
     Keras LocallyConnected2D, implementation 1  (H' W', k^2 C, O)       1/sqrt(P) (1/30)
@@ -15,21 +15,21 @@ k x k x C inputs (P = H' W' positions, O channels, H W inputs; in brackets 32 x 
     Pogodin et al., 2021                        fan-out of one window   of the order of 1
     d'Ascoli et al., 2019                       the weights of a convolution, by conversion
 
-Networks of convolutions and of local layers start at 1/sqrt(P), 1 and randn (standard deviation 1),
-multiples of the same draws; local ones also tied, as the convolution of that seed, by conversion, and
-`flax.linen:ConvLocal` as it is; with batch normalisation at 1/sqrt(P) and 1. Each arm has its own rate.
+Networks of convolutions and local layers start at 1/sqrt(P), 1 and randn (standard deviation 1),
+multiples of the same draws; local ones also tied, converted from that seed's convolution, and
+`flax.linen:ConvLocal` as it is; with batch normalisation at 1/sqrt(P) and 1. Each has its own rate.
 
     python launch.py initialisation          digits, 5 seeds, Adam and SGD: 8 minutes, 2 CPU cores
     python launch.py initialisation smoke    half a minute
     python launch.py initialisation full --data-dir DIR    Fashion-MNIST, for an accelerator
     python launch.py initialisation --tune   choose the learning rates: the grid of rate and start
 
-Expected before training: equal outputs of convolution and tied local layers; flax's layer at 1/sqrt(P).
+Expected untrained: equal outputs of convolution and tied local layers; flax's layer at 1/sqrt(P).
 Seen, mean of 5 seeds: local layers at 1 and at 1/sqrt(P) differ by 0.2 (Adam) and 0.6 points (SGD),
 with normalisation by 0.1 and -0.2, none beyond its interval. With SGD one of 5 convolutions at
-1/sqrt(P) stays at chance. randn costs local layers 1.8 and 11.3 points, convolutions 29.9 and 29.9, so
-local ones lead by 28.9 +- 25.3 and 19.3 +- 10.8; but these convolutions know 35 to 90 % of their
-training images. With Adam the highest rate tried was the best of 6 of 12 arms, so of convolutions at 1,
+1/sqrt(P) stays at chance. randn costs local layers 1.8 and 11.3 points, convolutions 29.9 and 29.9,
+so local ones lead by 28.9 +- 25.3 and 19.3 +- 10.8; but these convolutions know 35 to 90 % of
+training images. With Adam the highest rate tried was best of 6 of 12 arms, so of convolutions at 1,
 which local layers at 1 beat by 0.7 +- 0.2 points: 2 or 3 of 360 images.
 """
 
@@ -259,9 +259,9 @@ def page(found: Observations, record: Record) -> None:
         record,
         __doc__,
         [
-            "Accuracy (points), local minus convolution, at the scale of one window and at 1/sqrt(P): "
-            f"{'; '.join(gaps)}. One test image: {100 / images:.1f}. "
-            f"At chance: {'; '.join(failed) or 'none'}.",
+            "Accuracy (points), local minus convolution, at the scale of one window and at "
+            f"1/sqrt(P): {'; '.join(gaps)}. One test image: {100 / images:.1f}. At chance: "
+            f"{'; '.join(failed) or 'none'}.",
             report.setting(record, found),
             report.Heading("Differences between layers and starts"),
             report.Figure("differences", dots, f"Test accuracy, dots and bars. {paired}"),

@@ -24,11 +24,11 @@ every image starts its rotation at a random angle.
 Seen on 360 digits, mean +- 95 % interval over 5 seeds: rotated training raises the firing of the
 logits from 8.6 to 19.0 for k = 1, which pools nothing, and from 7.8 to 17.6 for k = 8; after it
 pooling more filters makes logits less invariant, k = 8 minus 1: -1.4 +- 0.3. Accuracy at any angle
-rises from 58.3 % (k = 1) to 81.8 % (k = 8); but pooled minus hidden layer is 4.1 +- 7.5, 1.3 +- 5.4,
--4.1 +- 2.5, -7.8 +- 2.9 points for k = 1, 2, 4, 8, and one filter in four copies has 86.8 % with
-5,770 parameters, k = 8 has 46,160. Rotated minus upright training: no difference in the effective
-number and axis of detectors is seen (k = 2, 4, 8: each interval contains 0), in direction 0.00 +- 0.05,
-0.07 +- 0.03, 0.06 +- 0.04.
+rises from 58.3 % (k = 1) to 81.8 % (k = 8); but pooled minus hidden layer is 4.1 +- 7.5,
+1.3 +- 5.4, -4.1 +- 2.5, -7.8 +- 2.9 points for k = 1, 2, 4, 8, and one filter in four copies has
+86.8 % with 5,770 parameters, k = 8 has 46,160. Rotated minus upright training: no difference in the
+effective number and axis of detectors is seen (k = 2, 4, 8: each interval contains 0), in direction
+0.00 +- 0.05, 0.07 +- 0.03, 0.06 +- 0.04.
 
 Source: Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.9; Goodfellow, Warde-Farley,
 Mirza, Courville, Bengio, Maxout networks, 2013; Goodfellow, Le, Saxe, Lee, Ng, Measuring

@@ -1,8 +1,8 @@
 """Which layers of a network lose its symmetry under small translations, rotations, scalings and shears, before and after training?
 
-Networks of three convolutions differ in how they halve the image, in activation, sharing of kernels,
-border and residual connections. Before and after training on centred images, the Lie derivative of
-the logits is computed exactly, by forward-mode differentiation, and split by layers:
+Networks of three convolutions differ in how they halve the image, in activation, sharing of
+kernels, border and residual connections. Before and after training on centred images, the Lie
+derivative of the logits is computed exactly, by forward-mode differentiation, and split by layers:
 
     L(f_n ... f_1) = sum over i of T_i,    T_i = d(f_n ... f_{i+1}) L f_i
 
@@ -10,8 +10,8 @@ Translations are band-limited and circular, the other actions bicubic with zeros
 The change of the logits by a small amount is relative to the root mean square difference between
 the logits of two images. What the layers of a kind contribute is <T_kind, L> / |L|^2, which sums to
 1 over the kinds and is negative where they take away what others add; the sum of squares over all
-layers, sum of |T_i|^2 / |L|^2, is 1 if the terms are orthogonal, more where they cancel each other and
-less where they add up. All networks have one learning rate, which is not tuned.
+layers, sum of |T_i|^2 / |L|^2, is 1 if the terms are orthogonal, more where they cancel each other
+and less where they add up. All networks have one learning rate, which is not tuned.
 
     python launch.py lie_derivative          3 seeds: about 10 minutes, 2 CPU cores
     python launch.py lie_derivative smoke    under a minute
@@ -20,11 +20,11 @@ Expected: circular convolutions that share kernels and visit every position cont
 translations, and alias-free layers lose nothing but rounding: both are theorems, and tests of this
 code. Seen, mean of 3 seeds: a translation down / right by a hundredth of the image changes the
 logits of trained networks by 8.7 / 5.4 (max), 6.8 / 7.9 (strided), 3.2 / 1.0 (blur), 8.0 / 3.9
-(adaptive) and less than 1e-5 (alias-free) percent of the root mean square difference between the
-logits of two images. Minus max: -1.9 +- 2.6 / 2.5 +- 1.2 (strided), -5.6 +- 4.5 / -4.4 +- 1.3 (blur),
--0.7 +- 1.4 / -1.5 +- 0.5 (adaptive). The less accurate change less, too (max 94.0 %, blur 85.2 %,
-average 82.5 %): over all but alias-free r = 0.73 / 0.79. Terms of convolutions are 465 +- 110 / 450 +-
-72 % of the change (tiled), 172 +- 57 / 171 +- 48 % (local); other kinds of layers cancel the rest.
+(adaptive) and less than 1e-5 (alias-free) percent of the root mean square difference between those
+of two images. Minus max: -1.9 +- 2.6 / 2.5 +- 1.2 (strided), -5.6 +- 4.5 / -4.4 +- 1.3 (blur),
+-0.7 +- 1.4 / -1.5 +- 0.5 (adaptive). The less accurate change less (max 94.0 %, blur 85.2 %,
+average 82.5 %): over all but alias-free r = 0.73 / 0.79. Terms of convolutions are 465 +- 110 /
+450 +- 72 % of the change (tiled), 172 +- 57 / 171 +- 48 % (local); other kinds cancel the rest.
 
 Source: Gruver, Finzi, Goldblum, Wilson, The Lie derivative for measuring learned equivariance,
 2022; Michaeli, Michaeli, Soudry, Alias-free convnets, 2023 (alias-free layers).
@@ -80,8 +80,8 @@ class Config(StudyConfig):
 
     networks: Distinct[Network] = NETWORKS
     """Standard convolutions with ReLU and a way of halving (max, average, strided, blur, adaptive);
-    polynomials and ideal halving (alias_free); GELU and max (gelu); tiled by 2 or local convolutions,
-    zeros beyond the border, or residual blocks, with ReLU and max (tiled, local, zero, residual)."""
+    polynomials and ideal halving (alias_free); GELU and max (gelu); ReLU and max with tiled (by 2)
+    or local convolutions, zeros beyond the border (zero), or residual blocks (residual)."""
     actions: Distinct[Action] = ("down", "right", "rotation", "scaling")
     """Translations by the image's size (down, right), rotation by a radian, enlargement by a factor
     of e (scaling), shear by 1 (shearing)."""
@@ -197,18 +197,18 @@ def page(found: Observations, record: Record) -> None:
         record,
         __doc__,
         [
-            f"{' and '.join(UNITS[action][0] for action in main).capitalize()} change the logits of "
-            "trained networks, in percent of the root mean square difference between those of two of "
-            f"{images:,} test images: {', '.join(listed)}.",
+            f"{' and '.join(UNITS[action][0] for action in main).capitalize()} change the logits "
+            "of trained networks, in percent of the root mean square difference between those of "
+            f"two of {images:,} test images: {', '.join(listed)}.",
             report.setting(record, found),
             report.Heading("Layers that lose symmetry"),
             *(
                 report.Figure(
                     f"layers_{action}",
                     report.styled(stacked_bars)(found, action),
-                    f"{UNITS[action][0].capitalize()}: change of the logits (black), the sum of what "
-                    "each kind of layer contributes; to the left of zero what it takes away. Upper "
-                    f"bar of each pair: before training; lower: after. Means over seeds, {images:,} test images.",
+                    f"{UNITS[action][0].capitalize()}: change of the logits (black), the sum of "
+                    "what each kind of layer contributes; left of zero: taken away. Upper bar: "
+                    f"before training; lower: after. Means over seeds, {images:,} test images.",
                 )
                 for action in actions
             ),
@@ -218,8 +218,8 @@ def page(found: Observations, record: Record) -> None:
                     contributions(found, action),
                     "network",
                     caption=f"After training: accuracy on {record.task['test_examples']:,} test "
-                    f"images; {UNITS[action][0]}: contributions of the layers of each kind, and the "
-                    "sum of the squared terms of all layers, relative to the squared whole.",
+                    f"images; {UNITS[action][0]}: contributions of the layers of each kind, and "
+                    "the sum of the squared terms of all layers, relative to the squared whole.",
                 )
                 for action in main
             ),
@@ -246,8 +246,8 @@ def page(found: Observations, record: Record) -> None:
                 },
                 f"Sizes of the layers' terms, percent of the logits' size. {amounts}.",
             ),
-            "The terms of all layers sum to the derivative; largest relative remainder, in float32, of "
-            f"derivatives above rounding: {report.format_number(remainder, 2)}.",
+            "The terms of all layers sum to the derivative; largest relative remainder, in "
+            f"float32, of derivatives above rounding: {report.format_number(remainder, 2)}.",
         ],
     )
 

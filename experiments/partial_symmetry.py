@@ -23,8 +23,8 @@ accuracy on the digit alone. Control: zeros at the borders, which show the place
 Expected: p4 50 % upright or rotated, circular borders a quarter of the digit alone. Seen, mean of 3
 seeds: upright or rotated, all but p4 100 % (36 sixes); digits at right angles (360), p4 98.1, free
 97.9, relaxed 98.2, residual 98.1, Z2 95.8 and 96.2 %; of these only free minus Z2, 2.1 (0.7 to 3.5)
-points, is beyond its interval over seeds and images. Relaxed and residual give equivariance up where
-it is wrong (error 1.12 and 0.8) and keep it where it is right (0.09, 0.003), at a weak prior not (0.8).
+points, is beyond its interval over seeds and images. Relaxed and residual give equivariance up
+where wrong (error 1.12 and 0.8) and keep it where right (0.09, 0.003), at a weak prior not (0.8).
 
 Source: Cohen, Welling, Group equivariant convolutional networks, 2016 (p4); Wang, Walters, Yu,
 Approximately equivariant networks for imperfectly symmetric dynamics, 2022 (relaxed); Finzi,

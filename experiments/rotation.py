@@ -15,13 +15,14 @@ has a learning rate chosen by --tune on 2,000 validation images.
     python launch.py rotation --tune --data-dir DIR           choose the learning rates
     python launch.py rotation smoke                           digits, under a minute
 
-Expected: a 90-degree rotation changes the logits of the P4 networks by 1e-4 at most. Published, with
-10,000 or 12,000 training images, 300 epochs of Z2CNN and 100 of P4CNN: errors of 5.03 % (Z2CNN), 3.21 %
-(P4CNN with rotation pooling) and 2.28 % (P4CNN). Seen, mean of 3 seeds after 350 steps, with 1,000 and
-10,000 training images: P4CNN 8.7 and 4.8 % and fewer than each other network by more than the interval,
-than Z2CNN by 13.7 +- 4.3 and 8.1 +- 3.6 points, random rotations 8.5 +- 5.8 and 9.1 +- 3.8, 40 channels
-9.9 +- 3.0 and 5.3 +- 1.8; only over 40 channels is the lead beyond its interval larger with fewer images.
-For all but the random rotations the highest rate tried was the best.
+Expected: a 90-degree rotation changes the logits of the P4 networks by 1e-4 at most. Published,
+with 10,000 or 12,000 training images, 300 epochs of Z2CNN and 100 of P4CNN: errors of 5.03 %
+(Z2CNN), 3.21 % (P4CNN with rotation pooling) and 2.28 % (P4CNN). Seen, mean of 3 seeds after 350
+steps, with 1,000 and 10,000 training images: P4CNN 8.7 and 4.8 % and fewer than each other network
+by more than the interval, than Z2CNN by 13.7 +- 4.3 and 8.1 +- 3.6 points, random rotations
+8.5 +- 5.8 and 9.1 +- 3.8, 40 channels 9.9 +- 3.0 and 5.3 +- 1.8; only over 40 channels is the lead
+beyond its interval larger with fewer images. For all but the random rotations the highest rate
+tried was the best.
 
 Source: Cohen, Welling, Group equivariant convolutional networks, 2016, section 8.1.
 """

@@ -3,10 +3,10 @@
 A layer that visits every second position sees another image when that is shifted by one. The same
 small network halves the image after each of its n layers by max pooling, average pooling, strides,
 blur pooling (Zhang 2019), adaptive (Chaman and Dokmanic 2021) or learnable polyphase sampling
-(Rojas-Gomez et al. 2022); beyond the border of its layers lies the opposite edge (circular) or zero;
-its classifier sees the maximum or the mean of each channel. Before and after training on centred
-images, the same test images are classified at 2^n x 2^n shifts: circular ones, by 0 to 2^n - 1
-pixels, where what leaves on one side enters on the other (further ones give a circular network
+(Rojas-Gomez et al. 2022); beyond the border of its layers lies the opposite edge (circular) or
+zero; its classifier sees the maximum or the mean of each channel. Before and after training on
+centred images, the same test images are classified at 2^n x 2^n shifts: circular ones, by less than
+2^n pixels, where what leaves on one side enters on the other (further ones give a circular network
 nothing new); and crops, windows of the image's size over the image with black around it, where what
 leaves is lost, as it is to a camera.
 
@@ -20,14 +20,15 @@ side. All networks have one learning rate, which was not chosen on validation im
     python launch.py shift_invariance smoke    half a minute
     python launch.py shift_invariance full --data-dir DIR    MNIST, 5 seeds, for an accelerator
 
-Expected: adaptive and learnable sampling with circular borders are exactly consistent under circular
-shifts, before training and after. Seen, kappa on 200 test images, mean +- 95 % interval over 3
-seeds: for these networks 100 % after training; but 6 of 12 give every image one class before. Under
-crop shifts they exceed max pooling by 11.3 +- 6.6 to 21.9 +- 11.4 points with circular borders; with
-zeros at the borders by 2.5 +- 4.5 to 10.6 +- 15.7, four intervals that all contain 0. Max minus
-average pooling depends on the readout: 34.8 +- 5.4 points with the maximum, -31.5 +- 11.9 with the
-mean (circular borders and shifts); but there average pooling is less accurate, too, by 15.3 +- 9.0
-points, and with zeros at the borders neither difference excludes 0 (5.0 +- 7.7, 6.2 +- 9.5).
+Expected: adaptive and learnable sampling with circular borders are exactly consistent under
+circular shifts, before training and after. Seen, kappa on 200 test images, mean +- 95 % interval
+over 3 seeds: for these networks 100 % after training; but 6 of 12 give every image one class
+before. Under crop shifts they exceed max pooling by 11.3 +- 6.6 to 21.9 +- 11.4 points with
+circular borders; with zeros at the borders by 2.5 +- 4.5 to 10.6 +- 15.7, four intervals that all
+contain 0. Max minus average pooling depends on the readout: 34.8 +- 5.4 points with the maximum,
+-31.5 +- 11.9 with the mean (circular borders and shifts); but there average pooling is less
+accurate, too, by 15.3 +- 9.0 points, and with zeros at the borders neither difference excludes 0
+(5.0 +- 7.7, 6.2 +- 9.5).
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """How accurately does a network classify a data set, and which errors does it make?
 
-Any network of cnnjax, or your own Flax module, is trained on any data set by its TFDS name, once for
-each seed. During training it is evaluated on validation images, which are held out of the training
-images; test images are read once, at the end.
+Any network of cnnjax, or your own Flax module, is trained on any data set by its TFDS name, once
+for each seed. During training it is evaluated on validation images, which are held out of the
+training images; test images are read once, at the end.
 
     python launch.py train                                            PlainNet on digits, a minute
     python launch.py train --model ResNet20 --data cifar10 --size 32
     python launch.py train --model my_module:MyNet --data mnist --data-dir DIR
     python launch.py train --model LeNet5 --size 32 --augmentation.rotation 10
-    python launch.py train --model ResNet50 --data imagenet2012 --from-disk --size 224 --data-dir DIR
+    python launch.py train --model ResNet50 --data imagenet2012 --from-disk --size 224 ...
     python launch.py train --model ResNet50 --weights FILE --data imagenet2012 ...   fine-tuned
     python launch.py train smoke                                      seconds
 

@@ -2,13 +2,13 @@
 
 A tiled convolution of tile t uses t x t kernels in turn, and commutes with the shifts of a lattice
 of t^2 times the index of the standard convolution's (t = 1). Hypothesis: on translated images the
-images shown until a test accuracy of 90 % grow as the index, n_90 = c t^2; on centred ones not at all.
+images shown until 90 % test accuracy grow as the index, n_90 = c t^2; on centred ones not at all.
 
 Seen, 3 seeds: neither holds. On translated images the exponent of n_90 in t is 0.85 +- 0.54 from 1
-to 2 and 2.08 +- 0.23 from 2 to 4, more by 1.23 +- 0.72: no power law; with phases -0.24 +- 0.66, then
-0.65 +- 0.75. On centred images n_90 falls: -0.89 +- 0.48, -0.50 +- 1.24. Weights grow with t, too:
-6,218, 23,882, 94,538; with as few (narrow) t = 2 reached 90 % in 1 of 3 seeds, t = 4 80 % in none.
-Rates differ from arm to arm; in 7 of 12 the lowest of three tried was the best.
+to 2 and 2.08 +- 0.23 from 2 to 4, more by 1.23 +- 0.72: no power law; with phases -0.24 +- 0.66,
+then 0.65 +- 0.75. On centred images n_90 falls: -0.89 +- 0.48, -0.50 +- 1.24. Weights grow with t,
+too: 6,218, 23,882, 94,538; with as few (narrow) t = 2 reached 90 % in 1 of 3 seeds, t = 4 80 % in
+none. Rates differ from arm to arm; in 7 of 12 the lowest of three tried was the best.
 
 One circular network of three layers is trained from each convolution at a constant learning rate,
 chosen by --tune on validation images after half its budget, where that is above the standard one's.
@@ -263,9 +263,9 @@ def page(found: Observations, record: Record) -> None:
             report.Figure(
                 "price",
                 report.collapse(errors, shown, scales, ordered=list(tiled), **lines),
-                f"Untrained first layer: dots mark errors of at most 1e-5. {tests} at random positions: "
-                f"mean of {report.counted(len(found.seeds), 'seed')}, band from smallest to largest; "
-                "dashed: kernels started equal. Index: of the lattice of exact shifts.",
+                f"Untrained first layer, dots: errors up to 1e-5. {tests} at random positions: "
+                f"mean of {report.counted(len(found.seeds), 'seed')}, band from smallest to "
+                "largest; dashed: kernels started equal. Index: of the lattice of exact shifts.",
             ),
             report.rows_table(
                 slopes,
@@ -283,8 +283,8 @@ def page(found: Observations, record: Record) -> None:
                     "multiply-adds": "multiply_adds",
                 },
                 names=NAMES,
-                caption=f"Accuracy on {tests}; the budget in images is each network's own, the steps "
-                "above are those of the standard one; '1 of 3 seeds' reached the level within it.",
+                caption=f"Accuracy on {tests}; the budget in images is each network's own, the "
+                "steps above are the standard one's; '1 of 3 seeds' reached the level within it.",
             ),
             report.difference_table(banked, needed, "variant", "plain", names=NAMES),
             report.Heading("Do kernels become equal, do they stay so?"),
@@ -293,8 +293,8 @@ def page(found: Observations, record: Record) -> None:
                 {f"{name.split('.', 2)[2]}, {WHEN[name.split('.')[1]]}": name for name in defects},
                 *ARM[:2],
                 names=NAMES,
-                caption="Sharing defect ||K - mean K||^2 / ||K||^2, output channels matched; above the "
-                "first layer, whose input channels are the image's, an upper bound.",
+                caption="Sharing defect ||K - mean K||^2 / ||K||^2, output channels matched; above "
+                "the first layer, whose input channels are the image's, an upper bound.",
             ),
         ],
     )

@@ -1,8 +1,8 @@
 """The layers that `benchmark` compares, as each competitor has them.
 
-Every layer is a function of a batch of images and its parameters, without bias. Parameters are drawn
-in cnnjax's layout; `convert` makes those of the competitor, and its transpose brings gradients back,
-so that the results of all are comparable.
+Every layer is a function of a batch of images and its parameters, without bias. Parameters are
+drawn in cnnjax's layout; `convert` makes those of the competitor, and its transpose brings
+gradients back, so that the results of all are comparable.
 """
 
 from __future__ import annotations

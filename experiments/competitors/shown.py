@@ -30,7 +30,7 @@ def shares_of_limit(
 
 
 def summary(cases: Mapping[str, Any], timings: Mapping[str, Any]) -> str:
-    """What is installed, and each competitor's mean ratio over equal layers, of undisturbed turns."""
+    """What is installed, and each competitor's mean ratio over equal layers (undisturbed turns)."""
     versions = [f"{name} ({version})" for name, version in timings["versions"].items()]
     found = [f"Compared are {report.listed(versions)}."]
     if timings["missing"]:

@@ -170,10 +170,10 @@ def blocks(numbers: Numbers) -> list[Block]:
 def _simplest(row: Numbers, layers: Sequence[Numbers]) -> str:
     dense = layers[-1]
     return (
-        f"INPUT - CONV - ReLU - POOL - FC, for images {_shape(row['image'])}. The dense layer reads "
-        f"the whole volume: {dense['parameters']:,} of its {row['parameters']:,} parameters. (It is "
-        "PlainNet with one stage, no batch normalisation and the readout 'volume'; PlainNet takes "
-        "any pooling, any convolution and several activations.)"
+        f"INPUT - CONV - ReLU - POOL - FC, for images {_shape(row['image'])}. The dense layer "
+        f"reads the whole volume: {dense['parameters']:,} of its {row['parameters']:,} parameters. "
+        "(It is PlainNet with one stage, no batch normalisation and the readout 'volume'; PlainNet "
+        "takes any pooling, any convolution and several activations.)"
     )
 
 
@@ -184,8 +184,8 @@ def _zip_codes(row: Numbers, layers: Sequence[Numbers]) -> str:
     return (
         "Strides of 2 in place of pooling, kernels that all positions share but a bias for every "
         "unit, and maps of H2 that each take 8 of the 12 maps of H1 (LeCun and others, "
-        f"Backpropagation applied to handwritten zip code recognition, 1989). {inputs:,} inputs and "
-        f"{row['units']:,} units are {inputs + row['units']:,}, with {row['connections']:,} "
+        f"Backpropagation applied to handwritten zip code recognition, 1989). {inputs:,} inputs "
+        f"and {row['units']:,} units are {inputs + row['units']:,}, with {row['connections']:,} "
         f"connections and {row['parameters']:,} parameters: "
         f"{100 * row['parameters'] / row['connections']:.0f} for 100 connections, as kernels are "
         "shared."

@@ -84,8 +84,8 @@ def blocks(numbers: Numbers) -> list[Block]:
         Figure(
             "padding",
             _deep(numbers),
-            "Left: no padding. Right: zeros (small dots) at either end of every layer (after figure "
-            "9.13 of Goodfellow, Bengio, Courville, 2016).",
+            "Left: no padding. Right: zeros (small dots) at either end of every layer (after "
+            "figure 9.13 of Goodfellow, Bengio, Courville, 2016).",
             "A stack of rows that gets narrower, beside one that does not.",
         ),
         Heading("Strides on an image", 3),
@@ -114,9 +114,9 @@ def blocks(numbers: Numbers) -> list[Block]:
                 ]
                 for image in numbers["images"]
             ],
-            caption="Where (W - F) / S + 1 is no whole number the last pixels are not read; padding "
-            "or another size of the image makes it one. A stride above the kernel size leaves out "
-            "pixels between the windows as well.",
+            caption="Where (W - F) / S + 1 is no whole number the last pixels are not read; "
+            "padding or another size of the image makes it one. A stride above the kernel size "
+            "leaves out pixels between the windows as well.",
             align=["right"] * 5,
         ),
     ]

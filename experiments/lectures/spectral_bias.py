@@ -93,9 +93,9 @@ def blocks(numbers: Numbers) -> list[Block]:
         Paragraph(
             "Dense networks with ReLU learn low frequencies first (Rahaman, Baratin, Arpit, "
             "Draxler, Lin, Hamprecht, Bengio, Courville, On the spectral bias of neural networks, "
-            f"2019). Measured here: the sum of {len(numbers['frequencies'])} sines of one amplitude "
-            f"at {POINTS} points, full batches, Adam, {SEEDS} seeds. The dense network takes the "
-            "time and gives the value; its frequencies are half learned "
+            f"2019). Measured here: the sum of {len(numbers['frequencies'])} sines of one "
+            f"amplitude at {POINTS} points, full batches, Adam, {SEEDS} seeds. The dense network "
+            "takes the time and gives the value; its frequencies are half learned "
             f"{'' if ordered else 'not '}in their order for every seed. The convolutional networks "
             "make the whole signal from fixed noise: of the same length, which holds all "
             "frequencies, or of an eighth of it, with three layers that double the resolution (as "
@@ -115,8 +115,8 @@ def blocks(numbers: Numbers) -> list[Block]:
                 [name, *(_listed(column) for column in zip(*half, strict=True))]
                 for name, half in numbers["half"].items()
             ],
-            caption="Steps after which half of the sine's amplitude is reached: the least and the most "
-            "of all seeds.",
+            caption="Steps after which half of the sine's amplitude is reached: the least and the "
+            "most of all seeds.",
             align=["left", *("right" for _ in numbers["frequencies"])],
         ),
     ]

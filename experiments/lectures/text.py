@@ -108,8 +108,8 @@ def blocks(numbers: Numbers) -> list[Block]:
                 [name, ", ".join(f"“{gram}”" for gram in grams)]
                 for name, grams in zip(names, numbers["grams"], strict=True)
             ],
-            caption="Of the kernels whose weight in the classifier speaks most for either side: the "
-            "letters of the test pages to which they respond most.",
+            caption="Of the kernels whose weight in the classifier speaks most for either side: "
+            "the letters of the test pages to which they respond most.",
             align=["left", "left"],
         ),
     ]

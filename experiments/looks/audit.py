@@ -196,7 +196,7 @@ def summary(results: Results) -> str:
 
 
 def break_table(breaks: Sequence[Mapping[str, Any]]) -> report.Table:
-    """Places that lose a symmetry, and what is exact to the output, each with its transformations."""
+    """Places that lose a symmetry, and what is exact to the output, with their transformations."""
     places: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for at in breaks:
         place = ("(not lost)", "", "")
@@ -231,8 +231,8 @@ def stage_table(stages: Sequence[Mapping[str, Any]]) -> report.Table:
             ),
         },
         "All calls of submodules in the order in which they end. Exact shifts: smallest steps down "
-        "and to the right, in pixels of the image and, alone, of the layer's own input; the size of "
-        "the axis where only the zero shift is exact.",
+        "and to the right, in pixels of the image and, alone, of the layer's own input; the size "
+        "of the axis where only the zero shift is exact.",
     )
 
 

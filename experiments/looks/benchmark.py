@@ -6,13 +6,13 @@ discarded. Backward means the gradients by input and parameters, in one program 
 
     python launch.py benchmark                     half an hour and more, on an idle machine
     python launch.py benchmark smoke               a tiny shape, under a minute
-    python launch.py benchmark gpu                 larger batches; products in TF32, as libraries have it
+    python launch.py benchmark gpu                 larger batches; products in TF32, as in libraries
     python launch.py benchmark full                batches and sides that grow as well
     python launch.py benchmark --against flax torch --layers local "tiled 2" --shapes C --networks
 
 Expected: on CPU local layers faster than those of Flax, and training of the CIFAR-10 tutorial's
-network, too; the numbers are this machine's. `flax_untuned` is Flax without cnnjax's settings of the
-process, see `cnnjax.run.process`.
+network, too; the numbers are this machine's. `flax_untuned` is Flax without cnnjax's settings of
+the process, see `cnnjax.run.process`.
 
 Source: Williams, Waterman, Patterson, Roofline: an insightful visual performance model, 2009.
 """

@@ -308,8 +308,8 @@ def connection_blocks(found: Mapping[str, Any]) -> list[Any]:
         report.Figure(
             "connections",
             drawn.connection_diagram(labels),
-            "Inputs below, outputs above, zero padding. Lines of one colour are one weight: entries "
-            "of the matrix that are the same function of the parameters.",
+            "Inputs below, outputs above, zero padding. Lines of one colour are one weight: "
+            "entries of the matrix that are the same function of the parameters.",
         ),
         report.Figure(
             "sharing",
@@ -371,7 +371,7 @@ def receptive_field_map(gradient: np.ndarray, position: Sequence[int]) -> matplo
 
 
 def _description(module: Any) -> str:
-    """Docstring of a class, but not the signature that dataclasses put in place of a missing one."""
+    """Docstring of a class, not the signature that dataclasses put in place of a missing one."""
     found = python_inspect.getdoc(module) or ""
     return "" if found.startswith(f"{module.__name__}(") else found
 

@@ -1,9 +1,9 @@
 """What has a network learned: its filters, feature maps, preferred inputs, and the evidence for its decisions?
 
-Filters of the first layer with the Gabor functions nearest to them; feature maps of one image, layer
-by layer; for units of every layer the input that maximises their response, found by gradient ascent,
-beside the patches of test images with the largest responses; saliency and occlusion maps of single
-decisions.
+Filters of the first layer with the Gabor functions nearest to them; feature maps of one image,
+layer by layer; for units of every layer the input that maximises their response, found by gradient
+ascent, beside the patches of test images with the largest responses; saliency and occlusion maps of
+single decisions.
 
     python launch.py train --workdir runs/digits
     python launch.py visualise runs/digits                   under a minute
@@ -14,11 +14,11 @@ decisions.
 Expected: filters, patches and preferred inputs of a trained network show strokes where an untrained
 one shows noise; saliency and occlusion lie on the digit.
 
-Source: Erhan, Bengio, Courville, Vincent, Visualizing higher-layer features of a deep network, 2009;
-Simonyan, Vedaldi, Zisserman, Deep inside convolutional networks, 2014; Zeiler, Fergus, Visualizing
-and understanding convolutional networks, 2014; Olah, Mordvintsev, Schubert, Feature visualization,
-2017; Smilkov et al., SmoothGrad, 2017; Goodfellow, Bengio, Courville, Deep Learning, 2016, section
-9.10 (Gabor).
+Source: Erhan, Bengio, Courville, Vincent, Visualizing higher-layer features of a deep network,
+2009; Simonyan, Vedaldi, Zisserman, Deep inside convolutional networks, 2014; Zeiler, Fergus,
+Visualizing and understanding convolutional networks, 2014; Olah, Mordvintsev, Schubert, Feature
+visualization, 2017; Smilkov et al., SmoothGrad, 2017; Goodfellow, Bengio, Courville, Deep Learning,
+2016, section 9.10 (Gabor).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Config(CheckedConfig):
     data: str | None = None
     """TFDS name of the data set; by default that of the run, or digits."""
     data_dir: str | None = None
-    """Directory of prepared data sets; by default that of the run, TFDS_DATA_DIR, or that of TFDS."""
+    """Directory of prepared data sets; by default the run's, TFDS_DATA_DIR, or that of TFDS."""
     size: Positive | None = None
     """Height and width in pixels that images are resized to; by default their own, or the run's."""
     layers: Positive = 4
@@ -220,7 +220,8 @@ def page(results: Results, record: Record) -> None:
                 "feature_maps",
                 report.image_rows(map_rows(results["maps"])),
                 f"One image and the first {MAPS} feature maps of {shown} of "
-                f"{report.counted(len(results['maps']['layers']), 'layer')}, each map over its own range.",
+                f"{report.counted(len(results['maps']['layers']), 'layer')}, each map over its own "
+                "range.",
             ),
             report.Heading("A hierarchy of features"),
             "Units whose responses vary most over test images. Left the input that maximises the "

@@ -148,6 +148,20 @@ def test_an_experiment_is_one_file_of_at_most_300_lines():
 
 
 @pytest.mark.fast
+def test_no_line_of_an_experiment_but_its_first_is_wider_than_100_columns():
+    files = [*(ROOT / "experiments").rglob("*.py")]
+    assert len(files) > 20
+    wide = {
+        f"{path.relative_to(ROOT)}:{number}": len(line)
+        for path in files
+        if path.name not in ("data_or_architecture.py", "segmentation.py")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if number > 1 and len(line) > 100
+    }
+    assert wide == {}
+
+
+@pytest.mark.fast
 def test_nothing_but_the_configuration_lies_in_the_root_of_the_tests():
     assert {path.name for path in (ROOT / "tests").glob("*.py")} <= {"conftest.py", "__init__.py"}
 
