@@ -1,26 +1,28 @@
 """Does the invariance that a network learns from moved images extend to larger movements and to other classes?
 
-Five networks of three layers differ in one thing: the convolution shares its kernel (standard), has
-four of them (tiled), one for each position (local), or is one of the group p4, with as many weights;
-or max pooling keeps the components of largest norm (adaptive). Each is trained on centred images, on
-images translated by up to 4 pixels, and on images rotated by up to 30 degrees, but of classes 0 to 4
-only. Test images of these and of the other classes are shifted and rotated by amounts in the range
-of training and beyond it, on a canvas on which no shift wraps a digit around.
+Five networks of three layers: the convolution shares its kernel (standard), has four of them
+(tiled), one for each position (local) or is of the group p4, with as many weights; or max pooling
+keeps the components of largest norm (adaptive). Each is trained on centred images, on images
+translated by up to 4 pixels, and on images rotated by up to 30 degrees, but of classes 0 to 4 only.
+Test images of both kinds of classes move in that range and beyond it; no shift wraps them around.
 
 Kappa: how much more often two movements of an image are given the same class than by chance. Change
 of the logits: in units of that from one image to another; beside it that by noise of equal norm,
-since what responds to nothing is invariant, too. A network that sees positions may take every moved
-image for a moved class. Controls: the other classes move in place of these; or all do, and "classes
-never moved" are then those that else stay. p4, which trains more slowly, takes twice the steps.
+since what responds to nothing is invariant, too. Controls: the other classes move in place of
+these; or all do, and "classes never moved" are then those that else stay. p4 takes twice the steps.
 
     python launch.py data_or_architecture          digits, 3 seeds, 2 CPU cores
     python launch.py data_or_architecture smoke    half a minute
-    python launch.py data_or_architecture full --data-dir DIR    MNIST, 5 seeds, for an accelerator
-    python launch.py data_or_architecture --tune   choose the learning rates
+    python launch.py data_or_architecture full --data-dir DIR         MNIST, 5 seeds, for a GPU
+    python launch.py data_or_architecture --tune --tuning-seeds 1000  choose the learning rates
 
-Expected: in a test apart the logits change by at most 1e-5, whatever the training, under shifts by 4
-(standard, p4, adaptive) and 8 pixels (tiled, too) and rotations by 90 and 180 degrees (p4). Prediction:
-data explain more of the variance than architecture in range, less beyond and on classes never moved.
+Expected: in a test apart the logits change by at most 1e-5, whatever the training, under shifts by
+4 (standard, p4, adaptive) and 8 pixels (tiled, too), rotations by 90 and 180 degrees (p4). Seen,
+mean of 3 seeds: in range, on moved classes, data explain 24 % (shifts) and 90 % (rotations) of the
+variance of kappa, architecture 58 and 4 %; beyond, data 7 and 19 %; in range on classes never moved
+3 and 33 %. Local after translations: accuracy 90.5 +- 1.5 % in range, 35.5 +- 2.3 beyond, and 14.2
++- 1.2 in range on classes never moved, 48.0 +- 8.7 if nothing moved, 82.8 +- 1.3 if all classes
+did. Adaptive has 94 % or more under every shift. On unmoved images up to 11.8 points apart.
 
 Source: Bouchacourt, Ibrahim, Morcos, Grounding inductive biases in natural images, 2021; Moskalev,
 Sepliarskaia, Bekkers, Smeulders, On genuine invariance learning without weight-tying, 2023; Zhou,
@@ -53,8 +55,7 @@ Architecture = Literal["standard", "tiled", "local", "adaptive", "p4"]
 Training = Literal["centred", "translated", "rotated"]
 Degrees = Annotated[float, Requirement(lambda a: 0 < a <= 180, "above 0 and at most 180")]
 REACHES = {"in": "in range", "beyond": "beyond"}
-TESTS = {f"shift.{each}": f"shifts {words}" for each, words in REACHES.items()}
-TESTS |= {f"rotation.{each}": f"rotations {words}" for each, words in REACHES.items()}
+TESTS = {f"{k}.{r}": f"{k}s {words}" for k in ("shift", "rotation") for r, words in REACHES.items()}
 CLASSES = {"moved": "moved classes", "never": "classes never moved"}
 MEASURES = {"accuracy (%)": ("accuracy", 100), "kappa (%)": ("kappa", 100)}
 MEASURES |= {"change of the logits": ("change", 1), "by noise": ("noise", 1)}
@@ -87,8 +88,7 @@ class Config(TunedConfig, StudyConfig):
     rotations: Distinct[Degrees] = (10.0, 30.0, 60.0, 120.0)
     """Rotations of test images in degrees, both ways; beyond `angle`, out of range."""
     features: tuple[Positive, ...] = (8, 16, 32)
-    """Output channels of each layer, after each of which the image is halved; p4: from the
-    second layer half as many, of each rotation."""
+    """Channels of each layer, followed by halving; p4: from the second on half, per rotation."""
     kernel_size: Positive = 3
     """Height and width of every kernel."""
     test_images: Positive = 200

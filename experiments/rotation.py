@@ -12,7 +12,7 @@ has a learning rate chosen by --tune on 2,000 validation images.
     python launch.py rotation --data-dir DIR                  3 seeds: 20 minutes, 2 CPU cores
     python launch.py rotation curve --data-dir DIR            error by training images, for a GPU
     python launch.py rotation full --data-dir DIR             published length, 5 seeds, for a GPU
-    python launch.py rotation --tune --data-dir DIR           choose the learning rates
+    python launch.py rotation --tune --tuning-seeds 1000 --data-dir DIR    choose the learning rates
     python launch.py rotation smoke                           digits, under a minute
 
 Expected: a 90-degree rotation changes the logits of the P4 networks by 1e-4 at most. Published,

@@ -84,17 +84,14 @@ if TYPE_CHECKING:  # read by `lazy_exports`, too
         Paragraph as Paragraph,
         write_document as write_document,
     )
-    from cnnjax.report.paired import (
-        contrast_table as contrast_table,
-        contrasts as contrasts,
-        format_contrast as format_contrast,
-    )
+    from cnnjax.report.paired import contrast_table as contrast_table, contrasts as contrasts
     from cnnjax.report.rows import reached as reached, rows_table as rows_table
     from cnnjax.report.run_page import write_page as write_page
     from cnnjax.report.table import (
         MISSING as MISSING,
         Table as Table,
         counted as counted,
+        format_contrast as format_contrast,
         format_count as format_count,
         format_interval as format_interval,
         format_number as format_number,

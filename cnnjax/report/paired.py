@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnjax.report.findings import Names, groups_in_words
-from cnnjax.report.table import LEAST, MISSING, Table, format_summary
+from cnnjax.report.table import Table, format_contrast
 from cnnjax.run.observations import Observations
 from cnnjax.run.statistics import Summary
 
@@ -63,16 +63,3 @@ def contrast_table(
         for name, row in table.items()
     ]
     return Table([heading, *groups], rows, caption=caption)
-
-
-def format_contrast(change: Summary | None, scale: float = 1.0, decimals: int | None = None) -> str:
-    """A contrast with its interval; a dash for None and for fewer than 3 seeds.
-
-    With so many decimals; by default in the digits that are certain.
-    """
-    if change is None or change.n < LEAST:
-        return MISSING
-    if decimals is None:
-        return format_summary(change, scale)
-    sizes = (f"{scale * size:,.{decimals}f}" for size in (change.mean, change.half_width() or 0.0))
-    return " ± ".join(sizes).replace("-", "−")

@@ -135,6 +135,19 @@ def format_interval(mean: float, ends: tuple[float, float], scale: float = 1.0) 
     return f"{_fixed(mean, decimals)} ({_fixed(low, decimals)} to {_fixed(high, decimals)})"
 
 
+def format_contrast(change: Summary | None, scale: float = 1.0, decimals: int | None = None) -> str:
+    """A contrast with its interval; a dash for None and for fewer than 3 seeds.
+
+    With so many decimals; by default in the digits that are certain.
+    """
+    if change is None or change.n < LEAST:
+        return MISSING
+    if decimals is None:
+        return format_summary(change, scale)
+    sizes = (f"{scale * size:,.{decimals}f}" for size in (change.mean, change.half_width() or 0.0))
+    return " ± ".join(sizes).replace("-", "−")
+
+
 def _plain(exponent: int) -> bool:
     """Whether a number of this decimal exponent reads better without a power of ten."""
     return -4 <= exponent < 7

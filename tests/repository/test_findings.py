@@ -79,6 +79,53 @@ def borders(found):
     ]
 
 
+def data_or_architecture(found):
+    """As `borders`; shares of variance from results.json."""
+    assert np.nanmax(found.column("exact")) < 1e-5
+    found_these = found.where(moved="these")
+    results = json.loads((RESULTS / "data_or_architecture" / "results.json").read_text("utf-8"))
+    shares = {each["name"].removeprefix("kappa, "): each for each in results["variance"]}
+
+    def explained(factor, reach, classes="moved classes"):
+        return [
+            f"{100 * shares[f'{kind} {reach}, {classes}'][factor]['share']:.0f}"
+            for kind in ("shifts", "rotations")
+        ]
+
+    def local(number, training="translated", moved="these"):
+        factors = {"architecture": "local", "training": training, "moved": moved}
+        summary = summarize(found.where(**factors).column(f"shift.{number}.accuracy"))
+        return f"{100 * summary.mean:.1f} +- {100 * summary.half_width():.1f}"
+
+    (data, rotations), architecture = (
+        explained(factor, "in range") for factor in ("training", "architecture")
+    )
+    adaptive = found.where(architecture="adaptive")
+    least = min(
+        each.mean
+        for reach in ("in", "beyond")
+        for classes in ("moved", "never")
+        for each in adaptive.summary(f"shift.{reach}.{classes}.accuracy", "training").values()
+    )
+    means = [each.mean for each in found_these.summary("accuracy").values()]
+    return [
+        "at most 1e-5",
+        "shifts by 4 (standard, p4, adaptive) and 8 pixels (tiled, too)",
+        "rotations by 90 and 180 degrees (p4)",
+        f"mean of {len(found.seeds)} seeds",
+        f"data explain {data} % (shifts) and {rotations} % (rotations)",
+        f"architecture {' and '.join(architecture)} %",
+        f"beyond, data {' and '.join(explained('training', 'beyond'))} %",
+        f"{' and '.join(explained('training', 'in range', 'classes never moved'))} %",
+        f"accuracy {local('in.moved')} % in range, {local('beyond.moved')} beyond",
+        f"{local('in.never')} in range on classes never moved",
+        f"{local('in.never', 'centred')} if nothing moved",
+        f"{local('in.never', moved='all')} if all classes",
+        f"Adaptive has {100 * least:.0f} % or more",
+        f"up to {100 * (max(means) - min(means)):.1f} points",
+    ]
+
+
 def equivariance(found):
     """As `borders`; lattices and errors from results.json."""
     layers = json.loads((RESULTS / "equivariance" / "results.json").read_text("utf-8"))["layers"]
@@ -567,6 +614,7 @@ PHRASES = {
         augmentation,
         augmentation_ranges,
         borders,
+        data_or_architecture,
         equivariance,
         initialisation,
         learned_invariance,
