@@ -1,26 +1,30 @@
-"""Does a network that sees its own labels label pixels better with every iteration?
+"""Does a network that sees its own labels segment better with every iteration?
 
 A recurrent convolutional network labels every pixel of digits on a textured background: as
 background, or as ink of one of the digits. It estimates the labels, looks at the image and at its
 estimate, and estimates again, with the same weights; in training the loss of every estimate counts.
-Iterations also cost more, see further and have more losses, which five arms tell apart, each with a
-learning rate chosen by --tune on validation images:
+Iterations also cost more, have a larger receptive field and more losses, which five arms tell
+apart, each with a learning rate chosen by --tune on validation images:
 
     recurrent    n iterations, each sees the labels estimated before
     zeroed       the same with zeros in place of the labels, n losses of one estimate
     untied       n iterations that see the labels, each with weights of its own
-    deep         one estimate of 2 n convolutions: the field of n iterations, no labels in between
+    deep         one estimate of 2 n convolutions, as many as n iterations, without labels between
     single       one estimate of two convolutions
 
     python launch.py segmentation            5 seeds, 2 CPU cores: 12 minutes
     python launch.py segmentation smoke      under a minute
-    python launch.py segmentation --tune     choose the learning rates, 14 minutes
+    python launch.py segmentation --tune --tuning-seeds 1000    choose the learning rates
 
-Test images are made of other digits than training images; all seeds have the same images. They are
-few, so intervals over seeds and images stand beside those over seeds: of the accuracy of each image,
-and of its intersection over union, of all digits together, since some are missing in it. Prediction:
-recurrent above single and zeroed, which are alike; if untied and deep come as far, the gain is that
-of computation and field, and not of seeing labels with the same weights.
+Test images are made of other digits than training images, the same for all seeds. They are few, so
+intervals over seeds and images stand beside those over seeds: of the accuracy of each image, and of
+its intersection over union, of all digits together, since some are missing in it.
+
+Seen, mean of 5 seeds after 400 steps, intersection over union of an image: recurrent 38 %, more
+than zeroed and single, which are alike (30 %), by 8 (1 to 15) points over seeds and images; untied
+51 %, no difference from recurrent beyond its interval; deep, with 3.9 times the weights, 73 %, 35
+(17 to 57) points more. Labels help, depth and receptive field help more. The best rate of zeroed,
+untied and single was the highest tried.
 
 Source: Pinheiro, Collobert, Recurrent convolutional neural networks for scene labeling, 2014;
 Goodfellow, Bengio, Courville, Deep Learning, 2016, figure 9.17.
@@ -189,7 +193,8 @@ def page(found: Observations, record: Record) -> None:
         record,
         __doc__,
         [
-            f"Intersection over union of the digits, mean over their classes, last estimate: {listed}.",
+            "Intersection over union of the digits, mean over their classes, last estimate: "
+            f"{listed}.",
             report.setting(record, found),
             report.Heading("Estimates"),
             report.Figure(
@@ -197,7 +202,8 @@ def page(found: Observations, record: Record) -> None:
                 report.styled(estimates_figure)(
                     found.where(arm=arm, seed=seed), record.task["class_names"]
                 ),
-                f"Test images, their labels, the estimate after each iteration; {arm}, seed {seed}.",
+                f"Test images, their labels, the estimate after each iteration; {arm}, seed "
+                f"{seed}.",
             ),
             report.Heading("Last estimate"),
             report.summary_table(

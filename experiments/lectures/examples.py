@@ -62,8 +62,9 @@ def numbers() -> dict[str, Any]:
     """All results, by the name of the example."""
     halved, places = ops.max_pool_with_argmax(_image(HALVED_INPUT)[None], (2, 2), strides=2)
     dense = 2 * 320 * 280 * 319 * 280
-    photograph, kernel = np.zeros((1, 320, 280, 1), np.float32), np.zeros((2, 1, 1, 1), np.float32)
-    edge = jax.eval_shape(lambda x: ops.conv(x, kernel, padding="VALID"), photograph)
+    photograph = jax.ShapeDtypeStruct((1, 320, 280, 1), np.float32)
+    kernel = jax.ShapeDtypeStruct((2, 1, 1, 1), np.float32)
+    edge = jax.eval_shape(lambda x, k: ops.conv(x, k, padding="VALID"), photograph, kernel)
     return {
         "laplacian": _plane(
             ops.conv(_image(LAPLACE_INPUT), _kernel(ops.laplacian_kernel()), padding="VALID")
@@ -173,9 +174,9 @@ def blocks(numbers: Numbers) -> list[Block]:
 def _strided_volume() -> np.ndarray:
     """Example 3: planes of the two filters, `[2, 3, 3]`."""
     # Arranged on the host: jax would compile each operation.
-    x = jnp.asarray(np.moveaxis(np.float32(VOLUME), 0, -1))
-    kernel = jnp.asarray(np.transpose(np.float32(VOLUME_FILTERS), (2, 3, 1, 0)))
-    z = np.asarray(ops.conv(x, kernel, strides=2, padding=1)) + np.float32([1, 0])
+    x = jnp.asarray(np.moveaxis(np.array(VOLUME, np.float32), 0, -1))
+    kernel = jnp.asarray(np.transpose(np.array(VOLUME_FILTERS, np.float32), (2, 3, 1, 0)))
+    z = np.asarray(ops.conv(x, kernel, strides=2, padding=1)) + np.array([1, 0], np.float32)
     return np.moveaxis(z, -1, 0)
 
 
@@ -236,11 +237,11 @@ def _field(windows: list[int]) -> int:
 
 
 def _image(rows) -> jax.Array:
-    return jnp.asarray(np.float32(rows)[..., None])
+    return jnp.asarray(np.array(rows, np.float32)[..., None])
 
 
 def _kernel(rows) -> jax.Array:
-    return jnp.asarray(np.float32(rows)[..., None, None])
+    return jnp.asarray(np.array(rows, np.float32)[..., None, None])
 
 
 def _plane(x: jax.Array) -> np.ndarray:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -130,7 +131,7 @@ def _connections(width: int, size: int, **options: Any) -> np.ndarray:
 
 
 def _strided_image(stride: int) -> dict[str, Any]:
-    kernel = np.ones((3, 3, 1, 1), np.float32)
+    kernel = jnp.asarray(np.ones((3, 3, 1, 1), np.float32))
 
     def strided(x: jax.Array) -> jax.Array:
         return ops.conv(x, kernel, strides=stride, padding="VALID")

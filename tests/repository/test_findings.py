@@ -511,6 +511,35 @@ def rotation(found):
     ]
 
 
+def segmentation(found):
+    """As `borders`; intervals over seeds and images from results.json."""
+    results = json.loads((RESULTS / "segmentation" / "results.json").read_text("utf-8"))
+    arms = {each["factors"]["arm"]: each for each in results["over_images"]}
+    assert {each["against"] for each in arms.values()} == {"recurrent"}
+    overlap = {arm: f"{100 * each['means']['overlap']['mean']:.0f}" for arm, each in arms.items()}
+    assert overlap["zeroed"] == overlap["single"]
+
+    def differs(arm):
+        difference = arms[arm]["differences"]["overlap"]
+        values = sorted(abs(100 * each) for each in difference["interval"])
+        if math.prod(difference["interval"]) < 0:
+            return None
+        return f"{abs(100 * difference['mean']):.0f} ({values[0]:.0f} to {values[1]:.0f})"
+
+    assert differs("untied") is None
+    assert differs("zeroed") == differs("single")
+    weights = {arm: found.where(arm=arm).column("parameters")[0] for arm in arms}
+    config = json.loads((RESULTS / "segmentation" / "config.json").read_text("utf-8"))
+    return [
+        f"mean of {len(found.seeds)} seeds after {config['train']['steps']} steps",
+        f"recurrent {overlap['recurrent']} %",
+        f"alike ({overlap['single']} %), by {differs('single')} points",
+        f"untied {overlap['untied']} %",
+        f"with {weights['deep'] / weights['recurrent']:.1f} times the weights, "
+        f"{overlap['deep']} %, {differs('deep')} points more",
+    ]
+
+
 def shift_invariance(found):
     """As `borders`."""
     exact = found.where(downsampling=("adaptive", "learnable"), border="circular")
@@ -621,6 +650,7 @@ PHRASES = {
         lie_derivative,
         partial_symmetry,
         rotation,
+        segmentation,
         shift_invariance,
         weight_sharing,
     )
