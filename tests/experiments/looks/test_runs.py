@@ -38,9 +38,8 @@ RUNS = {
         for study in RUNS
     ],
 )
-def test_networks_of_studies_are_visualised_and_audited(study, tmp_path, monkeypatch):
+def test_networks_of_studies_are_visualised_and_audited(study, tmp_path):
     """As trained: the command line, the run's files, and the looks agree."""
-    monkeypatch.setattr(visualise, "MAPS", 1)  # drawing many maps takes seconds
     words, name, module, shape = RUNS[study]
     directory = tmp_path / study
     assert launch.main([*words, "--workdir", str(directory)]) == 0

@@ -29,13 +29,12 @@ def looked(directory, *words):
     return json.loads((directory / "results.json").read_text("utf-8"))
 
 
-def test_a_run_is_shown_with_its_own_weights_and_images(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(visualise, "MAPS", 2)  # drawing a hundred maps takes seconds
+def test_a_run_is_shown_with_its_own_weights_and_images(trained, tmp_path):
     results = looked(tmp_path / "look", str(trained), "--units", "1")
     assert "step 20 of" in results["weights"]
     assert np.array(results["maps"]["image"]).shape == (16, 16)
     names = [layer["name"] for layer in results["maps"]["layers"]]
-    assert {len(layer["maps"]) for layer in results["maps"]["layers"]} == {2}
+    assert {len(layer["maps"]) for layer in results["maps"]["layers"]} == {visualise.MAPS}
     assert names.index("conv1") < names.index("bn1") < names.index("conv2")
     # 3 pixels; halved, 4; a 3 x 3 kernel at stride 2, 8; halved, 10; a kernel at stride 4, 18.
     assert [layer["receptive_field"] for layer in results["units"]] == [3, 18]
