@@ -222,9 +222,9 @@ def cell(group: Observations, number: str, scale: float) -> str:
 
 
 def command(study: Experiment) -> str:
-    """The command of a study: the one of its committed run, without options of that run alone."""
+    """The command of a study: the one of its committed run, else the first of its docstring."""
     if is_committed(study.name):
-        return without_own_options(_environment(study))["command"]
+        return _environment(study)["command"]
     text = study.module.__doc__ or ""
     (first, *_) = re.findall(rf"(?m)^ +(python launch\.py {study.name}\b.*?)(?:  .*)?$", text)
     return first.replace(" DIR", " data/tensorflow_datasets")

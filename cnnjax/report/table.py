@@ -144,8 +144,8 @@ def format_contrast(change: Summary | None, scale: float = 1.0, decimals: int | 
         return MISSING
     if decimals is None:
         return format_summary(change, scale)
-    sizes = (f"{scale * size:,.{decimals}f}" for size in (change.mean, change.half_width() or 0.0))
-    return " ± ".join(sizes).replace("-", "−")
+    half = change.half_width() or 0.0
+    return f"{_fixed(scale * change.mean, decimals)} ± {_fixed(scale * half, decimals)}"
 
 
 def _plain(exponent: int) -> bool:

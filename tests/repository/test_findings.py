@@ -21,6 +21,11 @@ STUDIES = sorted(path.parent.name for path in RESULTS.glob("*/observations.csv")
 pytestmark = pytest.mark.fast
 
 
+def results_of(*folders):
+    """results.json of a study, or of its tuning."""
+    return json.loads(RESULTS.joinpath(*folders, "results.json").read_text("utf-8"))
+
+
 def mean(found, number, digits=1, scale=100, **factors):
     """The mean of a number over the rows with these factors, with so many decimals."""
     return f"{scale * found.where(**factors).column(number).mean():.{digits}f}"
@@ -57,7 +62,7 @@ def borders(found):
     def both(border):
         return " / ".join(spread(accuracy(border, each)) for each in ("similar", "dissimilar"))
 
-    rows = json.loads((RESULTS / "borders" / "results.json").read_text("utf-8"))["rows"]
+    rows = results_of("borders")["rows"]
     bounds = {row["border"]: row["ceiling"] for row in rows}
     scatter = {}
     for border in ("full", "circular"):
@@ -83,7 +88,7 @@ def data_or_architecture(found):
     """As `borders`; shares of variance from results.json."""
     assert np.nanmax(found.column("exact")) < 1e-5
     found_these = found.where(moved="these")
-    results = json.loads((RESULTS / "data_or_architecture" / "results.json").read_text("utf-8"))
+    results = results_of("data_or_architecture")
     shares = {each["name"].removeprefix("kappa, "): each for each in results["variance"]}
 
     def explained(factor, reach, classes="moved classes"):
@@ -128,7 +133,7 @@ def data_or_architecture(found):
 
 def equivariance(found):
     """As `borders`; lattices and errors from results.json."""
-    layers = json.loads((RESULTS / "equivariance" / "results.json").read_text("utf-8"))["layers"]
+    layers = results_of("equivariance")["layers"]
     last = {each["conv"]: each["measured"] for each in layers if each["name"] == "conv3"}
     assert all(each["predicted"] == each["measured"] for each in layers)
     assert max(each["error_on"] for each in layers) <= 1e-5
@@ -160,7 +165,7 @@ def equivariance(found):
     translated = found.where(training="translated")
     (dead,) = [row for row in translated.rows if row["accuracy_translated"] < 0.11]
     assert dead["conv"] == "low_rank(rank=2)"
-    tuned = json.loads((RESULTS / "equivariance" / "tuning" / "results.json").read_text("utf-8"))
+    tuned = results_of("equivariance", "tuning")
     tried = {row["learning_rate"] for row in tuned["rows"]}
     rates = list(tuned["learning_rates"].values())
     ends = sum(rate in (min(tried), max(tried)) for rate in rates)
@@ -185,7 +190,7 @@ def augmentation(found):
     """As `borders`; intervals over seeds and images from results.json."""
     cue = {pad: mean(found, "accuracy", 0, padding=pad) for pad in found.values("padding")}
     others = [cue[pad] for pad in ("circular", "edge", "reflect")]
-    results = json.loads((RESULTS / "augmentation" / "results.json").read_text("utf-8"))
+    results = results_of("augmentation")
     compared = {each["factors"]["augmentation"]: each for each in results["over_images"]}
     del compared["none"]
     moved, still = (
@@ -310,7 +315,7 @@ def initialisation(found):
     unlucky = found.where(optimizer="sgd", norm="none", layer="conv", start="small")
     stuck = (unlucky.column("accuracy") < 0.11).sum()
     assert stuck == 1
-    tuned = json.loads((RESULTS / "initialisation" / "tuning" / "results.json").read_text("utf-8"))
+    tuned = results_of("initialisation", "tuning")
     adam = {arm: rate for arm, rate in tuned["learning_rates"].items() if arm.endswith("adam")}
     tried = [row["learning_rate"] for row in tuned["rows"] if row["optimizer"] == "adam"]
     highest = [arm for arm, rate in adam.items() if rate == max(tried)]
@@ -366,7 +371,7 @@ def learned_invariance(found):
     direction = [spread(by_training("direction", k), 2, 1) for k in (2, 4, 8)]
     copies = rotated.where(pooling="rotations", k=1)
     largest = learned.where(k=8).column("parameters")[0]
-    tested = json.loads((RESULTS / "learned_invariance" / "results.json").read_text("utf-8"))
+    tested = results_of("learned_invariance")
     return [
         f"on {tested['rotated_images']} digits",
         f"mean +- 95 % interval over {len(found.seeds)} seeds",
@@ -454,7 +459,7 @@ def partial_symmetry(found):
     def error(task, network, digits=1):
         return mean(found, "after.error", digits, 1, task=task, network=network)
 
-    results = json.loads((RESULTS / "partial_symmetry" / "results.json").read_text("utf-8"))
+    results = results_of("partial_symmetry")
     certain = {}
     for each in itertools.chain(*results["over_images"]):
         if each["factors"]["task"] == "digit" and each["differences"]:
@@ -495,7 +500,7 @@ def rotation(found):
         assert (more.mean > more.half_width()) == (network == "z2_wide")
         return " and ".join(f"{100 * e.mean:.1f} +- {100 * e.half_width():.1f}" for e in leads)
 
-    tuned = json.loads((RESULTS / "rotation" / "tuning" / "results.json").read_text("utf-8"))
+    tuned = results_of("rotation", "tuning")
     best = [arm for arm, rate in tuned["learning_rates"].items() if rate == 0.03]
     assert best == ["z2", "z2_wide", "p4"]
     return [
@@ -513,7 +518,7 @@ def rotation(found):
 
 def segmentation(found):
     """As `borders`; intervals over seeds and images from results.json."""
-    results = json.loads((RESULTS / "segmentation" / "results.json").read_text("utf-8"))
+    results = results_of("segmentation")
     arms = {each["factors"]["arm"]: each for each in results["over_images"]}
     assert {each["against"] for each in arms.values()} == {"recurrent"}
     overlap = {arm: f"{100 * each['means']['overlap']['mean']:.0f}" for arm, each in arms.items()}
@@ -569,7 +574,7 @@ def shift_invariance(found):
     )
     assert all(map(contains_zero, zero))
     accuracy = more("accuracy", "max", "average", "circular", "mean")
-    results = json.loads((RESULTS / "shift_invariance" / "results.json").read_text("utf-8"))
+    results = results_of("shift_invariance")
     return [
         f"on {results['shifted_images']} test images",
         f"mean +- 95 % interval over {len(found.seeds)} seeds",
@@ -619,7 +624,7 @@ def weight_sharing(found):
     assert narrow[4, 80] == 0
     least = min(row["parameters"] for row in found.rows if row["variant"] == "narrow")
     assert least > 0.99 * found.where(conv="standard").rows[0]["parameters"]
-    tuned = json.loads((RESULTS / "weight_sharing" / "tuning" / "results.json").read_text("utf-8"))
+    tuned = results_of("weight_sharing", "tuning")
     rates = list(tuned["learning_rates"].values())
     tried = {row["learning_rate"] for row in tuned["rows"]}
     assert (len(tried), min(tried)) == (3, min(rates))
